@@ -1,0 +1,16 @@
+//! powd finds proofs of work: a short seed such that `SHA-256(seed || message)` starts with a given
+//! number of zero nibbles.
+//!
+//! The layers, each of which may use only those below it:
+//!
+//! | layer | owns |
+//! | --- | --- |
+//! | [`cli`] | flags, environment, exit codes, terminal output |
+//! | [`server`], [`load`] | sockets, polling, connections, limits |
+//! | [`search`] | one resumable search |
+//! | [`kernel`] | choosing an instruction set at run time, scanning a range of seeds |
+//! | [`sha256`] | the compression function, written once, and the layout of a message |
+//! | [`simd`] | vector words, one set per instruction set |
+//! | [`pow`] | difficulty, seed, solution, verification: the oracle for all the rest |
+
+pub mod pow;

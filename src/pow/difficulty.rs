@@ -1,0 +1,131 @@
+//! Difficulty: how many hex digits of a digest must be zero.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The number of leading zero nibbles (hex digits) that a digest must have, 0 to 64.
+///
+/// Each step asks for 16 times the work of the one before it: 16^N hashes on average.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Difficulty(u8);
+
+/// Why a number is not a [`Difficulty`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a difficulty is a whole number from 0 to 64, the zeros that a hash must start with")]
+pub struct DifficultyError;
+
+impl Difficulty {
+    /// Every digest meets it.
+    pub const NONE: Difficulty = Difficulty(0);
+    /// Only the digest of 64 zeros meets it.
+    pub const MAX: Difficulty = Difficulty(64);
+
+    /// A difficulty of `nibbles` leading zeros; an error above 64, the digits of a SHA-256 digest.
+    pub const fn new(nibbles: u8) -> Result<Difficulty, DifficultyError> {
+        if nibbles <= 64 {
+            Ok(Difficulty(nibbles))
+        } else {
+            Err(DifficultyError)
+        }
+    }
+
+    /// The leading zero nibbles asked for, 0 to 64.
+    pub const fn nibbles(self) -> u8 {
+        self.0
+    }
+
+    /// Whether `digest` starts with that many zeros, compared nibble by nibble on the bytes.
+    pub fn is_met_by(self, digest: &[u8; 32]) -> bool {
+        let whole = usize::from(self.0 / 2);
+        let half = self.0 % 2 == 1;
+        digest[..whole].iter().all(|&byte| byte == 0) && (!half || digest[whole] >> 4 == 0)
+    }
+
+    /// The largest first word (big-endian, as FIPS 180-4 has it) that a digest of this difficulty can
+    /// have: 2^(32 - 4N) - 1, and 0 from 8 on, where later words decide too.
+    pub const fn first_word_bound(self) -> u32 {
+        match u32::MAX.checked_shr(4 * self.0 as u32) {
+            Some(bound) => bound,
+            None => 0,
+        }
+    }
+
+    /// The hashes that a search needs on average: 16^N.
+    pub fn expected_hashes(self) -> f64 {
+        16f64.powi(i32::from(self.0))
+    }
+}
+
+impl fmt::Display for Difficulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Difficulty {
+    type Err = DifficultyError;
+
+    fn from_str(text: &str) -> Result<Difficulty, DifficultyError> {
+        let nibbles = text.parse().map_err(|_| DifficultyError)?;
+        Difficulty::new(nibbles)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The definition in SPEC terms: the hex text starts with N zeros.
+    fn by_text(nibbles: u8, digest: &[u8; 32]) -> bool {
+        hex::encode(digest).starts_with(&"0".repeat(usize::from(nibbles)))
+    }
+
+    /// A digest of exactly `zeros` leading zero nibbles, all others one.
+    fn with_leading_zeros(zeros: u8) -> [u8; 32] {
+        let mut digest = [0xff; 32];
+        for nibble in 0..usize::from(zeros) {
+            digest[nibble / 2] &= if nibble % 2 == 0 { 0x0f } else { 0xf0 };
+        }
+        digest
+    }
+
+    #[test]
+    fn every_difficulty_against_every_count_of_zeros() {
+        for nibbles in 0..=64 {
+            let difficulty = Difficulty::new(nibbles).expect("0 to 64");
+            for zeros in 0..=64 {
+                let digest = with_leading_zeros(zeros);
+                assert_eq!(difficulty.is_met_by(&digest), zeros >= nibbles);
+                assert_eq!(difficulty.is_met_by(&digest), by_text(nibbles, &digest));
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_word_bound_is_tight() {
+        for nibbles in 0..=8 {
+            let difficulty = Difficulty::new(nibbles).expect("0 to 64");
+            let bound = difficulty.first_word_bound();
+            let mut digest = [0u8; 32];
+            digest[..4].copy_from_slice(&bound.to_be_bytes());
+            assert!(difficulty.is_met_by(&digest), "{nibbles}: the bound itself");
+            if let Some(above) = bound.checked_add(1) {
+                digest[..4].copy_from_slice(&above.to_be_bytes());
+                assert!(!difficulty.is_met_by(&digest), "{nibbles}: one above");
+            }
+        }
+        for nibbles in [8, 9, 63, 64] {
+            let difficulty = Difficulty::new(nibbles).expect("0 to 64");
+            assert_eq!(difficulty.first_word_bound(), 0);
+        }
+    }
+
+    #[test]
+    fn text_outside_the_range_is_refused() {
+        for text in ["65", "-1", "", "3.5", "abc", "256"] {
+            assert_eq!(text.parse::<Difficulty>(), Err(DifficultyError), "{text:?}");
+        }
+        assert_eq!("64".parse(), Ok(Difficulty::MAX));
+        assert_eq!("0".parse(), Ok(Difficulty::NONE));
+    }
+}

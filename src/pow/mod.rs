@@ -1,0 +1,14 @@
+//! What a proof of work is: difficulty, seed, solution, and how to check one.
+//!
+//! This is the oracle for all the rest. It is plain, it hashes with the `sha2` crate alone, and it must
+//! know nothing of the layers above: a fast kernel that shares code with its judge proves nothing.
+
+mod difficulty;
+mod reply;
+mod seed;
+mod solution;
+
+pub use difficulty::{Difficulty, DifficultyError};
+pub use reply::{Fault, Reply};
+pub use seed::{ALPHABET, Seed, SeedError, space};
+pub use solution::{Digest, Solution, digest, verify};

@@ -1,0 +1,126 @@
+//! A reply line, `message,seed,hash`: read back and checked.
+//!
+//! Used by whoever receives replies: `powd verify`, the load client, the tests.
+
+use super::{Difficulty, Seed, SeedError, digest};
+
+/// The three fields of a reply line. The message may contain commas; seed and hash cannot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reply<'a> {
+    /// What was asked, byte for byte.
+    pub message: &'a [u8],
+    /// The seed as sent.
+    pub seed: &'a [u8],
+    /// The digest as sent: 64 lowercase hex digits, if it is right.
+    pub hash: &'a [u8],
+}
+
+/// What is wrong with a reply line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Fewer than two commas.
+    #[error("not message,seed,hash")]
+    Form,
+    /// An error line in place of a reply.
+    #[error("an error line: {0}")]
+    ErrorLine(String),
+    /// The seed is not one.
+    #[error("bad seed: {0}")]
+    Seed(#[from] SeedError),
+    /// Another hash than `SHA-256(seed || message)`.
+    #[error("wrong hash: sha256(seed || message) is {0}")]
+    Hash(String),
+    /// The right hash, with too few zeros.
+    #[error("hash starts with {found} zeros, difficulty is {asked}")]
+    Difficulty {
+        /// The zeros it has.
+        found: u8,
+        /// The zeros it should have at least.
+        asked: Difficulty,
+    },
+}
+
+impl<'a> Reply<'a> {
+    /// Splits a line without its `\n` at its last two commas.
+    pub fn parse(line: &'a [u8]) -> Result<Reply<'a>, Fault> {
+        let mut fields = line.rsplitn(3, |&byte| byte == b',');
+        match (fields.next(), fields.next(), fields.next()) {
+            (Some(hash), Some(seed), Some(message)) => Ok(Reply {
+                message,
+                seed,
+                hash,
+            }),
+            _ if line.starts_with(b"ERR ") => {
+                Err(Fault::ErrorLine(String::from_utf8_lossy(line).into_owned()))
+            }
+            _ => Err(Fault::Form),
+        }
+    }
+
+    /// Checks seed, hash and zeros against `difficulty`, with the `sha2` crate alone.
+    pub fn check(&self, difficulty: Difficulty) -> Result<(), Fault> {
+        let seed = Seed::from_bytes(self.seed)?;
+        let digest = digest(seed.as_bytes(), self.message);
+        let mut text = [0u8; 64];
+        if hex::encode_to_slice(digest, &mut text).is_err() || text != self.hash {
+            return Err(Fault::Hash(hex::encode(digest)));
+        }
+        if !difficulty.is_met_by(&digest) {
+            let found = text.iter().take_while(|&&digit| digit == b'0').count() as u8;
+            return Err(Fault::Difficulty {
+                found,
+                asked: difficulty,
+            });
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(message: &str, seed: &str) -> String {
+        let hash = hex::encode(digest(seed.as_bytes(), message.as_bytes()));
+        format!("{message},{seed},{hash}")
+    }
+
+    fn check(line: &str, nibbles: u8) -> Result<(), Fault> {
+        let difficulty = Difficulty::new(nibbles).expect("0 to 64");
+        Reply::parse(line.as_bytes())?.check(difficulty)
+    }
+
+    #[test]
+    fn a_right_line_passes_commas_in_its_message_or_not() {
+        for message in ["", "hello", "a,b,,c", ",", "ERR a,b"] {
+            assert_eq!(check(&line(message, "abcde"), 0), Ok(()), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn each_fault_is_told_apart() {
+        let good = line("hello", "abcde");
+        assert_eq!(check("hello", 0), Err(Fault::Form));
+        assert!(matches!(
+            check("ERR busy try later", 0),
+            Err(Fault::ErrorLine(_))
+        ));
+        assert_eq!(
+            check(&line("hello", "ab-de"), 0),
+            Err(Fault::Seed(SeedError::Alphabet))
+        );
+        assert_eq!(
+            check(&line("hello", ""), 0),
+            Err(Fault::Seed(SeedError::Length(0)))
+        );
+        assert!(matches!(
+            check(&good.replace("hello", "hallo"), 0),
+            Err(Fault::Hash(_))
+        ));
+        assert!(matches!(
+            check(&good.to_uppercase(), 0),
+            Err(Fault::Hash(_))
+        ));
+        assert!(matches!(check(&good, 64), Err(Fault::Difficulty { .. })));
+    }
+}

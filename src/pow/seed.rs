@@ -1,0 +1,164 @@
+//! Seeds: short strings over a fixed alphabet, numbered so that a search can walk through all of them.
+
+use std::fmt;
+
+/// The characters of a seed, in the order of their digits.
+pub const ALPHABET: [u8; 62] = *b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+
+/// The number of seeds of `length` characters, 62^length; `length` is at most [`Seed::MAX_LENGTH`].
+pub const fn space(length: usize) -> u128 {
+    62u128.pow(length as u32)
+}
+
+/// A seed of 1 to 16 characters from [`ALPHABET`].
+///
+/// Seeds of one length are numbered from 0 to [`space`]`(length) - 1` in base 62 with the **first**
+/// character as the lowest digit: neighbours differ in the first bytes of the hashed block, which is
+/// where a kernel varies them.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Seed {
+    characters: [u8; Seed::MAX_LENGTH],
+    length: u8,
+}
+
+/// Why some bytes are not a [`Seed`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SeedError {
+    /// No character, or more than 16.
+    #[error("a seed has 1 to 16 characters, this one {0}")]
+    Length(usize),
+    /// A character that is neither letter nor digit.
+    #[error("a seed has only letters a-z, A-Z and digits 0-9")]
+    Alphabet,
+}
+
+impl Seed {
+    /// The longest seed: 62^16 of them outlast any search.
+    pub const MAX_LENGTH: usize = 16;
+
+    /// The seed of `length` characters with number `index`.
+    ///
+    /// # Panics
+    ///
+    /// When `length` is not in 1 to 16 or `index` is not below [`space`]`(length)`: both come from the
+    /// search, never from outside.
+    pub fn from_index(length: usize, index: u128) -> Seed {
+        assert!(
+            (1..=Seed::MAX_LENGTH).contains(&length),
+            "seed length {length}"
+        );
+        assert!(
+            index < space(length),
+            "seed index {index} at length {length}"
+        );
+        let mut characters = [0; Seed::MAX_LENGTH];
+        // Two digits of u64 divisions each where one 128-bit division would cost more than the hash.
+        let mut rest = index;
+        let mut low = 0u64;
+        for (place, character) in characters[..length].iter_mut().enumerate() {
+            if place % 8 == 0 {
+                low = (rest % space(8)) as u64;
+                rest /= space(8);
+            }
+            *character = ALPHABET[(low % 62) as usize];
+            low /= 62;
+        }
+        Seed {
+            characters,
+            length: length as u8,
+        }
+    }
+
+    /// The number of this seed among those of its length.
+    pub fn index(&self) -> u128 {
+        self.as_bytes().iter().rev().fold(0, |index, &character| {
+            let digit = ALPHABET.iter().position(|&c| c == character);
+            index * 62 + digit.unwrap_or_default() as u128
+        })
+    }
+
+    /// The seed with these characters.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Seed, SeedError> {
+        if bytes.is_empty() || bytes.len() > Seed::MAX_LENGTH {
+            return Err(SeedError::Length(bytes.len()));
+        }
+        if !bytes.iter().all(u8::is_ascii_alphanumeric) {
+            return Err(SeedError::Alphabet);
+        }
+        let mut characters = [0; Seed::MAX_LENGTH];
+        characters[..bytes.len()].copy_from_slice(bytes);
+        Ok(Seed {
+            characters,
+            length: bytes.len() as u8,
+        })
+    }
+
+    /// The characters, first to last.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.characters[..usize::from(self.length)]
+    }
+}
+
+impl fmt::Display for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes()
+            .iter()
+            .try_for_each(|&c| write!(f, "{}", char::from(c)))
+    }
+}
+
+impl fmt::Debug for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Seed({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn short_lengths_are_numbered_without_gap_or_repeat() {
+        for length in 1..=2 {
+            let seeds: HashSet<Seed> = (0..space(length))
+                .map(|i| Seed::from_index(length, i))
+                .collect();
+            assert_eq!(seeds.len() as u128, space(length));
+        }
+    }
+
+    #[test]
+    fn index_and_seed_are_inverse_at_every_length() {
+        for length in 1..=Seed::MAX_LENGTH {
+            let last = space(length) - 1;
+            for index in [0, 1, 61, last / 3, last / 2, last - 1, last].map(|i| i.min(last)) {
+                let seed = Seed::from_index(length, index);
+                assert_eq!(seed.as_bytes().len(), length);
+                assert_eq!(seed.index(), index);
+                assert_eq!(Seed::from_bytes(seed.as_bytes()), Ok(seed));
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_character_is_the_lowest_digit() {
+        assert_eq!(Seed::from_index(5, 0).to_string(), "aaaaa");
+        assert_eq!(Seed::from_index(5, 1).to_string(), "baaaa");
+        assert_eq!(Seed::from_index(5, 62).to_string(), "abaaa");
+        assert_eq!(Seed::from_index(5, space(5) - 1).to_string(), "99999");
+    }
+
+    #[test]
+    fn the_space_of_the_default_length_is_the_known_one() {
+        assert_eq!(space(5), 916_132_832);
+    }
+
+    #[test]
+    fn foreign_bytes_are_no_seed() {
+        assert_eq!(Seed::from_bytes(b""), Err(SeedError::Length(0)));
+        assert_eq!(Seed::from_bytes(&[b'a'; 17]), Err(SeedError::Length(17)));
+        assert_eq!(Seed::from_bytes(b"abc,e"), Err(SeedError::Alphabet));
+        assert_eq!(Seed::from_bytes("ä".as_bytes()), Err(SeedError::Alphabet));
+    }
+}

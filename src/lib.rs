@@ -13,4 +13,6 @@
 //! | [`simd`] | vector words, one set per instruction set |
 //! | [`pow`] | difficulty, seed, solution, verification: the oracle for all the rest |
 
+pub mod kernel;
 pub mod pow;
+pub mod sha256;

@@ -1,0 +1,161 @@
+//! Kernels: scanning a range of seeds for a digest below a bound, with an instruction set that is chosen
+//! at run time.
+//!
+//! A kernel looks for speed alone. What it reports is a candidate; whoever asked checks it again with
+//! [`pow`](crate::pow), which shares no code with the kernels. It must not know what a request or a
+//! connection is, nor in which order the ranges come.
+
+mod heads;
+mod measure;
+mod portable;
+
+use std::fmt;
+use std::ops::Range;
+
+pub use measure::{Choice, measure};
+
+use crate::pow::Difficulty;
+use crate::sha256::Template;
+
+/// Something that scans: a [`Kernel`], or what a test puts in its place.
+pub trait Scan {
+    /// The lowest head index in the range whose digest meets `difficulty`, or so the kernel says.
+    ///
+    /// Heads (the first up to four characters) are numbered like [`Seed`](crate::pow::Seed)s, the first
+    /// character being the lowest digit; indices at or above 62^min(L, 4) for seeds of length L are left
+    /// out.
+    fn scan(&self, template: &Template, heads: Range<u32>, difficulty: Difficulty) -> Option<u32>;
+}
+
+/// A way to scan that this CPU has: holding one is the proof.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Kernel(Backend);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Backend {
+    Portable,
+}
+
+/// Why there is no kernel of some name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KernelError {
+    /// No such kernel in this build.
+    #[error("there is no kernel {name:?}, only {}", exists.join(", "))]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The names of all kernels of this build.
+        exists: Vec<&'static str>,
+    },
+    /// It needs instructions that this CPU does not have.
+    #[error("this CPU cannot run kernel {name}: it lacks {}; it has {}", lacks.join(", "), available.join(", "))]
+    Unavailable {
+        /// What was asked for.
+        name: &'static str,
+        /// The CPU features that are missing, as `/proc/cpuinfo` and rustc call them.
+        lacks: Vec<&'static str>,
+        /// The names of the kernels that it does have.
+        available: Vec<&'static str>,
+    },
+}
+
+/// A kernel of this build: its name, and the kernel itself or the CPU features that it lacks here.
+struct Entry {
+    name: &'static str,
+    detect: fn() -> Result<Backend, Vec<&'static str>>,
+}
+
+/// All kernels of this build, in the order in which they are usually fast.
+const KERNELS: &[Entry] = &[Entry {
+    name: "portable",
+    detect: || Ok(Backend::Portable),
+}];
+
+impl Kernel {
+    /// The kernel of every CPU.
+    pub const PORTABLE: Kernel = Kernel(Backend::Portable);
+
+    /// Every kernel that this CPU has, in the order in which they are usually fast.
+    pub fn available() -> impl Iterator<Item = Kernel> {
+        KERNELS
+            .iter()
+            .filter_map(|entry| (entry.detect)().ok())
+            .map(Kernel)
+    }
+
+    /// The kernel called `name`, if there is one and this CPU can run it.
+    pub fn named(name: &str) -> Result<Kernel, KernelError> {
+        let Some(entry) = KERNELS.iter().find(|entry| entry.name == name) else {
+            let exists = KERNELS.iter().map(|entry| entry.name).collect();
+            return Err(KernelError::Unknown {
+                name: name.to_owned(),
+                exists,
+            });
+        };
+        (entry.detect)()
+            .map(Kernel)
+            .map_err(|lacks| KernelError::Unavailable {
+                name: entry.name,
+                lacks,
+                available: Kernel::available().map(|kernel| kernel.name()).collect(),
+            })
+    }
+
+    /// Its name, as `--kernel` takes it.
+    pub fn name(&self) -> &'static str {
+        match self.0 {
+            Backend::Portable => "portable",
+        }
+    }
+
+    /// The lowest head of the range whose first state word is at most `bound`.
+    fn first_at_most(&self, template: &Template, heads: Range<u32>, bound: u32) -> Option<u32> {
+        match self.0 {
+            Backend::Portable => portable::scan(template, heads, bound),
+        }
+    }
+}
+
+impl Scan for Kernel {
+    fn scan(&self, template: &Template, heads: Range<u32>, difficulty: Difficulty) -> Option<u32> {
+        scan_by(template, heads, difficulty, |heads, bound| {
+            self.first_at_most(template, heads, bound)
+        })
+    }
+}
+
+/// A whole scan, by means of one that looks at the first state word alone. Above 8 nibbles, where that
+/// word has to be zero and others decide, one in 2^32 hashes comes to a second look here.
+fn scan_by(
+    template: &Template,
+    mut heads: Range<u32>,
+    difficulty: Difficulty,
+    mut first_at_most: impl FnMut(Range<u32>, u32) -> Option<u32>,
+) -> Option<u32> {
+    if difficulty == Difficulty::NONE {
+        let heads_exist = heads.start < 62u32.pow(template.seed_length().min(4) as u32);
+        return (heads_exist && !heads.is_empty()).then_some(heads.start);
+    }
+    loop {
+        let found = first_at_most(heads.clone(), difficulty.first_word_bound())?;
+        let first_word_decides = difficulty.nibbles() <= 8;
+        if first_word_decides
+            || portable::digest(template, found).is_some_and(|digest| difficulty.is_met_by(&digest))
+        {
+            return Some(found);
+        }
+        heads.start = found + 1;
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kernel({self})")
+    }
+}

@@ -1,0 +1,66 @@
+//! The kernel of every processor: one seed at a time through the block function of the `sha2` crate,
+//! which picks its own instructions.
+//!
+//! It also completes digests for the other kernels, which look at no more than the first word.
+
+use std::ops::Range;
+
+use sha2::compress256;
+use sha2::digest::generic_array::GenericArray;
+
+use super::heads::Batches;
+use crate::sha256::{INITIAL_STATE, Template};
+
+/// The lowest head of the range whose first state word is at most `bound`.
+pub(super) fn scan(template: &Template, heads: Range<u32>, bound: u32) -> Option<u32> {
+    let mut block = first_block(template);
+    Batches::new(template, heads, 1)
+        .find(|batch| {
+            let word = batch.row | u32::from(batch.upper[0]) << 16;
+            block[..4].copy_from_slice(&word.to_be_bytes());
+            state(&block, template)[0] <= bound
+        })
+        .map(|batch| batch.first)
+}
+
+/// The digest of one head with the template's tail and message; nothing if there is no such head.
+pub(super) fn digest(template: &Template, head: u32) -> Option<[u8; 32]> {
+    let batch = Batches::new(template, head..head.checked_add(1)?, 1).next()?;
+    let mut block = first_block(template);
+    let word = batch.row | u32::from(batch.upper[0]) << 16;
+    block[..4].copy_from_slice(&word.to_be_bytes());
+    let mut digest = [0; 32];
+    for (bytes, word) in digest
+        .as_chunks_mut()
+        .0
+        .iter_mut()
+        .zip(state(&block, template))
+    {
+        *bytes = word.to_be_bytes();
+    }
+    Some(digest)
+}
+
+fn first_block(template: &Template) -> [u8; 64] {
+    let mut block = [0; 64];
+    for (bytes, word) in block.as_chunks_mut().0.iter_mut().zip(template.words()) {
+        *bytes = word.to_be_bytes();
+    }
+    block
+}
+
+#[inline]
+fn state(first_block: &[u8; 64], template: &Template) -> [u32; 8] {
+    let mut state = INITIAL_STATE;
+    compress256(
+        &mut state,
+        std::slice::from_ref(GenericArray::from_slice(first_block)),
+    );
+    for block in template.later_blocks() {
+        compress256(
+            &mut state,
+            std::slice::from_ref(GenericArray::from_slice(block)),
+        );
+    }
+    state
+}

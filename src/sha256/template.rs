@@ -1,0 +1,292 @@
+//! One message laid out as padded blocks behind a seed, with everything computed that no seed changes.
+
+use super::constants::K;
+
+/// The schedule words of block 0 that are computed from nothing but constant words. Words 1 to 15 are
+/// constant while only word 0 varies, and so are the words above that reach back to none but those:
+/// `W[t]` is made of `W[t-2]`, `W[t-7]`, `W[t-15]` and `W[t-16]`, which leaves 17, 19 and 21.
+pub const fn is_constant(t: usize) -> bool {
+    matches!(t, 1..=15 | 17 | 19 | 21)
+}
+
+/// The schedule words of block 0 up to this one have a constant term, or are constant.
+const CONSTANT_TERMS_END: usize = 38;
+
+/// Block 0 while only its first word varies: what of the message schedule (FIPS 180-4, section 6.2.2,
+/// step 1) does not depend on that word.
+#[derive(Clone, Debug)]
+pub struct Hoisted {
+    /// `W[t] + K[t]` where `W[t]` [is constant](is_constant). Elsewhere without meaning.
+    pub words_plus_k: [u32; 22],
+    /// For `t` from 16 on, the sum of those terms of `W[t]` that are constant.
+    pub terms: [u32; CONSTANT_TERMS_END],
+}
+
+/// A message behind a seed of fixed length: the blocks of `seed || message || padding`, and the
+/// reusable memory of a searching thread.
+///
+/// A seed of up to 16 characters lies in block 0. Its first (up to) four characters, the *head*, fill
+/// or share word 0, which is what a scan varies; the others, the *tail*, stay the same during a scan.
+#[derive(Clone, Debug)]
+pub struct Template {
+    seed_length: usize,
+    /// Block 0 with zeros for the seed.
+    message_words: [u32; 16],
+    /// Block 0 with the tail in it, and zeros for the head.
+    words: [u32; 16],
+    hoisted: Hoisted,
+    /// The blocks behind block 0, as bytes, and as `W[t] + K[t]`.
+    later_blocks: Vec<[u8; 64]>,
+    later_words_plus_k: Vec<[u32; 64]>,
+}
+
+impl Template {
+    /// The longest seed that a template has room for.
+    pub const MAX_SEED_LENGTH: usize = 16;
+    /// The longest head, and the first place of the tail.
+    pub const MAX_HEAD_LENGTH: usize = 4;
+
+    /// Memory for messages of up to `max_message_bytes`: the only allocation.
+    pub fn with_capacity(max_message_bytes: usize) -> Template {
+        let later = block_count(Template::MAX_SEED_LENGTH + max_message_bytes) - 1;
+        let mut template = Template {
+            seed_length: 1,
+            message_words: [0; 16],
+            words: [0; 16],
+            hoisted: Hoisted {
+                words_plus_k: [0; 22],
+                terms: [0; CONSTANT_TERMS_END],
+            },
+            later_blocks: Vec::with_capacity(later),
+            later_words_plus_k: Vec::with_capacity(later),
+        };
+        template.load(1, b"");
+        template
+    }
+
+    /// Lays out `message` behind a seed of `seed_length` characters (1 to 16), the head still zero. A
+    /// seed with a tail (more than four characters) needs [`fix_tail`](Template::fix_tail) before a scan.
+    ///
+    /// It allocates only for a message longer than the capacity.
+    pub fn load(&mut self, seed_length: usize, message: &[u8]) {
+        assert!(
+            (1..=Template::MAX_SEED_LENGTH).contains(&seed_length),
+            "seed length {seed_length}"
+        );
+        self.seed_length = seed_length;
+
+        let mut block = [0; 64];
+        let (here, mut rest) = message.split_at(message.len().min(64 - seed_length));
+        block[seed_length..][..here.len()].copy_from_slice(here);
+        let total = seed_length + message.len();
+        pad(&mut block, 0, total);
+        self.message_words = words_of(&block);
+        self.words = self.message_words;
+
+        self.later_blocks.clear();
+        self.later_words_plus_k.clear();
+        for index in 1..block_count(total) {
+            let mut block = [0; 64];
+            let (here, behind) = rest.split_at(rest.len().min(64));
+            block[..here.len()].copy_from_slice(here);
+            rest = behind;
+            pad(&mut block, index, total);
+            self.later_words_plus_k
+                .push(words_plus_k(&words_of(&block)));
+            self.later_blocks.push(block);
+        }
+        if seed_length <= Template::MAX_HEAD_LENGTH {
+            self.fix_tail(b"");
+        }
+    }
+
+    /// Puts the characters of the seed from the fifth on into block 0, in place of those that were
+    /// there, and computes what does not depend on word 0.
+    pub fn fix_tail(&mut self, tail: &[u8]) {
+        assert_eq!(
+            tail.len(),
+            self.seed_length.saturating_sub(4),
+            "characters behind the head"
+        );
+        let mut bytes = [0; Template::MAX_SEED_LENGTH - Template::MAX_HEAD_LENGTH];
+        bytes[..tail.len()].copy_from_slice(tail);
+        self.words = self.message_words;
+        for (word, bytes) in self.words[1..].iter_mut().zip(bytes.as_chunks().0) {
+            *word |= u32::from_be_bytes(*bytes);
+        }
+        self.hoisted = hoist(&self.words);
+    }
+
+    /// The characters of the seed.
+    pub fn seed_length(&self) -> usize {
+        self.seed_length
+    }
+
+    /// The blocks of seed, message and padding.
+    pub fn blocks(&self) -> usize {
+        1 + self.later_blocks.len()
+    }
+
+    /// Block 0 as words, zeros for the head.
+    pub fn words(&self) -> &[u32; 16] {
+        &self.words
+    }
+
+    /// What of block 0 no head changes.
+    pub fn hoisted(&self) -> &Hoisted {
+        &self.hoisted
+    }
+
+    /// The blocks behind block 0, which no seed changes, as bytes.
+    pub fn later_blocks(&self) -> &[[u8; 64]] {
+        &self.later_blocks
+    }
+
+    /// The blocks behind block 0 as `W[t] + K[t]`.
+    pub fn later_words_plus_k(&self) -> &[[u32; 64]] {
+        &self.later_words_plus_k
+    }
+}
+
+/// The blocks that `length` bytes take with their padding: a one bit and 64 bits of length.
+const fn block_count(length: usize) -> usize {
+    (length + 9).div_ceil(64)
+}
+
+/// Writes what of the padding of `total` bytes (section 5.1.1) falls into the block number `index`.
+fn pad(block: &mut [u8; 64], index: usize, total: usize) {
+    if total / 64 == index {
+        block[total % 64] = 0x80;
+    }
+    if index + 1 == block_count(total) {
+        block[56..].copy_from_slice(&(total as u64 * 8).to_be_bytes());
+    }
+}
+
+fn words_of(block: &[u8; 64]) -> [u32; 16] {
+    let (words, _) = block.as_chunks();
+    std::array::from_fn(|t| u32::from_be_bytes(words[t]))
+}
+
+fn small_sigma0(x: u32) -> u32 {
+    x.rotate_right(7) ^ x.rotate_right(18) ^ (x >> 3)
+}
+
+fn small_sigma1(x: u32) -> u32 {
+    x.rotate_right(17) ^ x.rotate_right(19) ^ (x >> 10)
+}
+
+/// The message schedule of one block, each word with its round constant added.
+fn words_plus_k(block: &[u32; 16]) -> [u32; 64] {
+    let mut w = [0u32; 64];
+    w[..16].copy_from_slice(block);
+    for t in 16..64 {
+        w[t] = small_sigma1(w[t - 2])
+            .wrapping_add(w[t - 7])
+            .wrapping_add(small_sigma0(w[t - 15]))
+            .wrapping_add(w[t - 16]);
+    }
+    std::array::from_fn(|t| w[t].wrapping_add(K[t]))
+}
+
+/// The schedule again, leaving out every term that depends on word 0.
+fn hoist(block: &[u32; 16]) -> Hoisted {
+    let mut w = [0u32; CONSTANT_TERMS_END];
+    w[1..16].copy_from_slice(&block[1..]);
+    for t in 16..CONSTANT_TERMS_END {
+        let term = |back: usize, sigma: fn(u32) -> u32| match is_constant(t - back) {
+            true => sigma(w[t - back]),
+            false => 0,
+        };
+        w[t] = term(2, small_sigma1)
+            .wrapping_add(term(7, |word| word))
+            .wrapping_add(term(15, small_sigma0))
+            .wrapping_add(term(16, |word| word));
+    }
+    Hoisted {
+        words_plus_k: std::array::from_fn(|t| w[t].wrapping_add(K[t])),
+        terms: w,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Padding by its definition, on bytes.
+    fn padded(text: &[u8]) -> Vec<u8> {
+        let mut bytes = text.to_vec();
+        bytes.push(0x80);
+        while bytes.len() % 64 != 56 {
+            bytes.push(0);
+        }
+        bytes.extend((text.len() as u64 * 8).to_be_bytes());
+        bytes
+    }
+
+    fn lengths() -> impl Iterator<Item = usize> {
+        let around_each_boundary = (256..8192).filter(|length| matches!(length % 64, 40..=63 | 0));
+        (0..=200).chain(around_each_boundary)
+    }
+
+    #[test]
+    fn blocks_are_seed_message_and_padding_at_every_length() {
+        let message: Vec<u8> = (0..8192u32).map(|i| (i * 7 + i / 256) as u8).collect();
+        let mut template = Template::with_capacity(8192);
+        for (round, length) in lengths().enumerate() {
+            let seed_length = 1 + round % 16;
+            let seed = &b"0123456789abcdef"[..seed_length];
+            let (head, tail) = seed.split_at(seed_length.min(4));
+            template.load(seed_length, &message[..length]);
+            template.fix_tail(tail);
+
+            let expected = padded(&[seed, &message[..length]].concat());
+            let mut words = *template.words();
+            for (place, &character) in head.iter().enumerate() {
+                words[0] |= u32::from(character) << (24 - 8 * place);
+            }
+            let first: Vec<u8> = words.iter().flat_map(|word| word.to_be_bytes()).collect();
+            assert_eq!(first, expected[..64], "length {length}, seed {seed_length}");
+            assert_eq!(
+                template.later_blocks().concat(),
+                expected[64..],
+                "length {length}"
+            );
+            assert_eq!(template.blocks(), expected.len() / 64);
+        }
+    }
+
+    #[test]
+    fn a_tail_replaces_the_one_before() {
+        let mut template = Template::with_capacity(64);
+        template.load(16, b"message");
+        template.fix_tail(b"zzzzzzzzzzzz");
+        template.fix_tail(b"abcdefghijkl");
+        assert_eq!(template.words()[1..4], [0x61626364, 0x65666768, 0x696a6b6c]);
+    }
+
+    #[test]
+    fn hoisted_words_are_those_of_the_full_schedule() {
+        let block: [u32; 16] = std::array::from_fn(|t| 0x9e37_79b9u32.wrapping_mul(t as u32 + 1));
+        let hoisted = hoist(&block);
+        let full = words_plus_k(&block);
+        for t in (1..22).filter(|&t| is_constant(t)) {
+            assert_eq!(hoisted.words_plus_k[t], full[t], "word {t}");
+        }
+    }
+
+    #[test]
+    fn constant_words_are_those_that_no_first_word_changes() {
+        let schedules = [1, 2, 0x1234_5678, 0x8000_0001].map(|first| {
+            let mut block = [1; 16];
+            block[0] = first;
+            words_plus_k(&block)
+        });
+        for t in 0..64 {
+            let same = schedules
+                .iter()
+                .all(|schedule| schedule[t] == schedules[0][t]);
+            assert_eq!(is_constant(t), same, "word {t}");
+        }
+    }
+}

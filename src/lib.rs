@@ -7,12 +7,17 @@
 //! | --- | --- |
 //! | [`cli`] | flags, environment, exit codes, terminal output |
 //! | [`server`], [`load`] | sockets, polling, connections, limits |
+//! | [`solver`] | one message after another, by all threads |
 //! | [`search`] | one resumable search |
 //! | [`kernel`] | choosing an instruction set at run time, scanning a range of seeds |
 //! | [`sha256`] | the compression function, written once, and the layout of a message |
 //! | [`simd`] | vector words, one set per instruction set |
 //! | [`pow`] | difficulty, seed, solution, verification: the oracle for all the rest |
 
+pub mod cli;
 pub mod kernel;
 pub mod pow;
+pub mod search;
+pub mod server;
 pub mod sha256;
+pub mod solver;

@@ -10,6 +10,9 @@ pub const fn space(length: usize) -> u128 {
     62u128.pow(length as u32)
 }
 
+/// The seeds of eight characters.
+const EIGHT_DIGITS: u64 = 62u64.pow(8);
+
 /// A seed of 1 to 16 characters from [`ALPHABET`].
 ///
 /// Seeds of one length are numbered from 0 to [`space`]`(length) - 1` in base 62 with the **first**
@@ -51,17 +54,22 @@ impl Seed {
             index < space(length),
             "seed index {index} at length {length}"
         );
-        let mut characters = [0; Seed::MAX_LENGTH];
-        // Two digits of u64 divisions each where one 128-bit division would cost more than the hash.
-        let mut rest = index;
-        let mut low = 0u64;
-        for (place, character) in characters[..length].iter_mut().enumerate() {
-            if place % 8 == 0 {
-                low = (rest % space(8)) as u64;
-                rest /= space(8);
+        // 128-bit division is a library call: split once into two halves of eight digits.
+        let (low, high) = match u64::try_from(index) {
+            Ok(index) => (index % EIGHT_DIGITS, index / EIGHT_DIGITS),
+            Err(_) => {
+                let eight = u128::from(EIGHT_DIGITS);
+                ((index % eight) as u64, (index / eight) as u64)
             }
-            *character = ALPHABET[(low % 62) as usize];
-            low /= 62;
+        };
+        let mut characters = [0; Seed::MAX_LENGTH];
+        let mut rest = low;
+        for (place, character) in characters[..length].iter_mut().enumerate() {
+            if place == 8 {
+                rest = high;
+            }
+            *character = ALPHABET[(rest % 62) as usize];
+            rest /= 62;
         }
         Seed {
             characters,

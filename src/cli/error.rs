@@ -1,0 +1,87 @@
+//! How a command can fail, and what its user sees of it: one line, and the exit code.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::server::ServerError;
+
+/// Why a command ended without a result.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    /// Asked wrongly: says what is wrong and what is allowed. Exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Not an error: `--help` or `--version`, or no command at all.
+    #[error(transparent)]
+    Help(clap::Error),
+    /// The server could not start or did not end well.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// Standard input or output failed.
+    #[error("{0}")]
+    Stream(#[from] io::Error),
+    /// Whatever else went wrong.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Error {
+    /// Tells the user, and gives the exit code.
+    pub(super) fn report(self) -> ExitCode {
+        match self {
+            Error::Help(help) => {
+                // A closed pipe here is of no interest to anyone.
+                let _ = help.print();
+                ExitCode::from(help.exit_code() as u8)
+            }
+            // Whoever read our output has seen enough: `powd solve ... | head -1`.
+            Error::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Error::Usage(_) => {
+                eprintln!("powd: {self}");
+                ExitCode::from(2)
+            }
+            _ => {
+                eprintln!("powd: {self}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+impl From<clap::Error> for Error {
+    fn from(error: clap::Error) -> Error {
+        if error.use_stderr()
+            && error.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        {
+            Error::Usage(one_line(&error.to_string()))
+        } else {
+            Error::Help(error)
+        }
+    }
+}
+
+/// What clap has to say, without the usage and the pointer to `--help`, on one line.
+fn one_line(text: &str) -> String {
+    let told = text.lines().map(str::trim).take_while(|line| {
+        !line.starts_with("Usage:") && !line.starts_with("For more information")
+    });
+    let line = told
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clap_says_fits_one_line() {
+        let text = "error: invalid value 'x' for '--framing <F>'\n  [possible values: lines, reads]\n\nFor more information, try '--help'.\n";
+        assert_eq!(
+            one_line(text),
+            "invalid value 'x' for '--framing <F>' [possible values: lines, reads]"
+        );
+    }
+}

@@ -1,0 +1,30 @@
+//! Lines of bytes: from the arguments, or streamed from standard input.
+
+use std::ffi::OsString;
+use std::io::{self, BufRead as _, Write};
+
+/// Calls `each` with every argument or, without arguments, with every line of standard input as it comes,
+/// without its `\n`. What `each` writes is passed on whenever no further line is at hand.
+pub(super) fn for_each<E: From<io::Error>>(
+    arguments: Vec<OsString>,
+    mut each: impl FnMut(&[u8], &mut dyn Write) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut output = io::BufWriter::new(io::stdout().lock());
+    if !arguments.is_empty() {
+        for argument in arguments {
+            each(&argument.into_encoded_bytes(), &mut output)?;
+            output.flush()?;
+        }
+        return Ok(());
+    }
+    let mut input = io::BufReader::new(io::stdin().lock());
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        each(line.strip_suffix(b"\n").unwrap_or(&line), &mut output)?;
+        line.clear();
+        if input.buffer().is_empty() {
+            output.flush()?;
+        }
+    }
+    Ok(output.flush()?)
+}

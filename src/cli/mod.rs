@@ -1,0 +1,51 @@
+//! The command line: flags, environment, exit codes, what a person sees.
+//!
+//! The only user of `clap`. It knows what can be asked for, not how any of it works. Results go to
+//! standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out, 2 asked
+//! wrongly.
+
+mod error;
+mod kernel;
+mod lines;
+mod serve;
+mod solve;
+mod verify;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use error::Error;
+
+/// Finds and serves proofs of work: a short seed such that SHA-256(seed || message) starts with N zeros.
+#[derive(Debug, Parser)]
+#[command(name = "powd", max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Solve(solve::Args),
+    Verify(verify::Args),
+}
+
+/// Reads the command line and does what it says.
+pub fn run() -> ExitCode {
+    let command = Cli::command().version(version::text());
+    let parsed = command
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let outcome = match parsed {
+        Ok(cli) => match cli.command {
+            Command::Serve(args) => serve::run(args),
+            Command::Solve(args) => solve::run(args),
+            Command::Verify(args) => verify::run(args),
+        },
+        Err(error) => Err(Error::from(error)),
+    };
+    outcome.unwrap_or_else(|error| error.report())
+}

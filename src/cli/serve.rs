@@ -1,0 +1,356 @@
+//! `powd serve`: the service.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use ipnet::IpNet;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::Signals;
+
+use super::{Error, kernel};
+use crate::kernel::measure;
+use crate::pow::{Difficulty, Seed};
+use crate::server::{Control, Framing, Limits, Listener, MAX_MESSAGE_BYTES, Options, Server, cpus};
+
+/// Serves proofs of work over TCP: a line in, message,seed,hash out.
+///
+/// Each flag can be set by the environment variable named beside it. SIGTERM and SIGINT answer what was
+/// received, then end; a second one ends at once. SIGUSR1 prints the counters as one line of JSON.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Where to listen; repeatable. @N gives this listener a difficulty of its own: 0.0.0.0:20006@6. Port 0
+    /// takes a free one. Change it to serve one interface only, IPv6 ([::]:20000), or two difficulties.
+    #[arg(
+        long,
+        env = "POWD_LISTEN",
+        value_name = "ADDR:PORT[@N]",
+        default_value = "0.0.0.0:20000",
+        value_delimiter = ','
+    )]
+    listen: Vec<Listen>,
+
+    /// Zeros that a hash must start with, 0 to 64, where a listener has no @N. Each one more takes clients
+    /// 16 times as long: 3 costs about 50 µs of a fast core, 6 about 0.2 s, 8 a minute.
+    #[arg(
+        short,
+        long,
+        env = "POWD_DIFFICULTY",
+        value_name = "N",
+        default_value = "3"
+    )]
+    difficulty: Difficulty,
+
+    /// Worker threads; by default one for each CPU that this process may use. Fewer leave CPUs to others.
+    #[arg(long, env = "POWD_WORKERS", value_name = "N")]
+    workers: Option<NonZeroUsize>,
+
+    /// Do not bind each worker to a CPU. For machines shared with other busy programs, where a bound worker
+    /// cannot move out of their way.
+    #[arg(long, env = "POWD_NO_PIN", value_parser = BoolishValueParser::new())]
+    no_pin: bool,
+
+    /// Instruction set to search with: auto (the fastest here, measured at start) or a name that `powd
+    /// --version` lists. Force one only to compare.
+    #[arg(long, env = "POWD_KERNEL", value_name = "NAME", default_value = kernel::AUTO)]
+    kernel: String,
+
+    /// Characters of a seed, 1 to 16. A message that has no solution of that length gets a longer one; from
+    /// difficulty 7 on, 6 spares the search through the shorter ones.
+    #[arg(long, env = "POWD_SEED_LENGTH", value_name = "N", default_value_t = 5, value_parser = seed_length)]
+    seed_length: usize,
+
+    /// How requests are told apart: lines, or (for clients that send no newline, as the original server
+    /// allowed) each read of up to 8192 bytes.
+    #[arg(long, env = "POWD_FRAMING", value_name = "HOW", default_value = "lines", value_parser = framing)]
+    framing: Framing,
+
+    /// The longest message, in bytes, up to 65536; a longer one ends its connection.
+    #[arg(long, env = "POWD_MAX_MESSAGE_BYTES", value_name = "N", default_value_t = 8192, value_parser = max_message_bytes)]
+    max_message_bytes: usize,
+
+    /// Connections open at once; more are told that the service is busy. Raise it with the limit of open
+    /// files (ulimit -Hn); an idle one costs less than 1 KiB.
+    #[arg(
+        long,
+        env = "POWD_MAX_CONNECTIONS",
+        value_name = "N",
+        default_value = "65536"
+    )]
+    max_connections: NonZeroUsize,
+
+    /// Connections open at once from one address; by default no limit. Set it where clients are strangers.
+    #[arg(long, env = "POWD_MAX_CONNECTIONS_PER_IP", value_name = "N")]
+    max_connections_per_ip: Option<NonZeroUsize>,
+
+    /// Close a connection on which nothing has moved for so long, unless it waits for a search; by default
+    /// never. Set it where clients come and forget to go.
+    #[arg(long, env = "POWD_IDLE_TIMEOUT", value_name = "TIME", value_parser = duration)]
+    idle_timeout: Option<Duration>,
+
+    /// How long a client that has ended its stream is searched for, counted from then or from its last
+    /// reply: a half-close and a close look the same. 0s takes the end of stream as the end; raise it for
+    /// files piped through `nc -N` at difficulties where one reply takes longer.
+    #[arg(long, env = "POWD_HALF_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = duration)]
+    half_close_timeout: Duration,
+
+    /// The longest search; after it the request gets an error line. By default none: at difficulty 8 and
+    /// above a search can take minutes to centuries.
+    #[arg(long, env = "POWD_DEADLINE", value_name = "TIME", value_parser = duration)]
+    deadline: Option<Duration>,
+
+    /// How long to go on answering after SIGTERM or SIGINT. Keep it below what your supervisor waits before
+    /// it kills.
+    #[arg(long, env = "POWD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = duration)]
+    drain_timeout: Duration,
+
+    /// Serve only clients in this range, 10.0.0.0/8 or a single address; repeatable. By default all.
+    #[arg(long, env = "POWD_ALLOW", value_name = "CIDR", value_delimiter = ',', value_parser = range)]
+    allow: Vec<IpNet>,
+
+    /// Makes the seeds found repeatable, for tests: the number that the searches' starting points are drawn
+    /// from. By default the system gives one.
+    #[arg(long, env = "POWD_RNG_SEED", value_name = "N")]
+    rng_seed: Option<u64>,
+}
+
+/// A listener as typed: `ADDR:PORT` or `ADDR:PORT@N`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Listen {
+    address: SocketAddr,
+    difficulty: Option<Difficulty>,
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Listen, String> {
+        let (address, difficulty) = match text.split_once('@') {
+            Some((address, nibbles)) => (address, Some(nibbles)),
+            None => (text, None),
+        };
+        Ok(Listen {
+            address: address.parse().map_err(|_| {
+                "expected ADDR:PORT or ADDR:PORT@DIFFICULTY with a numeric address: 127.0.0.1:20000, [::]:20000@6".to_owned()
+            })?,
+            difficulty: difficulty.map(Difficulty::from_str).transpose().map_err(|error| error.to_string())?,
+        })
+    }
+}
+
+fn framing(text: &str) -> Result<Framing, String> {
+    match text {
+        "lines" => Ok(Framing::Lines),
+        "reads" => Ok(Framing::Reads),
+        _ => Err("requests are told apart by lines or by reads".to_owned()),
+    }
+}
+
+fn range(text: &str) -> Result<IpNet, String> {
+    let single = text.parse::<std::net::IpAddr>().map(IpNet::from);
+    single.or_else(|_| text.parse()).map_err(|_| {
+        "expected an address or a range of them: 192.0.2.7, 10.0.0.0/8, fd00::/8".to_owned()
+    })
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "expected a time with its unit: 300ms, 2s, 5m".to_owned())
+}
+
+/// Parses the length of a seed.
+pub(super) fn seed_length(text: &str) -> Result<usize, String> {
+    in_range(text, 1, Seed::MAX_LENGTH, "a seed has 1 to 16 characters")
+}
+
+fn max_message_bytes(text: &str) -> Result<usize, String> {
+    in_range(text, 1, MAX_MESSAGE_BYTES, "allowed are 1 to 65536 bytes")
+}
+
+fn in_range(text: &str, least: usize, most: usize, allowed: &str) -> Result<usize, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number));
+    number.ok_or_else(|| allowed.to_owned())
+}
+
+/// The seed asked for, or one from the system.
+pub(super) fn rng_seed(asked: Option<u64>) -> Result<u64, Error> {
+    asked.map_or_else(getrandom::u64, Ok).map_err(|error| {
+        Error::Failed(format!(
+            "the system gives no random numbers: {error}; --rng-seed does without"
+        ))
+    })
+}
+
+/// How long the chosen kernel is measured, to size the slices of searches.
+const MEASURE: Duration = Duration::from_millis(2);
+
+pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .init();
+    let kernel = kernel::choose(&args.kernel)?;
+    let options = args.options(kernel)?;
+    raise_file_limit();
+    let bind = |listen: &Listen| {
+        Listener::bind(listen.address, listen.difficulty.unwrap_or(args.difficulty))
+    };
+    let listeners = args
+        .listen
+        .iter()
+        .map(bind)
+        .collect::<Result<Vec<_>, _>>()?;
+    // Heard from here on, so that no signal falls between the start and the loop that waits for them.
+    let signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
+    let announcement = announce(&listeners, &options)?;
+    let server = Server::start(listeners, options)?;
+    eprint!("{announcement}");
+    let control = server.control();
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || heed(signals, &control))?;
+    server.wait()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    fn options(&self, kernel: crate::kernel::Kernel) -> Result<Options, Error> {
+        Ok(Options {
+            workers: self.workers.map_or_else(cpus::available, usize::from),
+            pin: !self.no_pin,
+            kernel,
+            hash_rate: measure(&kernel, 20, MEASURE),
+            seed_length: self.seed_length,
+            framing: self.framing,
+            rng_seed: rng_seed(self.rng_seed)?,
+            limits: Limits {
+                max_message_bytes: self.max_message_bytes,
+                max_connections: self.max_connections.get(),
+                max_connections_per_ip: self.max_connections_per_ip.map(usize::from),
+                idle_timeout: self.idle_timeout,
+                half_close_timeout: self.half_close_timeout,
+                deadline: self.deadline,
+                drain_timeout: self.drain_timeout,
+                allow: self.allow.clone(),
+            },
+        })
+    }
+}
+
+/// As many open files as the system lets us have: every connection is one.
+fn raise_file_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}
+
+/// One line per listener, with the real port.
+fn announce(listeners: &[Listener], options: &Options) -> Result<String, Error> {
+    let line = |listener: &Listener| {
+        Ok(format!(
+            "powd: listening on {} difficulty={} workers={} kernel={}\n",
+            listener.address()?,
+            listener.difficulty(),
+            options.workers,
+            options.kernel.name()
+        ))
+    };
+    listeners.iter().map(line).collect()
+}
+
+/// Does what signals ask for, until the process ends.
+fn heed(mut signals: Signals, control: &Control) {
+    let mut draining = false;
+    for signal in signals.forever() {
+        if signal == SIGUSR1 {
+            let counters = serde_json::to_string(&control.snapshot()).unwrap_or_default();
+            // One write: the line stays whole among what others log.
+            let _ = std::io::stderr().write_all(format!("{counters}\n").as_bytes());
+        } else if draining {
+            // As a shell reports death by that signal.
+            std::process::exit(128 + signal);
+        } else {
+            draining = true;
+            tracing::info!(
+                "answering what was received, then ending; a second signal ends at once"
+            );
+            control.drain();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listen(text: &str) -> Option<(String, Option<u8>)> {
+        let listen: Listen = text.parse().ok()?;
+        Some((
+            listen.address.to_string(),
+            listen.difficulty.map(Difficulty::nibbles),
+        ))
+    }
+
+    #[test]
+    fn listeners_are_typed_with_or_without_a_difficulty() {
+        assert_eq!(
+            listen("127.0.0.1:0"),
+            Some(("127.0.0.1:0".to_owned(), None))
+        );
+        assert_eq!(
+            listen("[::1]:20000@14"),
+            Some(("[::1]:20000".to_owned(), Some(14)))
+        );
+        for wrong in [
+            "",
+            "20000",
+            "localhost:1",
+            "1.2.3.4",
+            "1.2.3.4:5@",
+            "1.2.3.4:5@65",
+            "1.2.3.4:70000",
+        ] {
+            assert_eq!(listen(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn times_need_a_unit() {
+        assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
+        assert_eq!(duration("0s"), Ok(Duration::ZERO));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        for wrong in ["5", "", "fast", "-1s"] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_typed_as_addresses_or_blocks() {
+        for (text, expected) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("10.1.2.3", "10.1.2.3/32"),
+            ("::1", "::1/128"),
+        ] {
+            assert_eq!(
+                range(text).map(|range| range.to_string()),
+                Ok(expected.to_owned())
+            );
+        }
+        assert!(range("10.0.0.0/33").is_err());
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        assert_eq!(seed_length("16"), Ok(16));
+        assert!(seed_length("0").is_err() && seed_length("17").is_err());
+        assert!(max_message_bytes("0").is_err() && max_message_bytes("65537").is_err());
+    }
+}

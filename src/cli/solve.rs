@@ -1,0 +1,72 @@
+//! `powd solve`: messages in, reply lines out.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use super::{Error, kernel, lines};
+use crate::pow::Difficulty;
+use crate::server::cpus;
+use crate::solver::{Solver, Task};
+
+/// Finds a seed for each message and prints message,seed,hash, one line each, in order.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Zeros that the hash must start with, 0 to 64; each one more takes 16 times as long.
+    #[arg(short, long, value_name = "N", default_value = "3")]
+    difficulty: Difficulty,
+
+    /// Threads that search; by default one for each CPU that this process may use.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+
+    /// Instruction set to search with: auto (the fastest here, measured at start) or a name that `powd
+    /// --version` lists.
+    #[arg(long, value_name = "NAME", default_value = kernel::AUTO)]
+    kernel: String,
+
+    /// Characters of a seed, 1 to 16; longer ones are tried only when no seed of that length is a solution.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = super::serve::seed_length)]
+    seed_length: usize,
+
+    /// Makes the seeds found repeatable (with --threads 1): the number that the searches' starting points
+    /// are drawn from.
+    #[arg(long, value_name = "N")]
+    rng_seed: Option<u64>,
+
+    /// The messages; without any, the lines of standard input, each answered as it comes.
+    #[arg(value_name = "MESSAGE")]
+    messages: Vec<OsString>,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
+    if args
+        .messages
+        .iter()
+        .any(|message| message.as_encoded_bytes().contains(&b'\n'))
+    {
+        return Err(Error::Usage(
+            "a message has no newline: each line is one message".to_owned(),
+        ));
+    }
+    let task = Task {
+        difficulty: args.difficulty,
+        seed_length: args.seed_length,
+        kernel: kernel::choose(&args.kernel)?,
+    };
+    let threads = args.threads.map_or_else(cpus::available, usize::from);
+    let rng_seed = super::serve::rng_seed(args.rng_seed)?;
+    std::thread::scope(|scope| {
+        let mut solver = Solver::new(scope, task, threads, rng_seed);
+        lines::for_each(args.messages, |message, output| {
+            let solution = solver.solve(message).ok_or_else(|| {
+                Error::Failed("no seed of up to 16 characters is a solution".to_owned())
+            })?;
+            output.write_all(message)?;
+            let hash = hex::encode(solution.digest());
+            writeln!(output, ",{},{hash}", solution.seed())?;
+            Ok::<(), Error>(())
+        })
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

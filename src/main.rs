@@ -1,0 +1,5 @@
+//! The `powd` binary: everything lives in the library.
+
+fn main() -> std::process::ExitCode {
+    powd::cli::run()
+}

@@ -1,0 +1,164 @@
+//! Who gets in, and how many at once.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering::*};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::options::Limits;
+use super::reply::ErrorLine;
+use ipnet::IpNet;
+
+/// Counts the connections that are open, in all and by address. Asked by the acceptor once for each
+/// connection; told by whichever thread closes one.
+#[derive(Debug)]
+pub(super) struct Admission {
+    allow: Vec<IpNet>,
+    max: usize,
+    max_per_ip: Option<usize>,
+    open: AtomicUsize,
+    /// Used only with a limit per address.
+    open_by_ip: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// The right to have a connection; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Permit {
+    admission: Arc<Admission>,
+    /// Set when the address is counted.
+    ip: Option<IpAddr>,
+}
+
+impl Admission {
+    pub(super) fn new(limits: &Limits) -> Arc<Admission> {
+        Arc::new(Admission {
+            allow: limits.allow.clone(),
+            max: limits.max_connections,
+            max_per_ip: limits.max_connections_per_ip,
+            open: AtomicUsize::new(0),
+            open_by_ip: Mutex::new(HashMap::new()),
+        })
+    }
+
+    /// A permit for a client at `ip`, or the reason why there is none.
+    pub(super) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, ErrorLine> {
+        // A listener on [::] sees IPv4 clients as ::ffff:a.b.c.d.
+        let ip = ip.to_canonical();
+        if !self.allow.is_empty() && !self.allow.iter().any(|range| range.contains(&ip)) {
+            return Err(ErrorLine::Denied);
+        }
+        if self.open.fetch_add(1, AcqRel) >= self.max {
+            self.open.fetch_sub(1, AcqRel);
+            return Err(ErrorLine::Busy);
+        }
+        let mut permit = Permit {
+            admission: Arc::clone(self),
+            ip: None,
+        };
+        if let Some(max) = self.max_per_ip {
+            let mut by_ip = self
+                .open_by_ip
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            let open = by_ip.entry(ip).or_default();
+            if *open >= max {
+                drop(by_ip);
+                return Err(ErrorLine::BusyAddress);
+            }
+            *open += 1;
+            permit.ip = Some(ip);
+        }
+        Ok(permit)
+    }
+
+    /// Connections open now.
+    pub(super) fn open(&self) -> usize {
+        self.open.load(Acquire)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some(ip) = self.ip {
+            let mut by_ip = self
+                .admission
+                .open_by_ip
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if let Some(open) = by_ip.get_mut(&ip) {
+                *open -= 1;
+                // An address without connections is forgotten: the map is bounded by the open ones.
+                if *open == 0 {
+                    by_ip.remove(&ip);
+                }
+            }
+        }
+        self.admission.open.fetch_sub(1, AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admission(limits: Limits) -> Arc<Admission> {
+        Admission::new(&limits)
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn permits_are_given_back() {
+        let admission = admission(Limits {
+            max_connections: 2,
+            ..Limits::default()
+        });
+        for _ in 0..3 {
+            let held = [ip("10.0.0.1"), ip("10.0.0.2")].map(|ip| admission.admit(ip));
+            assert!(held.iter().all(Result::is_ok));
+            assert_eq!(admission.admit(ip("10.0.0.3")).err(), Some(ErrorLine::Busy));
+        }
+    }
+
+    #[test]
+    fn addresses_are_counted_apart_and_forgotten() {
+        let admission = admission(Limits {
+            max_connections_per_ip: Some(1),
+            ..Limits::default()
+        });
+        let first = admission.admit(ip("10.0.0.1"));
+        assert!(first.is_ok());
+        assert_eq!(
+            admission.admit(ip("::ffff:10.0.0.1")).err(),
+            Some(ErrorLine::BusyAddress)
+        );
+        assert!(admission.admit(ip("10.0.0.2")).is_ok());
+        drop(first);
+        assert!(admission.admit(ip("10.0.0.1")).is_ok());
+        assert!(admission.open_by_ip.lock().expect("no panic").is_empty());
+        assert_eq!(admission.open.load(Acquire), 0);
+    }
+
+    #[test]
+    fn only_the_ranges_allowed_get_in() {
+        let admission = admission(Limits {
+            allow: vec![
+                "10.1.0.0/16".parse().expect("range"),
+                "fd00::/8".parse().expect("range"),
+            ],
+            ..Limits::default()
+        });
+        for allowed in ["10.1.2.3", "::ffff:10.1.2.3", "fd00::1"] {
+            assert!(admission.admit(ip(allowed)).is_ok(), "{allowed}");
+        }
+        for denied in ["10.2.0.1", "::1", "127.0.0.1"] {
+            assert_eq!(
+                admission.admit(ip(denied)).err(),
+                Some(ErrorLine::Denied),
+                "{denied}"
+            );
+        }
+    }
+}

@@ -1,0 +1,436 @@
+//! One connection: bytes in, requests answered in order, bytes out.
+//!
+//! A connection gets turns from its worker. In a turn it does at most one read and one write, however many
+//! requests the read brought, and as much searching as its budget allows. It reads only when it has no
+//! whole request at hand, so what a client can make it hold is one read's worth; and it does nothing at
+//! all while its client does not take what was written.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use mio::event::Event;
+use mio::net::TcpStream;
+
+use super::admission::Permit;
+use super::buffers::Buffer;
+use super::framing::{Cut, Framing, LineCutter, without_newlines};
+use super::kit::{Kit, REQUEST_COST};
+use super::reply::{ERROR_MAX, ErrorLine, REPLY_OVERHEAD, push_error, push_reply};
+use super::request::{Outcome, Request};
+use crate::pow::Difficulty;
+
+/// How long a client may take to end its stream after powd has ended its own. Closing at once would reset
+/// the connection if the client has sent more, and could cost it the last reply.
+pub(super) const LINGER: Duration = Duration::from_secs(1);
+
+/// The original server reads this much at a time, and `--framing reads` makes each read a message.
+const READ_FRAME: usize = 8192;
+
+/// What a connection needs after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Another turn.
+    Turn,
+    /// Another turn, but not at once: helpers must finish first.
+    Later,
+    /// A turn when its socket has news.
+    Event,
+    /// Nothing more: it is over.
+    Close,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Requests are read and answered.
+    Open,
+    /// What is in the output is written, then powd ends its stream.
+    Closing,
+    /// powd has ended its stream and waits, until then at most, for the client to end its own.
+    Lingering(Instant),
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    difficulty: Difficulty,
+    _permit: Permit,
+    input: Option<Buffer>,
+    output: Option<Buffer>,
+    cutter: LineCutter,
+    request: Option<Request>,
+    phase: Phase,
+    /// The socket may have bytes, or the end of the stream, for us.
+    readable: bool,
+    /// The socket may take bytes.
+    writable: bool,
+    /// The input holds no whole request.
+    hungry: bool,
+    /// The end of the stream was read.
+    ended: bool,
+    /// The connection was reset, or a read or write failed.
+    gone: bool,
+    /// When the client's end of stream arrived, read or not.
+    half_closed: Option<Instant>,
+    /// When bytes last moved, in or out.
+    moved: Instant,
+    /// Whether it waits for a turn.
+    pub(super) queued: bool,
+}
+
+impl Connection {
+    pub(super) fn new(
+        stream: TcpStream,
+        difficulty: Difficulty,
+        permit: Permit,
+        now: Instant,
+    ) -> Connection {
+        Connection {
+            stream,
+            difficulty,
+            _permit: permit,
+            input: None,
+            output: None,
+            cutter: LineCutter::default(),
+            request: None,
+            phase: Phase::Open,
+            readable: false,
+            writable: true,
+            hungry: true,
+            ended: false,
+            gone: false,
+            half_closed: None,
+            moved: now,
+            queued: false,
+        }
+    }
+
+    pub(super) fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// Takes in what the poll says of the socket; a turn must follow.
+    pub(super) fn notice(&mut self, event: &Event, now: Instant) {
+        // A reset shows as an error and as both directions closed.
+        if event.is_error() || event.is_write_closed() {
+            self.gone = true;
+        }
+        if event.is_read_closed() {
+            self.half_closed.get_or_insert(now);
+        }
+        self.readable |= event.is_readable() || event.is_read_closed();
+        self.writable |= event.is_writable();
+    }
+
+    /// Has it look once more for what was received before a drain began.
+    pub(super) fn look_again(&mut self) {
+        self.readable = true;
+    }
+
+    /// Whether time alone can end it.
+    pub(super) fn has_timer(&self, kit: &Kit) -> bool {
+        kit.options.limits.idle_timeout.is_some()
+            || self.half_closed.is_some()
+            || matches!(self.phase, Phase::Lingering(_))
+    }
+
+    /// Whether its time is over; then a turn closes it.
+    pub(super) fn is_overdue(&self, kit: &Kit) -> bool {
+        self.is_abandoned(kit) || self.is_idle(kit) || self.has_lingered(kit)
+    }
+
+    /// Its client has ended its stream and has taken no reply for too long: as good as gone.
+    fn is_abandoned(&self, kit: &Kit) -> bool {
+        let limit = kit.options.limits.half_close_timeout;
+        let since = self.half_closed.map(|at| at.max(self.moved));
+        since.is_some_and(|at| limit.is_zero() || kit.now.saturating_duration_since(at) > limit)
+    }
+
+    /// Nothing moves on it, and it does not wait for a search.
+    fn is_idle(&self, kit: &Kit) -> bool {
+        let waits_for_search = self.request.is_some() && self.output.is_none();
+        kit.options.limits.idle_timeout.is_some_and(|limit| {
+            !waits_for_search && kit.now.saturating_duration_since(self.moved) > limit
+        })
+    }
+
+    fn has_lingered(&self, kit: &Kit) -> bool {
+        matches!(self.phase, Phase::Lingering(until) if kit.now >= until)
+    }
+
+    /// One turn: reads, answers, writes. Takes what it used from `budget`, in blocks.
+    pub(super) fn turn(&mut self, kit: &mut Kit, budget: &mut u64) -> Next {
+        *budget = budget.saturating_sub(kit.pace.turn);
+        if self.gone || self.is_overdue(kit) {
+            if !self.gone && self.is_idle(kit) {
+                kit.counters.closed_idle.add(1);
+            }
+            return Next::Close;
+        }
+        if matches!(self.phase, Phase::Lingering(_)) {
+            return self.discard(kit);
+        }
+        if self.output.is_some() && !self.writable {
+            return Next::Event;
+        }
+        let mut stalled = false;
+        if self.phase == Phase::Open {
+            if self.hungry && self.readable {
+                self.read(kit);
+            }
+            stalled = self.answer(kit, budget);
+        }
+        self.write(kit);
+        self.settle(kit);
+        self.next(kit, stalled)
+    }
+
+    /// Gives back what was lent, and cancels its search.
+    pub(super) fn close(mut self, kit: &mut Kit) {
+        if let Some(request) = self.request.take() {
+            kit.counters.cancelled_searches.add(1);
+            request.call_off(kit);
+        }
+        if let Some(input) = self.input.take() {
+            kit.pool.keep_input(input);
+        }
+        if let Some(output) = self.output.take() {
+            kit.pool.keep_output(output);
+        }
+    }
+
+    fn read(&mut self, kit: &mut Kit) {
+        let mut input = kit.pool.input(self.input.take());
+        let before = input.len();
+        let room = match kit.options.framing {
+            Framing::Lines => input.spare(),
+            Framing::Reads => input.spare().min(READ_FRAME),
+        };
+        match self.stream.read(&mut input.spare_mut()[..room]) {
+            Ok(0) => {
+                self.ended = true;
+                self.readable = false;
+                self.half_closed.get_or_insert(kit.now);
+            }
+            Ok(count) => {
+                input.added(count);
+                self.hungry = false;
+                self.moved = kit.now;
+                // A short read has emptied the socket (epoll(7)): the next bytes come with an event. The
+                // end of the stream may have come with this one.
+                self.readable = count == room || self.half_closed.is_some();
+                if kit.options.framing == Framing::Reads {
+                    let kept = without_newlines(input.filled_mut(before));
+                    input.truncate(before + kept);
+                }
+            }
+            Err(error) => self.readable = self.outlives(&error),
+        }
+        self.input = Some(input);
+    }
+
+    /// Whether an operation that failed so may be tried again at once; notes a connection that is lost.
+    fn outlives(&mut self, error: &io::Error) -> bool {
+        match error.kind() {
+            ErrorKind::WouldBlock => false,
+            ErrorKind::Interrupted => true,
+            _ => {
+                self.gone = true;
+                false
+            }
+        }
+    }
+
+    /// Answers requests, in order, until none is whole, the output is full or the budget spent. Says
+    /// whether it stopped to wait for helpers.
+    fn answer(&mut self, kit: &mut Kit, budget: &mut u64) -> bool {
+        while *budget > 0 && self.has_room(kit) {
+            let Some(mut request) = self.request.take().or_else(|| self.cut(kit)) else {
+                return false;
+            };
+            let blocks = request.blocks(kit);
+            let message = self
+                .input
+                .as_ref()
+                .map_or(&[][..], |input| &input.filled()[..request.length]);
+            let seeds = (*budget / blocks).max(1);
+            let (outcome, tally) = request.advance(kit, message, self.difficulty, seeds);
+            *budget = budget.saturating_sub(tally.hashes * blocks + REQUEST_COST);
+            let late = kit
+                .options
+                .limits
+                .deadline
+                .is_some_and(|limit| request.is_late(kit.now, limit));
+            match outcome {
+                Outcome::Found(solution) => {
+                    let output = self.output.get_or_insert_with(|| kit.pool.output());
+                    push_reply(output, message, &solution);
+                    kit.counters.replies.add(1);
+                    self.finish(&request);
+                }
+                Outcome::Exhausted => {
+                    kit.counters.errors_exhausted.add(1);
+                    self.refuse(kit, ErrorLine::Exhausted);
+                    self.finish(&request);
+                }
+                Outcome::Pending | Outcome::Stalled if late => {
+                    kit.counters.errors_deadline.add(1);
+                    self.refuse(kit, ErrorLine::Deadline);
+                    self.finish(&request);
+                    request.call_off(kit);
+                }
+                Outcome::Pending => self.request = Some(request),
+                Outcome::Stalled => {
+                    self.request = Some(request);
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// The next request of the input, if there is a whole one.
+    fn cut(&mut self, kit: &mut Kit) -> Option<Request> {
+        let max = kit.options.limits.max_message_bytes;
+        let input = self.input.as_ref().map_or(&[][..], Buffer::filled);
+        let cut = match kit.options.framing {
+            Framing::Lines => self.cutter.cut(input, self.ended, max),
+            // A read that brought only newlines is an empty message.
+            Framing::Reads if self.hungry => Cut::Incomplete,
+            Framing::Reads if input.len() > max => Cut::TooLong,
+            Framing::Reads => Cut::Message {
+                length: input.len(),
+                taken: input.len(),
+            },
+        };
+        match cut {
+            Cut::Message { length, taken } => {
+                kit.counters.requests.add(1);
+                Some(Request::new(kit, length, taken))
+            }
+            Cut::Incomplete => {
+                self.hungry = true;
+                None
+            }
+            Cut::TooLong => {
+                kit.counters.errors_too_long.add(1);
+                self.refuse(kit, ErrorLine::TooLong { max });
+                self.phase = Phase::Closing;
+                if let Some(input) = self.input.take() {
+                    kit.pool.keep_input(input);
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether the output has room for the next reply, whichever it is.
+    fn has_room(&self, kit: &Kit) -> bool {
+        let longest = kit.options.limits.max_message_bytes + REPLY_OVERHEAD + ERROR_MAX;
+        let Some(output) = &self.output else {
+            return true;
+        };
+        // The next message is not cut yet; it is no longer than the input.
+        let input = self.input.as_ref().map_or(0, Buffer::len);
+        output.spare() >= longest.min(input + REPLY_OVERHEAD + ERROR_MAX)
+    }
+
+    fn refuse(&mut self, kit: &mut Kit, error: ErrorLine) {
+        push_error(self.output.get_or_insert_with(|| kit.pool.output()), error);
+    }
+
+    /// Takes an answered request from the input.
+    fn finish(&mut self, request: &Request) {
+        if let Some(input) = &mut self.input {
+            input.take(request.taken);
+        }
+        // One read, one message: the next message needs a read.
+        self.hungry = self.input.as_ref().is_none_or(Buffer::is_empty);
+    }
+
+    fn write(&mut self, kit: &Kit) {
+        let Some(output) = &mut self.output else {
+            return;
+        };
+        match self.stream.write(output.filled()) {
+            Ok(count) => {
+                // A short write has filled the socket (epoll(7)).
+                self.writable = count == output.len();
+                output.take(count);
+                self.moved = kit.now;
+            }
+            Err(error) => self.writable = self.outlives(&error),
+        }
+    }
+
+    /// Gives back the buffers that are empty, and changes a large one for a small one where that holds all.
+    fn settle(&mut self, kit: &mut Kit) {
+        if let Some(output) = self.output.take_if(|output| output.is_empty()) {
+            kit.pool.keep_output(output);
+        }
+        if let Some(output) = &mut self.output {
+            output.compact();
+        }
+        if let Some(input) = self.input.take() {
+            self.input = kit.pool.settle_input(input);
+        }
+    }
+
+    fn next(&mut self, kit: &Kit, stalled: bool) -> Next {
+        if self.gone {
+            return Next::Close;
+        }
+        if self.output.is_some() {
+            return if self.writable {
+                Next::Turn
+            } else {
+                Next::Event
+            };
+        }
+        if self.phase == Phase::Closing {
+            return self.end_stream(kit);
+        }
+        if stalled {
+            return Next::Later;
+        }
+        if self.request.is_some() || !self.hungry {
+            return Next::Turn;
+        }
+        if self.ended {
+            return Next::Close;
+        }
+        if self.readable {
+            return Next::Turn;
+        }
+        if kit.draining {
+            // Everything received is answered.
+            return self.end_stream(kit);
+        }
+        Next::Event
+    }
+
+    /// Ends powd's side of the stream, and waits for the client to end its own.
+    fn end_stream(&mut self, kit: &Kit) -> Next {
+        if self.ended || self.stream.shutdown(Shutdown::Write).is_err() {
+            return Next::Close;
+        }
+        self.phase = Phase::Lingering(kit.now + LINGER);
+        self.readable = true;
+        Next::Turn
+    }
+
+    /// Reads what a client still sends after the end of powd's stream, and forgets it.
+    fn discard(&mut self, kit: &mut Kit) -> Next {
+        let mut nowhere = kit.pool.input(self.input.take());
+        nowhere.clear();
+        let read = self.stream.read(nowhere.spare_mut());
+        kit.pool.keep_input(nowhere);
+        match read {
+            Ok(0) => Next::Close,
+            Ok(_) => Next::Turn,
+            Err(error) if self.outlives(&error) => Next::Turn,
+            Err(_) if self.gone => Next::Close,
+            Err(_) => Next::Event,
+        }
+    }
+}

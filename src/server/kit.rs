@@ -1,0 +1,115 @@
+//! What a worker works with, and lends to the connection whose turn it is.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::board::Board;
+use super::buffers::Pool;
+use super::counters::Counters;
+use super::options::Options;
+use super::reply::{ERROR_MAX, REPLY_OVERHEAD};
+use crate::pow::Difficulty;
+use crate::search::{Draws, SharedSearch};
+use crate::sha256::Template;
+
+/// Searches of one worker that can be open to helpers at once. While there are helpers to be had, there
+/// are few searches; one too many is done alone.
+const SHARED_SEARCHES: usize = 4;
+
+/// The tools of one worker. Everything in it is allocated here, at its start.
+#[derive(Debug)]
+pub(super) struct Kit {
+    pub(super) worker: usize,
+    pub(super) options: Arc<Options>,
+    pub(super) pace: Pace,
+    pub(super) board: Arc<Board>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) template: Template,
+    pub(super) draws: Draws,
+    pub(super) pool: Pool,
+    /// Read once per round of the loop: a clock call per request would show at difficulty 0.
+    pub(super) now: Instant,
+    /// Whether the service is to answer what it has and end.
+    pub(super) draining: bool,
+    shared_searches: Vec<Arc<SharedSearch>>,
+}
+
+impl Kit {
+    pub(super) fn new(
+        worker: usize,
+        options: Arc<Options>,
+        board: Arc<Board>,
+        counters: Arc<Counters>,
+    ) -> Kit {
+        let max = options.limits.max_message_bytes;
+        let shared_search = || Arc::new(SharedSearch::with_capacity(max));
+        Kit {
+            worker,
+            pace: Pace::new(options.hash_rate),
+            board,
+            counters,
+            template: Template::with_capacity(max),
+            draws: Draws::reproducible(options.rng_seed, worker),
+            // A line one byte too long must fit, to be seen as such.
+            pool: Pool::new(max + 1, max + REPLY_OVERHEAD + ERROR_MAX),
+            now: Instant::now(),
+            draining: false,
+            shared_searches: (0..SHARED_SEARCHES).map(|_| shared_search()).collect(),
+            options,
+        }
+    }
+
+    /// A shared search that no helper is still at, for this worker alone until it is offered.
+    pub(super) fn shared_search(&mut self) -> Option<Arc<SharedSearch>> {
+        let free = self
+            .shared_searches
+            .iter_mut()
+            .position(|search| Arc::get_mut(search).is_some())?;
+        Some(self.shared_searches.swap_remove(free))
+    }
+
+    /// Takes a shared search back. It is free again when the last helper has let go of it.
+    pub(super) fn keep_shared_search(&mut self, search: Arc<SharedSearch>) {
+        self.shared_searches.push(search);
+    }
+}
+
+/// How much is done at a time. The unit is the compression of one block: what a hash costs is known in
+/// blocks, and the rate of the kernel turns time into blocks once, at the start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// What a worker does between two looks at its sockets.
+    pub(super) slice: u64,
+    /// What a turn costs besides its hashes: about one read and one write.
+    pub(super) turn: u64,
+    /// The least that a helper claims.
+    least_chunk: u64,
+}
+
+/// What a request costs besides its search, in blocks: cutting it, checking and writing its reply.
+pub(super) const REQUEST_COST: u64 = 8;
+
+impl Pace {
+    /// The pace of a kernel that does `hash_rate` one-block hashes per second.
+    fn new(hash_rate: f64) -> Pace {
+        let blocks = |microseconds: f64| ((hash_rate * microseconds * 1e-6) as u64).max(1);
+        Pace {
+            slice: blocks(250.0),
+            turn: blocks(5.0),
+            least_chunk: blocks(25.0),
+        }
+    }
+
+    /// Whether a search is long enough to be worth waking a helper: two slices or more on average.
+    pub(super) fn is_worth_sharing(&self, difficulty: Difficulty, blocks: u64) -> bool {
+        difficulty.expected_hashes() * blocks as f64 >= 2.0 * self.slice as f64
+    }
+
+    /// Seeds per claim. When a search is won, every helper still finishes its chunk for nothing: the chunk
+    /// is a small part of the search, and at most a slice.
+    pub(super) fn chunk(&self, difficulty: Difficulty, blocks: u64) -> u64 {
+        let part = (difficulty.expected_hashes() / 128.0) as u64;
+        let (least, most) = (self.least_chunk / blocks, self.slice / blocks);
+        part.clamp(least.max(1), most.max(1))
+    }
+}

@@ -1,0 +1,232 @@
+//! The service: the line protocol over TCP, on every core.
+//!
+//! One acceptor hands connections round-robin to workers, one per CPU. A worker owns its connections for
+//! their whole life: it reads, cuts, searches and writes, in slices, and shares nothing on that path. A
+//! worker that has nothing to do helps with the search of another, or sleeps.
+//!
+//! The only user of `mio`. It must know nothing of instruction sets, nor of the command line.
+
+mod acceptor;
+mod admission;
+mod board;
+mod buffers;
+mod connection;
+mod counters;
+pub mod cpus;
+pub mod framing;
+mod kit;
+mod listener;
+mod options;
+mod reply;
+mod request;
+mod service;
+mod worker;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+
+use mio::{Poll, Waker};
+
+use acceptor::Acceptor;
+use admission::Admission;
+use board::Board;
+use kit::Kit;
+use service::Service;
+use worker::{WAKER, Worker};
+
+pub use counters::{Connections, Errors, Help, Refused, Snapshot};
+pub use framing::Framing;
+pub use listener::Listener;
+pub use options::{Limits, MAX_MESSAGE_BYTES, Options};
+
+/// Why a server could not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}{}", hint(source))]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system does not say which CPUs there are.
+    #[error("cannot find out which CPUs this process may use: --no-pin does without")]
+    Cpus,
+    /// A worker cannot be bound to its CPU.
+    #[error("cannot bind a worker to CPU {cpu}: --no-pin does without")]
+    Pin {
+        /// The number of the CPU.
+        cpu: usize,
+    },
+    /// A poll, a waker or a thread could not be made.
+    #[error("cannot start: {0}")]
+    Start(#[source] io::Error),
+    /// A thread ended before its time; what it had open is lost.
+    #[error("a worker failed; the others were drained")]
+    Failed,
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            ": another program listens there, choose another port with --listen"
+        }
+        io::ErrorKind::PermissionDenied => ": ports below 1024 need a privilege",
+        io::ErrorKind::AddrNotAvailable => ": no interface of this machine has that address",
+        _ => "",
+    }
+}
+
+/// A running service. Dropping it leaves its threads running; [`Server::wait`] ends with them.
+#[derive(Debug)]
+pub struct Server {
+    service: Arc<Service>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// A handle for whoever hears the signals: drains a server, reads its counters.
+#[derive(Clone, Debug)]
+pub struct Control(Arc<Service>);
+
+impl Control {
+    /// Takes no more connections, answers what was received, then ends. Returns at once.
+    pub fn drain(&self) {
+        self.0.drain();
+    }
+
+    /// The counters, merged over all threads.
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.snapshot()
+    }
+}
+
+impl Server {
+    /// Starts the threads. When it returns, every worker is bound to its CPU and connections are accepted.
+    pub fn start(listeners: Vec<Listener>, options: Options) -> Result<Server, ServerError> {
+        let options = Arc::new(options);
+        let polls = make_polls(options.workers).map_err(ServerError::Start)?;
+        let (acceptor_poll, acceptor_waker) = make_poll().map_err(ServerError::Start)?;
+        let (polls, wakers): (Vec<Poll>, Vec<Waker>) = polls.into_iter().unzip();
+        let counters: Vec<_> = (0..=options.workers).map(|_| Arc::default()).collect();
+        let acceptor_counters = Arc::clone(&counters[options.workers]);
+        let service = Arc::new(Service::new(
+            Admission::new(&options.limits),
+            Board::new(wakers),
+            acceptor_waker,
+            counters.clone(),
+        ));
+        let mut server = Server {
+            service: Arc::clone(&service),
+            threads: Vec::with_capacity(options.workers + 1),
+        };
+        let cpus = if options.pin {
+            Some(cpus::assign(options.workers)?)
+        } else {
+            None
+        };
+        let (started, starts) = mpsc::channel();
+        let mut mailboxes = Vec::with_capacity(options.workers);
+        for (number, (poll, counters)) in polls.into_iter().zip(counters).enumerate() {
+            let (mailbox, mail) = mpsc::channel();
+            mailboxes.push(mailbox);
+            let (options, service, started) =
+                (Arc::clone(&options), Arc::clone(&service), started.clone());
+            let cpu = cpus.as_ref().map(|cpus| cpus[number]);
+            server.spawn(format!("worker-{number}"), move || {
+                // Pinned first: what the worker allocates then lies near its CPU.
+                let pinned = cpu.map_or(Ok(()), cpus::pin);
+                let ready = pinned.is_ok();
+                if started.send(pinned).is_err() || !ready {
+                    return Ok(());
+                }
+                let kit = Kit::new(number, options, Arc::clone(&service.board), counters);
+                Worker::new(kit, service, poll, mail).run()
+            })?;
+        }
+        drop(started);
+        for pinned in starts {
+            if let Err(error) = pinned {
+                service.drain();
+                return Err(error);
+            }
+        }
+        let sockets = listeners
+            .into_iter()
+            .map(|listener| (listener.socket, listener.difficulty))
+            .collect();
+        let acceptor = Acceptor::new(
+            acceptor_poll,
+            sockets,
+            mailboxes,
+            service,
+            acceptor_counters,
+        )
+        .map_err(ServerError::Start)?;
+        server.spawn("acceptor".to_owned(), || acceptor.run())?;
+        Ok(server)
+    }
+
+    /// A handle to drain it and to read its counters.
+    pub fn control(&self) -> Control {
+        Control(Arc::clone(&self.service))
+    }
+
+    /// Waits until it has drained.
+    pub fn wait(self) -> Result<(), ServerError> {
+        for thread in self.threads {
+            // A panic was noted by the thread's own guard.
+            let _ = thread.join();
+        }
+        if self.service.has_failed() {
+            Err(ServerError::Failed)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        run: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> Result<(), ServerError> {
+        let guard = Guard(Arc::clone(&self.service));
+        let body = move || {
+            if let Err(error) = run() {
+                tracing::error!(%error, thread = thread::current().name(), "a thread of the service failed");
+                guard.0.fail();
+            }
+            drop(guard);
+        };
+        let thread = thread::Builder::new()
+            .name(name)
+            .spawn(body)
+            .map_err(ServerError::Start)?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
+/// Tells the service when its thread panics, so that the others do not serve on without it.
+struct Guard(Arc<Service>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.fail();
+        }
+    }
+}
+
+fn make_poll() -> io::Result<(Poll, Waker)> {
+    let poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), WAKER)?;
+    Ok((poll, waker))
+}
+
+fn make_polls(count: usize) -> io::Result<Vec<(Poll, Waker)>> {
+    (0..count).map(|_| make_poll()).collect()
+}

@@ -1,0 +1,90 @@
+//! Reply and error lines, as bytes of an output buffer.
+
+use std::fmt::{self, Write as _};
+
+use super::buffers::Buffer;
+use crate::pow::{Seed, Solution};
+
+/// Bytes of a reply besides its message: two commas, the longest seed, 64 hex digits, `\n`.
+pub(super) const REPLY_OVERHEAD: usize = 2 + Seed::MAX_LENGTH + 64 + 1;
+
+/// No error line is longer.
+pub(super) const ERROR_MAX: usize = 128;
+
+/// Why there is an error line where a reply would be. Each has a code, a word that clients can rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ErrorLine {
+    /// The message is longer than allowed; the connection is closed.
+    TooLong { max: usize },
+    /// The search took longer than allowed; the connection goes on.
+    Deadline,
+    /// No seed of up to 16 characters has the difficulty; the connection goes on.
+    Exhausted,
+    /// Too many connections; closed.
+    Busy,
+    /// Too many connections from one address; closed.
+    BusyAddress,
+    /// An address that is not served; closed.
+    Denied,
+}
+
+impl fmt::Display for ErrorLine {
+    /// The line, with its `\n`. Never a comma: that is how clients tell it from a reply.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ERR ")?;
+        match self {
+            ErrorLine::TooLong { max } => {
+                write!(f, "too-long a message has at most {max} bytes here")
+            }
+            ErrorLine::Deadline => f.write_str("deadline no seed found in the time allowed here"),
+            ErrorLine::Exhausted => {
+                f.write_str("exhausted no seed of up to 16 characters is a solution")
+            }
+            ErrorLine::Busy => f.write_str("busy too many connections: try again later"),
+            ErrorLine::BusyAddress => f.write_str("busy too many connections from your address"),
+            ErrorLine::Denied => f.write_str("denied your address is not served here"),
+        }?;
+        f.write_str("\n")
+    }
+}
+
+/// Writes an error line to `output`, which has room for it.
+pub(super) fn push_error(output: &mut Buffer, error: ErrorLine) {
+    // Cannot fail: the room was asked for, and a buffer takes all that it has room for.
+    let _ = write!(output, "{error}");
+}
+
+/// Writes `message,seed,hash\n` to `output`, which has room for it.
+pub(super) fn push_reply(output: &mut Buffer, message: &[u8], solution: &Solution) {
+    output.push(message);
+    output.push(b",");
+    output.push(solution.seed().as_bytes());
+    output.push(b",");
+    let mut text = [0; 64];
+    // Cannot fail: 64 digits for 32 bytes.
+    let _ = hex::encode_to_slice(solution.digest(), &mut text);
+    output.push(&text);
+    output.push(b"\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_lines_are_lines_without_commas() {
+        for line in [
+            ErrorLine::TooLong { max: usize::MAX },
+            ErrorLine::Deadline,
+            ErrorLine::Exhausted,
+            ErrorLine::Busy,
+            ErrorLine::BusyAddress,
+            ErrorLine::Denied,
+        ] {
+            let text = line.to_string();
+            assert!(text.starts_with("ERR ") && text.ends_with('\n') && !text.contains(','));
+            assert!(text.len() <= ERROR_MAX);
+            assert_eq!(text.matches('\n').count(), 1);
+        }
+    }
+}

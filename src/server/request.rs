@@ -1,0 +1,183 @@
+//! One request being answered: its search, alone or shared with idle workers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::kit::{Kit, Pace};
+use crate::pow::{Difficulty, Solution};
+use crate::search::{ChunkOutcome, Probe, Progress, Search, SharedSearch, Tally};
+
+/// A request whose message lies at the front of its connection's input.
+#[derive(Debug)]
+pub(super) struct Request {
+    /// Bytes of the message.
+    pub(super) length: usize,
+    /// Bytes to take from the input when it is answered.
+    pub(super) taken: usize,
+    started: Instant,
+    search: Search,
+    /// Set while the search is open to helpers; then `search` is where it began.
+    shared: Option<Arc<SharedSearch>>,
+}
+
+/// What a slice of work on a request came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Found(Solution),
+    Exhausted,
+    /// There is more to do.
+    Pending,
+    /// All is claimed, and helpers are still at it.
+    Stalled,
+}
+
+impl Request {
+    pub(super) fn new(kit: &mut Kit, length: usize, taken: usize) -> Request {
+        Request {
+            length,
+            taken,
+            started: kit.now,
+            search: Search::new(kit.options.seed_length, kit.draws.draw()),
+            shared: None,
+        }
+    }
+
+    /// Blocks per hash of this message.
+    pub(super) fn blocks(&self, kit: &Kit) -> u64 {
+        // 8 bytes of length and one of padding follow seed and message (FIPS 180-4, 5.1.1).
+        ((self.length + kit.options.seed_length + 9).div_ceil(64)) as u64
+    }
+
+    /// Whether its search has taken longer than `deadline`.
+    pub(super) fn is_late(&self, now: Instant, deadline: Duration) -> bool {
+        now.saturating_duration_since(self.started) > deadline
+    }
+
+    /// Works on it for about `budget` seeds.
+    pub(super) fn advance(
+        &mut self,
+        kit: &mut Kit,
+        message: &[u8],
+        difficulty: Difficulty,
+        budget: u64,
+    ) -> (Outcome, Tally) {
+        if self.shared.is_none() {
+            self.try_to_share(kit, message, difficulty);
+        }
+        let mut tally = Tally::default();
+        let outcome = match self.shared.take() {
+            Some(shared) => self.advance_shared(kit, shared, message, budget, &mut tally),
+            None => self.advance_alone(kit, message, difficulty, budget, &mut tally),
+        };
+        kit.counters.hashes.add(tally.hashes);
+        if tally.false_hits > 0 {
+            kit.counters.false_hits.add(tally.false_hits);
+        }
+        (outcome, tally)
+    }
+
+    /// Stops the search, on every core that is at it.
+    pub(super) fn call_off(self, kit: &mut Kit) {
+        if let Some(shared) = self.shared {
+            end_sharing(kit, shared);
+        }
+    }
+
+    fn advance_alone(
+        &mut self,
+        kit: &mut Kit,
+        message: &[u8],
+        difficulty: Difficulty,
+        budget: u64,
+        tally: &mut Tally,
+    ) -> Outcome {
+        let kernel = &kit.options.kernel;
+        match self.search.advance(
+            kernel,
+            &mut kit.template,
+            message,
+            difficulty,
+            budget,
+            tally,
+        ) {
+            Progress::Found(solution) => Outcome::Found(solution),
+            Progress::Pending => Outcome::Pending,
+            Progress::Exhausted => Outcome::Exhausted,
+        }
+    }
+
+    fn advance_shared(
+        &mut self,
+        kit: &mut Kit,
+        shared: Arc<SharedSearch>,
+        message: &[u8],
+        budget: u64,
+        tally: &mut Tally,
+    ) -> Outcome {
+        if kit.board.has_help() {
+            // Another search of this worker may have had its place since the last turn.
+            kit.board.offer(kit.worker, &shared);
+        }
+        let (kernel, length) = (&kit.options.kernel, shared.ring().length());
+        let mut probe = Probe::new(
+            kernel,
+            &mut kit.template,
+            message,
+            length,
+            shared.difficulty(),
+        );
+        let mut outcome = ChunkOutcome::Empty;
+        while outcome == ChunkOutcome::Empty && tally.hashes < budget {
+            outcome = shared.work(&mut probe, tally);
+        }
+        if let Some(solution) = shared.winner() {
+            end_sharing(kit, shared);
+            return Outcome::Found(solution);
+        }
+        if outcome == ChunkOutcome::NoneLeft && shared.is_exhausted() {
+            // Proven empty together: the search goes on from there, with longer seeds.
+            self.search.skip_to(shared.ring().steps());
+            end_sharing(kit, shared);
+            return Outcome::Pending;
+        }
+        self.shared = Some(shared);
+        match outcome {
+            ChunkOutcome::NoneLeft => Outcome::Stalled,
+            _ => Outcome::Pending,
+        }
+    }
+
+    /// Opens the search to helpers, when there are any and it is worth their while.
+    fn try_to_share(&mut self, kit: &mut Kit, message: &[u8], difficulty: Difficulty) {
+        if !kit.board.has_help() {
+            return;
+        }
+        let (pace, blocks): (Pace, u64) = (kit.pace, self.blocks(kit));
+        let (ring, walked) = self.search.position();
+        if !pace.is_worth_sharing(difficulty, blocks) || walked == ring.steps() {
+            return;
+        }
+        if let Some(mut shared) = kit.shared_search() {
+            match Arc::get_mut(&mut shared) {
+                Some(alone) => {
+                    alone.begin(
+                        message,
+                        difficulty,
+                        ring,
+                        walked,
+                        pace.chunk(difficulty, blocks),
+                    );
+                    kit.counters.searches_shared.add(1);
+                    self.shared = Some(shared);
+                }
+                None => kit.keep_shared_search(shared),
+            }
+        }
+    }
+}
+
+fn end_sharing(kit: &mut Kit, shared: Arc<SharedSearch>) {
+    shared.call_off();
+    kit.board.withdraw(kit.worker, &shared);
+    kit.keep_shared_search(shared);
+}

@@ -1,0 +1,345 @@
+//! A worker: one thread, one poll loop, its own connections.
+//!
+//! Each round of the loop polls, takes in what is new, and then works for about one slice on the
+//! connections that have something to do, in turn. Without work of its own a worker helps another for a
+//! slice; without any it sleeps in the poll. Nothing here is shared with other workers but the
+//! [`Board`](super::board::Board).
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+
+use super::admission::Permit;
+use super::connection::{Connection, LINGER, Next};
+use super::kit::Kit;
+use super::service::Service;
+use crate::pow::Difficulty;
+use crate::search::{ChunkOutcome, Probe, SharedSearch, Tally};
+
+/// The waker's token; connections have those of their places in the slab.
+pub(super) const WAKER: Token = Token(usize::MAX);
+
+/// Events taken in at once; more wait in the kernel for the next round.
+const EVENTS: usize = 1024;
+
+/// How long the loop waits when its only searches wait for helpers to finish their last chunks.
+const STALL: Duration = Duration::from_millis(1);
+
+/// A connection on its way from the acceptor to a worker.
+#[derive(Debug)]
+pub(super) struct Handoff {
+    pub(super) stream: mio::net::TcpStream,
+    pub(super) difficulty: Difficulty,
+    pub(super) permit: Permit,
+}
+
+#[derive(Debug)]
+pub(super) struct Worker {
+    kit: Kit,
+    service: Arc<Service>,
+    poll: Poll,
+    mailbox: Receiver<Handoff>,
+    mailbox_closed: bool,
+    connections: Slab<Connection>,
+    /// Connections that have something to do, each at most once.
+    queue: VecDeque<usize>,
+    /// Those of them that can only wait for helpers.
+    stalled: VecDeque<usize>,
+    /// When to look for connections whose time is over; none while there can be none.
+    next_sweep: Option<Instant>,
+    /// When a drain must be over.
+    drain_until: Option<Instant>,
+    /// Whether the board counts this worker as available.
+    available: bool,
+}
+
+impl Worker {
+    pub(super) fn new(
+        kit: Kit,
+        service: Arc<Service>,
+        poll: Poll,
+        mailbox: Receiver<Handoff>,
+    ) -> Worker {
+        Worker {
+            kit,
+            service,
+            poll,
+            mailbox,
+            mailbox_closed: false,
+            connections: Slab::new(),
+            queue: VecDeque::new(),
+            stalled: VecDeque::new(),
+            next_sweep: None,
+            drain_until: None,
+            available: false,
+        }
+    }
+
+    /// Runs until the service has drained. An error means that polling itself failed.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.is_done() {
+            self.wait(&mut events)?;
+            self.kit.now = Instant::now();
+            // Before anything is closed or opened: a token means the connection it meant to the kernel.
+            let news = self.take_in(&events);
+            if news {
+                self.take_mail();
+            }
+            if self.service.is_draining() && !self.kit.draining {
+                self.begin_drain();
+            }
+            self.sweep();
+            self.work_slice();
+            if self.queue.is_empty() && self.stalled.is_empty() {
+                self.set_available(true);
+                self.help_slice();
+            }
+        }
+        // A last reference to the board or a search is no reason to linger: nobody waits for this worker.
+        self.set_available(false);
+        self.connections
+            .drain()
+            .for_each(|connection| connection.close(&mut self.kit));
+        Ok(())
+    }
+
+    fn set_available(&mut self, available: bool) {
+        if self.available != available {
+            self.available = available;
+            self.kit.board.set_available(available);
+        }
+    }
+
+    /// Polls: without waiting while there is work, else until there is news.
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let me = self.kit.worker;
+        let mut timeout = Some(Duration::ZERO);
+        if self.queue.is_empty() {
+            self.kit.board.fall_asleep(me);
+            let has_offer = self.stalled.is_empty() && self.kit.board.find(me).is_some();
+            if !has_offer {
+                timeout = self.patience();
+            }
+        }
+        let polled = self.poll.poll(events, timeout);
+        self.kit.board.wake_up(me);
+        match polled {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            polled => polled,
+        }
+    }
+
+    /// How long the worker can sleep: until the next thing that time alone brings.
+    fn patience(&self) -> Option<Duration> {
+        let stall = (!self.stalled.is_empty()).then_some(STALL);
+        let at = [self.next_sweep, self.drain_until]
+            .into_iter()
+            .flatten()
+            .min();
+        let timer = at.map(|at| at.saturating_duration_since(Instant::now()));
+        [stall, timer].into_iter().flatten().min()
+    }
+
+    /// Notes what the poll says of each connection; says whether the waker was among it.
+    fn take_in(&mut self, events: &Events) -> bool {
+        let mut news = false;
+        for event in events {
+            if event.token() == WAKER {
+                news = true;
+            } else if let Some(connection) = self.connections.get_mut(event.token().0) {
+                connection.notice(event, self.kit.now);
+                if !connection.queued {
+                    connection.queued = true;
+                    self.queue.push_back(event.token().0);
+                }
+            }
+        }
+        news
+    }
+
+    fn take_mail(&mut self) {
+        loop {
+            match self.mailbox.try_recv() {
+                Ok(handoff) => self.open(handoff),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    self.mailbox_closed = true;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, handoff: Handoff) {
+        let Handoff {
+            stream,
+            difficulty,
+            permit,
+        } = handoff;
+        let entry = self.connections.vacant_entry();
+        let key = entry.key();
+        let connection = entry.insert(Connection::new(stream, difficulty, permit, self.kit.now));
+        self.kit.counters.connections_opened.add(1);
+        // Both for the whole life of the connection: edges cost nothing, changes of interest cost a call.
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let registered = self
+            .poll
+            .registry()
+            .register(connection.stream(), Token(key), interest);
+        if let Err(error) = registered {
+            tracing::warn!(%error, "a connection could not be polled and was closed");
+            self.close(key);
+        } else if self.kit.draining || connection.has_timer(&self.kit) {
+            connection.look_again();
+            self.enqueue(key);
+            self.arm_sweep();
+        }
+    }
+
+    fn enqueue(&mut self, key: usize) {
+        if let Some(connection) = self
+            .connections
+            .get_mut(key)
+            .filter(|connection| !connection.queued)
+        {
+            connection.queued = true;
+            self.queue.push_back(key);
+        }
+    }
+
+    fn close(&mut self, key: usize) {
+        self.connections.remove(key).close(&mut self.kit);
+        self.kit.counters.connections_closed.add(1);
+    }
+
+    /// Gives turns for about one slice.
+    fn work_slice(&mut self) {
+        self.queue.append(&mut self.stalled);
+        let slice = self.kit.pace.slice;
+        let mut budget = slice;
+        // Each at most once, so that a round ends; none with so little that starting costs more than it does.
+        for _ in 0..self.queue.len() {
+            if budget <= slice / 8 {
+                break;
+            }
+            let Some(key) = self.queue.pop_front() else {
+                break;
+            };
+            self.set_available(false);
+            self.turn(key, &mut budget);
+        }
+    }
+
+    fn turn(&mut self, key: usize, budget: &mut u64) {
+        let connection = &mut self.connections[key];
+        let next = connection.turn(&mut self.kit, budget);
+        connection.queued = matches!(next, Next::Turn | Next::Later);
+        let timed = next == Next::Event && connection.has_timer(&self.kit);
+        match next {
+            Next::Turn => self.queue.push_back(key),
+            Next::Later => self.stalled.push_back(key),
+            Next::Event if timed => self.arm_sweep(),
+            Next::Event => {}
+            Next::Close => self.close(key),
+        }
+    }
+
+    fn arm_sweep(&mut self) {
+        if self.next_sweep.is_none() {
+            self.next_sweep = Some(self.kit.now + self.sweep_period());
+        }
+    }
+
+    /// Often enough that no timeout is late by more than a quarter, seldom enough to cost nothing.
+    fn sweep_period(&self) -> Duration {
+        let limits = &self.kit.options.limits;
+        let timeouts = [
+            Some(LINGER),
+            Some(limits.half_close_timeout),
+            limits.idle_timeout,
+        ];
+        let shortest = timeouts.into_iter().flatten().min().unwrap_or(LINGER);
+        (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    }
+
+    /// Gives a turn to each connection whose time is over. One pass over all of them a few times per
+    /// timeout: cheaper than a timer for each, which every request would have to move.
+    fn sweep(&mut self) {
+        if self.next_sweep.is_none_or(|at| self.kit.now < at) {
+            return;
+        }
+        self.next_sweep = None;
+        let mut armed = false;
+        for (key, connection) in &mut self.connections {
+            armed |= connection.has_timer(&self.kit);
+            if !connection.queued && connection.is_overdue(&self.kit) {
+                connection.queued = true;
+                self.queue.push_back(key);
+            }
+        }
+        if armed {
+            self.arm_sweep();
+        }
+    }
+
+    /// Helps one slice with a search of another worker, if one is offered.
+    fn help_slice(&mut self) {
+        if let Some(search) = self.kit.board.find(self.kit.worker) {
+            // One helper brings the next, as long as there is an offer.
+            self.kit.board.wake_helper(self.kit.worker);
+            let tally = help(&mut self.kit, &search);
+            let counters = &self.kit.counters;
+            counters.hashes.add(tally.hashes);
+            counters.false_hits.add(tally.false_hits);
+            counters.help_hashes.add(tally.hashes);
+            counters.help_slices.add(1);
+        }
+    }
+
+    fn begin_drain(&mut self) {
+        self.kit.draining = true;
+        self.drain_until = Some(self.kit.now + self.kit.options.limits.drain_timeout);
+        for (key, connection) in &mut self.connections {
+            connection.look_again();
+            if !connection.queued {
+                connection.queued = true;
+                self.queue.push_back(key);
+            }
+        }
+    }
+
+    /// Whether the service has drained. While other workers still answer, this one helps them.
+    fn is_done(&mut self) -> bool {
+        if !self.kit.draining {
+            return false;
+        }
+        let in_time = self.drain_until.is_some_and(|until| self.kit.now < until);
+        let drained = self.mailbox_closed && self.connections.is_empty() && self.service.is_empty();
+        if drained {
+            self.kit.board.wake_all();
+        }
+        drained || !in_time
+    }
+}
+
+fn help(kit: &mut Kit, search: &SharedSearch) -> Tally {
+    let mut tally = Tally::default();
+    let (message, length) = (search.message(), search.ring().length());
+    let blocks = ((message.len() + length + 9).div_ceil(64)) as u64;
+    let budget = kit.pace.slice / blocks;
+    let mut probe = Probe::new(
+        &kit.options.kernel,
+        &mut kit.template,
+        message,
+        length,
+        search.difficulty(),
+    );
+    while search.work(&mut probe, &mut tally) == ChunkOutcome::Empty && tally.hashes < budget {}
+    tally
+}

@@ -1,0 +1,170 @@
+//! One message after another, each by all threads: what `powd solve` does.
+//!
+//! The service has its own way of sharing a search, between pollings. Here the threads have nothing else
+//! to do, so they simply wait for the next message.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::Scope;
+
+use crate::kernel::Kernel;
+use crate::pow::{Difficulty, Solution};
+use crate::search::{ChunkOutcome, Draws, Probe, Progress, Search, SharedSearch, Tally};
+use crate::sha256::Template;
+
+/// Searches of fewer hashes than this on average are over before a second thread is awake.
+const WORTH_SHARING: f64 = 30_000.0;
+
+/// Seeds per claim: about 200 µs with a fast kernel.
+const CHUNK: u64 = 16_384;
+
+/// What is sought, whatever the message.
+#[derive(Clone, Copy, Debug)]
+pub struct Task {
+    /// The zeros asked for.
+    pub difficulty: Difficulty,
+    /// Characters of the first seeds tried, 1 to 16.
+    pub seed_length: usize,
+    /// The kernel of all threads.
+    pub kernel: Kernel,
+}
+
+/// Solves messages with the calling thread and others that it keeps for the purpose.
+#[derive(Debug)]
+pub struct Solver {
+    task: Task,
+    draws: Draws,
+    template: Template,
+    shared: Arc<SharedSearch>,
+    helpers: Vec<Sender<Arc<SharedSearch>>>,
+    /// Each helper says when it has let go of the search.
+    finished: Receiver<()>,
+}
+
+impl Solver {
+    /// A solver of `threads` threads, the calling one included; the others end with the solver.
+    pub fn new<'scope>(
+        scope: &'scope Scope<'scope, '_>,
+        task: Task,
+        threads: usize,
+        rng_seed: u64,
+    ) -> Solver {
+        let (finish, finished) = channel();
+        let helpers = (1..threads).map(|_| {
+            let (search, searches) = channel();
+            let finish = finish.clone();
+            scope.spawn(move || help(task.kernel, &searches, &finish));
+            search
+        });
+        Solver {
+            task,
+            draws: Draws::reproducible(rng_seed, 0),
+            template: Template::with_capacity(0),
+            shared: Arc::new(SharedSearch::with_capacity(0)),
+            helpers: helpers.collect(),
+            finished,
+        }
+    }
+
+    /// A solution for `message`; none when no seed of up to 16 characters is one.
+    pub fn solve(&mut self, message: &[u8]) -> Option<Solution> {
+        let Task {
+            difficulty,
+            seed_length,
+            kernel,
+        } = self.task;
+        let mut search = Search::new(seed_length, self.draws.draw());
+        let alone = self.helpers.is_empty() || difficulty.expected_hashes() < WORTH_SHARING;
+        loop {
+            // A ring is emptied by all threads together; the step to the next length is taken alone.
+            let (ring, walked) = search.position();
+            if !alone && walked < ring.steps() {
+                if let Some(solution) = self.solve_together(message, &search) {
+                    return Some(solution);
+                }
+                search.skip_to(ring.steps());
+            }
+            let budget = if alone { u64::MAX } else { CHUNK };
+            let tally = &mut Tally::default();
+            match search.advance(
+                &kernel,
+                &mut self.template,
+                message,
+                difficulty,
+                budget,
+                tally,
+            ) {
+                Progress::Found(solution) => return Some(solution),
+                Progress::Pending => {}
+                Progress::Exhausted => return None,
+            }
+        }
+    }
+
+    /// Walks the rest of the search's ring with all threads.
+    fn solve_together(&mut self, message: &[u8], search: &Search) -> Option<Solution> {
+        let (ring, walked) = search.position();
+        Arc::get_mut(&mut self.shared)?.begin(message, self.task.difficulty, ring, walked, CHUNK);
+        let helping = self
+            .helpers
+            .iter()
+            .filter(|helper| helper.send(Arc::clone(&self.shared)).is_ok())
+            .count();
+        work(&self.task.kernel, &mut self.template, &self.shared);
+        for _ in 0..helping {
+            self.finished.recv().ok()?;
+        }
+        self.shared.winner()
+    }
+}
+
+fn help(kernel: Kernel, searches: &Receiver<Arc<SharedSearch>>, finish: &Sender<()>) {
+    let mut template = Template::with_capacity(0);
+    for search in searches {
+        work(&kernel, &mut template, &search);
+        drop(search);
+        if finish.send(()).is_err() {
+            return;
+        }
+    }
+}
+
+fn work(kernel: &Kernel, template: &mut Template, search: &SharedSearch) {
+    let length = search.ring().length();
+    let mut probe = Probe::new(
+        kernel,
+        template,
+        search.message(),
+        length,
+        search.difficulty(),
+    );
+    while search.work(&mut probe, &mut Tally::default()) == ChunkOutcome::Empty {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pow::verify;
+
+    #[test]
+    fn all_threads_find_what_the_oracle_accepts() {
+        for (threads, nibbles, seed_length) in [(1, 2, 5), (2, 4, 5), (3, 4, 2), (4, 0, 16)] {
+            let difficulty = Difficulty::new(nibbles).expect("0 to 64");
+            let task = Task {
+                difficulty,
+                seed_length,
+                kernel: Kernel::PORTABLE,
+            };
+            std::thread::scope(|scope| {
+                let mut solver = Solver::new(scope, task, threads, 1);
+                for number in 0..10 {
+                    let message = format!("message {number}").repeat(number);
+                    let solution = solver.solve(message.as_bytes()).expect("there is one");
+                    let checked = verify(*solution.seed(), message.as_bytes(), difficulty);
+                    assert_eq!(checked, Some(solution));
+                    assert!(solution.seed().as_bytes().len() >= seed_length);
+                }
+            });
+        }
+    }
+}

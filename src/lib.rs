@@ -16,6 +16,7 @@
 
 pub mod cli;
 pub mod kernel;
+pub mod load;
 pub mod pow;
 pub mod search;
 pub mod server;

@@ -7,6 +7,7 @@
 mod error;
 mod kernel;
 mod lines;
+mod load;
 mod serve;
 mod solve;
 mod verify;
@@ -31,6 +32,7 @@ enum Command {
     Serve(serve::Args),
     Solve(solve::Args),
     Verify(verify::Args),
+    Load(load::Args),
 }
 
 /// Reads the command line and does what it says.
@@ -44,6 +46,7 @@ pub fn run() -> ExitCode {
             Command::Serve(args) => serve::run(args),
             Command::Solve(args) => solve::run(args),
             Command::Verify(args) => verify::run(args),
+            Command::Load(args) => load::run(args),
         },
         Err(error) => Err(Error::from(error)),
     };

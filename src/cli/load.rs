@@ -1,0 +1,359 @@
+//! `powd load`: the load client.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::SIGINT;
+
+use super::Error;
+use crate::load::{self, Messages, Options, Phase, Progress, Report};
+use crate::pow::Difficulty;
+
+/// Keeps a server of the line protocol busy, checks every reply, and prints rates and latencies.
+///
+/// By default each connection asks again as soon as it was answered (closed loop); with --rate, requests
+/// leave by the clock (open loop). Ctrl-C ends early with what was measured. Exit code 1: wrong replies, or
+/// none at all.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The server, 127.0.0.1:20000 for example.
+    #[arg(value_name = "ADDR:PORT", value_parser = address)]
+    address: SocketAddr,
+
+    /// Connections held open. More show how the server copes with many clients, fewer how fast it answers
+    /// one.
+    #[arg(short, long, value_name = "N", default_value_t = 100)]
+    connections: usize,
+
+    /// Requests in flight on each connection (with --rate: at most). Raise it for the most replies a server
+    /// can give; leave it at 1 for servers that answer once per read.
+    #[arg(short = 'P', long, value_name = "N", default_value_t = 1)]
+    pipeline: usize,
+
+    /// Length of the measurement. Raise it for hard difficulties: 10,000 replies give 1 % of luck, 100 give
+    /// 10 %.
+    #[arg(short, long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
+    seconds: Duration,
+
+    /// The server's difficulty: each hash must start with so many zeros, and hashes/s are shown. Without it
+    /// any right hash is taken.
+    #[arg(short, long, value_name = "N")]
+    difficulty: Option<Difficulty>,
+
+    /// Requests per second in all, sent by the clock whether answered or not; latency counts from the moment
+    /// each was due. For the latency at a known load, where the closed loop would hide a stall.
+    #[arg(long, value_name = "R")]
+    rate: Option<f64>,
+
+    /// Length of each message; all differ. From 51 on a request takes two SHA-256 blocks.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    message_bytes: usize,
+
+    /// Ask for this message each time. For servers with one fixed answer.
+    #[arg(long, value_name = "TEXT", conflicts_with = "message_bytes")]
+    fixed_message: Option<String>,
+
+    /// Threads of this client; by default one per CPU it may use (or per CPU of --pin). One is enough for
+    /// difficulties above 1.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+
+    /// CPUs to pin these threads to, 0,2-3 for example, to keep the client apart from the server.
+    #[arg(long, value_name = "CPUS", value_parser = cpu_list)]
+    pin: Option<CpuList>,
+
+    /// Time under load before the measurement. Raise it when connections take long to open.
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = humantime::parse_duration)]
+    warmup: Duration,
+
+    /// Give a connection up when no reply comes for so long, and open it again. Raise it for difficulties
+    /// that take longer.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// `0,2-3` as typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct CpuList(Vec<usize>);
+
+/// Runs one measurement.
+pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
+    let json = args.json;
+    let options = options(args);
+    let stop = Arc::new(AtomicBool::new(false));
+    // The first Ctrl-C ends the measurement, a second one the program.
+    signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop))?;
+    signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
+
+    let bar = bar(&options);
+    let outcome = load::run(&options, &mut |progress| show(&bar, progress), &stop);
+    bar.finish_and_clear();
+    let report = outcome?;
+
+    let text = if json {
+        serde_json::to_string_pretty(&report).map_err(|error| Error::Failed(error.to_string()))?
+    } else {
+        table(&report)
+    };
+    writeln!(std::io::stdout(), "{}", text.trim_end())?;
+    let good = report.wrong.total == 0 && report.replies > 0;
+    Ok(ExitCode::from(u8::from(!good)))
+}
+
+fn options(args: Args) -> Options {
+    let pin = args.pin.map(|list| list.0).unwrap_or_default();
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let by_default = if pin.is_empty() { cpus } else { pin.len() };
+    Options {
+        connections: args.connections,
+        pipeline: args.pipeline,
+        duration: args.seconds,
+        warmup: args.warmup,
+        difficulty: args.difficulty,
+        rate: args.rate,
+        messages: match args.fixed_message {
+            Some(message) => Messages::Fixed(message.into_bytes()),
+            None => Messages::Unique(args.message_bytes),
+        },
+        threads: args.threads.unwrap_or(by_default),
+        pin,
+        timeout: args.timeout,
+        ..Options::new(args.address)
+    }
+}
+
+impl From<load::Error> for Error {
+    fn from(error: load::Error) -> Error {
+        match error {
+            load::Error::Options(_) | load::Error::Pin(_) => Error::Usage(error.to_string()),
+            load::Error::Descriptors { .. } | load::Error::Poll(_) => {
+                Error::Failed(error.to_string())
+            }
+        }
+    }
+}
+
+/// The live view; `indicatif` shows it on a terminal only.
+fn bar(options: &Options) -> ProgressBar {
+    let milliseconds = u64::try_from(options.duration.as_millis()).unwrap_or(u64::MAX);
+    let style = ProgressStyle::with_template("{bar:24} {msg}").expect("a valid template");
+    ProgressBar::new(milliseconds).with_style(style)
+}
+
+fn show(bar: &ProgressBar, progress: &Progress) {
+    let seconds = progress.measured.as_secs_f64();
+    let text = match progress.phase {
+        Phase::Connecting => format!("connecting: {} open", progress.open),
+        Phase::WarmUp => format!("warming up: {} open", progress.open),
+        Phase::Measuring | Phase::Done => format!(
+            "{} replies/s, p99 {}, {} errors, {} wrong",
+            grouped(progress.replies as f64 / seconds.max(0.001)),
+            time(progress.p99.as_secs_f64() * 1e3),
+            progress.errors,
+            progress.wrong
+        ),
+    };
+    bar.set_position(u64::try_from(progress.measured.as_millis()).unwrap_or(u64::MAX));
+    bar.set_message(text);
+}
+
+/// The result for a person.
+fn table(report: &Report) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_table(report, &mut text);
+    text
+}
+
+fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
+    let plural = |number: usize| if number == 1 { "" } else { "s" };
+    let pace = match report.rate {
+        None => "closed loop".to_owned(),
+        Some(rate) => format!("open loop at {} requests/s", grouped(rate)),
+    };
+    writeln!(
+        out,
+        "{}: {} connection{} x {} in flight, messages of {} bytes, {pace}, {} thread{}, {:.2} s",
+        report.address,
+        report.connections,
+        plural(report.connections),
+        report.pipeline,
+        report.message_bytes,
+        report.threads,
+        plural(report.threads),
+        report.seconds,
+    )?;
+    writeln!(out, "replies    {:>15}", grouped(report.replies as f64))?;
+    writeln!(out, "replies/s  {:>15}", grouped(report.replies_per_s))?;
+    if let (Some(difficulty), Some(hashes)) = (report.difficulty, report.hashes_per_s) {
+        let luck = match report.luck_error {
+            Some(luck) if luck > 0.0 => format!(", +-{:.2} % by luck", luck * 100.0),
+            _ => String::new(),
+        };
+        writeln!(
+            out,
+            "hashes/s   {:>15}  (replies/s x 16^{difficulty}{luck})",
+            grouped(hashes)
+        )?;
+    }
+    let latency = &report.latency;
+    let percentiles = [
+        ("p50", latency.p50_ms),
+        ("p90", latency.p90_ms),
+        ("p99", latency.p99_ms),
+        ("p99.9", latency.p999_ms),
+        ("max", latency.max_ms),
+    ];
+    for (name, value) in percentiles.iter().filter(|_| report.replies > 0) {
+        writeln!(out, "{name:<10} {:>15}", time(*value))?;
+    }
+    if report.unanswered > 0 {
+        writeln!(
+            out,
+            "unanswered {:>15}  at the end, the oldest for {}",
+            grouped(report.unanswered as f64),
+            time(report.oldest_unanswered_ms)
+        )?;
+    }
+    if (report.open_at_end as usize) < report.connections {
+        writeln!(
+            out,
+            "open       {:>15}  of {} connections at the end",
+            report.open_at_end, report.connections
+        )?;
+    }
+    counts(out, "errors", &report.errors)?;
+    counts(out, "wrong", &report.wrong.kinds)?;
+    for sample in &report.wrong.samples {
+        writeln!(
+            out,
+            "  asked \"{}\", got \"{}\": {}",
+            sample.asked, sample.received, sample.flaw
+        )?;
+    }
+    Ok(())
+}
+
+fn counts(
+    out: &mut String,
+    title: &str,
+    named: &std::collections::BTreeMap<String, u64>,
+) -> std::fmt::Result {
+    let total: u64 = named.values().sum();
+    let list: Vec<String> = named
+        .iter()
+        .map(|(name, n)| format!("{name} {n}"))
+        .collect();
+    let list = list.join(", ");
+    writeln!(
+        out,
+        "{}",
+        format!("{title:<10} {total:>15}  {list}").trim_end()
+    )
+}
+
+/// A number in groups of three digits; small ones with two decimals.
+fn grouped(number: f64) -> String {
+    if number < 100.0 && number.fract() != 0.0 {
+        return format!("{number:.2}");
+    }
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Milliseconds with a unit that leaves few digits.
+fn time(milliseconds: f64) -> String {
+    match milliseconds {
+        ms if ms < 1.0 => format!("{:.0} us", ms * 1e3),
+        ms if ms < 10.0 => format!("{ms:.2} ms"),
+        ms if ms < 10_000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.1} s", ms / 1e3),
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let hint = "expected ADDR:PORT, such as 127.0.0.1:20000";
+    let mut found = text
+        .to_socket_addrs()
+        .map_err(|error| format!("{error}; {hint}"))?;
+    found.next().ok_or_else(|| hint.to_owned())
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || "a number of seconds above 0, such as 3 or 0.5".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(wrong()),
+    }
+}
+
+fn cpu_list(text: &str) -> Result<CpuList, String> {
+    let wrong = || "CPU numbers and ranges, such as 0,2-3".to_owned();
+    let mut cpus = Vec::new();
+    for part in text.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let first: usize = first.parse().map_err(|_| wrong())?;
+        let last: usize = last.parse().map_err(|_| wrong())?;
+        if last < first || last - first > 4096 {
+            return Err(wrong());
+        }
+        cpus.extend(first..=last);
+    }
+    Ok(CpuList(cpus))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_lists() {
+        assert_eq!(cpu_list("0"), Ok(CpuList(vec![0])));
+        assert_eq!(cpu_list("0,2-4"), Ok(CpuList(vec![0, 2, 3, 4])));
+        for wrong in ["", "a", "3-1", "1,", "-1", "0-99999"] {
+            assert!(cpu_list(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn seconds_are_above_zero() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["0", "-1", "nan", "inf", "3s", ""] {
+            assert!(seconds(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_easy_to_read() {
+        for (number, text) in [
+            (0.0, "0"),
+            (2.383, "2.38"),
+            (999.0, "999"),
+            (1000.0, "1,000"),
+            (42011.45, "42,011"),
+            (1234567.0, "1,234,567"),
+        ] {
+            assert_eq!(grouped(number), text);
+        }
+        assert_eq!(time(0.0123), "12 us");
+        assert_eq!(time(45_000.0), "45.0 s");
+    }
+}

@@ -1,0 +1,189 @@
+//! One reply line against the message it answers.
+//!
+//! A right reply has the same length and the same commas each time, so it is looked for at the place where
+//! it must be: message, five characters, digest, newline, all compared. Only what fails there is searched
+//! for its newline and taken apart to find out what it is. Both ways hash with the `sha2` crate.
+
+use std::borrow::Cow;
+
+use crate::pow::{Difficulty, Fault, Reply, digest};
+
+use super::message::{Place, Shape};
+
+/// The usual seed. Others are right as well, and take the long way.
+const SEED: usize = 5;
+/// `,seed,hash\n`
+const AFTER_MESSAGE: usize = 1 + SEED + 1 + 64 + 1;
+
+/// What stands at the start of some bytes received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// The right reply, with its newline so many bytes.
+    Right(usize),
+    /// Anything else that is a line, with its newline so many bytes, and what is wrong with it.
+    Wrong(usize, Flaw),
+    /// No whole line yet.
+    Unfinished,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Flaw {
+    /// An error line of the server, which is an error, not a wrong reply.
+    #[error("ERR {0}")]
+    ErrorLine(String),
+    /// A right reply to something else.
+    #[error("not the message that was asked")]
+    Message,
+    /// Not a right reply to anything.
+    #[error(transparent)]
+    Reply(Fault),
+}
+
+impl Flaw {
+    /// The kind of flaw, without what differs from one to the next.
+    pub(super) fn kind(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Flaw::ErrorLine(_) => "error line",
+            Flaw::Message => "wrong message",
+            Flaw::Reply(Fault::Hash(_)) => "wrong hash",
+            Flaw::Reply(Fault::Seed(_)) => "bad seed",
+            Flaw::Reply(Fault::Difficulty { .. }) => "too few zeros",
+            Flaw::Reply(_) => "not a reply",
+        })
+    }
+}
+
+/// Looks at the line that `bytes` starts with, which must answer the message at `place`.
+#[inline]
+pub(super) fn first_line(
+    bytes: &[u8],
+    shape: &Shape,
+    place: &Place,
+    difficulty: Difficulty,
+) -> Line {
+    let length = shape.bytes() + AFTER_MESSAGE;
+    match bytes.get(..length) {
+        Some(line) if is_right(line, shape, place, difficulty) => Line::Right(length),
+        _ => take_apart(bytes, shape, place, difficulty),
+    }
+}
+
+/// Whether `line`, which is long enough, is the right reply with a seed of five characters.
+#[inline]
+fn is_right(line: &[u8], shape: &Shape, place: &Place, difficulty: Difficulty) -> bool {
+    let (message, rest) = line.split_at(shape.bytes());
+    let (seed, hash) = (&rest[1..=SEED], &rest[SEED + 2..SEED + 66]);
+    if rest[0] != b','
+        || rest[SEED + 1] != b','
+        || rest[SEED + 66] != b'\n'
+        || !seed.iter().all(u8::is_ascii_alphanumeric)
+        || !shape.is(place, message)
+    {
+        return false;
+    }
+    let digest = digest(seed, message);
+    hex_text(&digest) == hash && difficulty.is_met_by(&digest)
+}
+
+/// Lowercase hex without a branch: the compiler turns it into a few vector instructions.
+#[inline]
+fn hex_text(digest: &[u8; 32]) -> [u8; 64] {
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    let mut text = [0; 64];
+    for (two, byte) in text.chunks_exact_mut(2).zip(digest) {
+        two[0] = digit(byte >> 4);
+        two[1] = digit(byte & 15);
+    }
+    text
+}
+
+/// The long way: finds the line, and names what is wrong with it.
+#[cold]
+fn take_apart(bytes: &[u8], shape: &Shape, place: &Place, difficulty: Difficulty) -> Line {
+    let Some(end) = memchr::memchr(b'\n', bytes) else {
+        return Line::Unfinished;
+    };
+    let checked = Reply::parse(&bytes[..end]).and_then(|reply| {
+        reply.check(difficulty)?;
+        Ok(shape.is(place, reply.message))
+    });
+    let flaw = match checked {
+        Ok(true) => return Line::Right(end + 1),
+        Ok(false) => Flaw::Message,
+        Err(Fault::ErrorLine(line)) => {
+            let code = line.split_ascii_whitespace().nth(1).unwrap_or("?");
+            Flaw::ErrorLine(code.chars().take(40).collect())
+        }
+        Err(fault) => Flaw::Reply(fault),
+    };
+    Line::Wrong(end + 1, flaw)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::load::Messages;
+
+    fn line(seed: &str, message: &str) -> String {
+        let digest = digest(seed.as_bytes(), message.as_bytes());
+        format!("{message},{seed},{}\n", hex::encode(digest))
+    }
+
+    fn look(bytes: &[u8], difficulty: u8) -> Line {
+        let shape = Shape::new(&Messages::Fixed(b"hello".to_vec()), 1);
+        let difficulty = Difficulty::new(difficulty).expect("0 to 64");
+        first_line(bytes, &shape, &shape.first(0), difficulty)
+    }
+
+    #[test]
+    fn right_lines_of_any_seed_length_and_what_follows() {
+        for seed in ["aaaaa", "9", "abcdefghijklmnop"] {
+            let mut bytes = line(seed, "hello").into_bytes();
+            let length = bytes.len();
+            assert_eq!(look(&bytes, 0), Line::Right(length), "{seed}");
+            bytes.extend_from_slice(b"more");
+            assert_eq!(look(&bytes, 0), Line::Right(length), "{seed}");
+            for part in 0..length {
+                assert_eq!(look(&bytes[..part], 0), Line::Unfinished, "{seed} {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_with_any_byte_changed_is_wrong() {
+        let right = line("aaaaa", "hello").into_bytes();
+        for at in 0..right.len() - 1 {
+            let mut bytes = right.clone();
+            bytes[at] ^= 1;
+            assert!(matches!(look(&bytes, 0), Line::Wrong(77, _)), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn flaws_are_told_apart() {
+        let flaw = |bytes: &[u8], difficulty| match look(bytes, difficulty) {
+            Line::Wrong(length, flaw) => {
+                assert_eq!(length, bytes.len());
+                flaw.to_string()
+            }
+            other => panic!("{other:?}"),
+        };
+        let right = line("aaaaa", "hello");
+        let upper = right.to_uppercase().replace("HELLO,AAAAA", "hello,aaaaa");
+        assert_eq!(
+            flaw(line("aaaaa", "other").as_bytes(), 0),
+            "not the message that was asked"
+        );
+        assert!(flaw(upper.as_bytes(), 0).starts_with("wrong hash"));
+        assert!(flaw(right.as_bytes(), 64).contains("difficulty is 64"));
+        assert_eq!(flaw(b"ERR busy try later\n", 0), "ERR busy");
+        assert_eq!(flaw(b"\n", 0), "not message,seed,hash");
+    }
+
+    #[test]
+    fn hex_as_the_crate_writes_it() {
+        let digest = digest(b"a", b"");
+        assert_eq!(hex::encode(digest).as_bytes(), hex_text(&digest));
+    }
+}

@@ -1,0 +1,308 @@
+//! One thread of the load client: its connections and its poll loop.
+//!
+//! Per wake-up and connection: one read, one write, two looks at the clock, however many requests are in
+//! flight. The thread's counts are behind a mutex that only it and the progress display touch; it is held
+//! from one wait to the next, so that it costs nothing per reply.
+
+use std::borrow::Cow;
+use std::io;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+
+use super::connection::{Connection, Lost, Shared, State};
+use super::lock;
+use super::message::Shape;
+use super::options::{Error, Options};
+use super::pace::Pace;
+use super::stats::{Stats, error_name};
+use super::window::Window;
+use crate::pow::Difficulty;
+
+/// Connections that wait for the answer to `connect` at a time: more would overflow a listen queue.
+const CONNECTING_AT_A_TIME: usize = 128;
+/// Between two looks over all connections for those to be reopened or given up.
+const SWEEP: u64 = 10_000_000;
+/// The poller counts in milliseconds: what is due sooner is waited for by polling again and again.
+const SPIN: u64 = 1_000_000;
+/// The first wait before a connection that failed is tried again; it doubles, up to a thousandfold.
+const RETRY: u64 = 1_000_000;
+/// Events taken from the poller at a time.
+const EVENTS: usize = 1024;
+/// What one read takes at most, beside one message: thousands of replies.
+const INPUT: usize = 256 * 1024;
+
+/// One thread's part of a run.
+#[derive(Debug)]
+pub(super) struct Client<'a> {
+    options: &'a Options,
+    window: &'a Window,
+    cpu: Option<usize>,
+    poll: Poll,
+    connections: Vec<Connection>,
+    shared: Shared,
+    pace: Option<Pace>,
+    connecting: usize,
+    next_sweep: u64,
+}
+
+impl<'a> Client<'a> {
+    /// The client number `thread` of `threads`: every so-manieth connection is its own.
+    pub(super) fn new(
+        options: &'a Options,
+        thread: usize,
+        threads: usize,
+        window: &'a Window,
+    ) -> Result<Client<'a>, Error> {
+        let shape = Shape::new(&options.messages, options.connections);
+        let connections: Vec<_> = (thread..options.connections)
+            .step_by(threads)
+            .map(|number| Connection::new(&shape, number))
+            .collect();
+        let pace = options
+            .rate
+            .map(|rate| Pace::new(rate, options.connections, connections.len()));
+        Ok(Client {
+            options,
+            window,
+            cpu: (!options.pin.is_empty()).then(|| options.pin[thread % options.pin.len()]),
+            poll: Poll::new().map_err(Error::Poll)?,
+            connections,
+            shared: Shared {
+                input: vec![0; INPUT + shape.bytes()],
+                output: Vec::new(),
+                difficulty: options.difficulty.unwrap_or(Difficulty::NONE),
+                shape,
+            },
+            pace,
+            connecting: 0,
+            next_sweep: 0,
+        })
+    }
+
+    /// Keeps the connections busy until the window closes.
+    pub(super) fn run(mut self, stats: &Mutex<Stats>) {
+        if let Some(id) = self.cpu
+            && !core_affinity::set_for_current(core_affinity::CoreId { id })
+        {
+            lock(stats).error(Cow::Owned(format!("no pinning to CPU {id}")));
+        }
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            let now = self.window.now_ns();
+            if self.window.is_over(now) {
+                break;
+            }
+            if let Err(error) = self.poll.poll(&mut events, Some(self.patience(now)))
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                lock(stats).error(error_name(&error));
+                break;
+            }
+            let stats = &mut *lock(stats);
+            for event in &events {
+                self.handle(event, stats);
+            }
+            self.send_what_is_due(stats);
+            self.sweep(stats);
+        }
+        self.count_unanswered(&mut lock(stats));
+    }
+
+    /// How long the poller may wait.
+    fn patience(&self, now: u64) -> Duration {
+        let due = self.pace.as_ref().and_then(Pace::first_due);
+        let to_due = due.map_or(u64::MAX, |due| due.saturating_sub(now));
+        let to_end = u64::try_from(self.window.end().as_nanos()).map_or(SWEEP, |end| end - now);
+        let to_sweep = self.next_sweep.saturating_sub(now).max(SPIN);
+        // A whole number of milliseconds, rounded down where it must not be late.
+        let wait = to_sweep.min(to_end).min(to_due / SPIN * SPIN);
+        Duration::from_nanos(if to_due <= SPIN { 0 } else { wait })
+    }
+
+    fn handle(&mut self, event: &Event, stats: &mut Stats) {
+        let index = event.token().0;
+        let done = match self.connections[index].state {
+            State::Down { .. } => return,
+            State::Connecting(_) => self.connected(index, stats),
+            State::Open(_) => self.exchange(index, event, stats),
+        };
+        if let Err(name) = done {
+            self.lost(index, name, stats);
+        }
+    }
+
+    /// Reads what came, asks for more.
+    fn exchange(&mut self, index: usize, event: &Event, stats: &mut Stats) -> Result<(), Lost> {
+        let connection = &mut self.connections[index];
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            let to_the_end = event.is_read_closed() || event.is_error();
+            let window = self.window;
+            let before = connection.in_flight;
+            let received = connection.receive(&mut self.shared, stats, to_the_end, || {
+                let now = window.now_ns();
+                (now, window.counts(now))
+            });
+            if connection.in_flight < before {
+                connection.failures = 0;
+            }
+            received?;
+        }
+        self.refill(index)
+    }
+
+    /// Asks as often as there is room for (and, in the open loop, as is due), and writes what there is.
+    fn refill(&mut self, index: usize) -> Result<(), Lost> {
+        let connection = &mut self.connections[index];
+        let room = self.options.pipeline - connection.in_flight;
+        if room > 0 {
+            let now = self.window.now_ns();
+            match &mut self.pace {
+                None => connection.ask(room, now, now, &mut self.shared),
+                Some(pace) => {
+                    while connection.in_flight < self.options.pipeline
+                        && let Some(due) = pace.take(index, now)
+                    {
+                        connection.ask(1, due, now, &mut self.shared);
+                    }
+                    if connection.in_flight < self.options.pipeline {
+                        pace.wait(index);
+                    }
+                }
+            }
+        }
+        connection.send(&mut self.shared)
+    }
+
+    /// Serves the connections that waited for their time on the open loop's timetable.
+    fn send_what_is_due(&mut self, stats: &mut Stats) {
+        let now = self.window.now_ns();
+        while let Some(index) = self.pace.as_mut().and_then(|pace| pace.pop(now)) {
+            if matches!(self.connections[index].state, State::Open(_))
+                && let Err(name) = self.refill(index)
+            {
+                self.lost(index, name, stats);
+            }
+        }
+    }
+
+    /// Opens what is to be opened and gives up what has been silent for too long, every few milliseconds.
+    fn sweep(&mut self, stats: &mut Stats) {
+        let now = self.window.now_ns();
+        if now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP;
+        let timeout = self.options.timeout.as_nanos();
+        for index in 0..self.connections.len() {
+            let connection = &self.connections[index];
+            let silent = u128::from(now.saturating_sub(connection.last_progress)) > timeout;
+            match connection.state {
+                State::Down { retry_at } if retry_at > now => {
+                    self.next_sweep = self.next_sweep.min(retry_at);
+                }
+                State::Down { .. } if self.connecting >= CONNECTING_AT_A_TIME => {
+                    self.next_sweep = now;
+                }
+                State::Down { .. } => {
+                    if let Err(name) = self.open(index, now) {
+                        self.lost(index, name, stats);
+                    }
+                }
+                State::Connecting(_) if silent => {
+                    self.lost(index, Cow::Borrowed("connect timeout"), stats);
+                }
+                State::Open(_) if silent && connection.in_flight > 0 => {
+                    self.lost(index, Cow::Borrowed("timeout"), stats);
+                }
+                State::Connecting(_) | State::Open(_) => {}
+            }
+        }
+    }
+
+    /// Begins to connect.
+    fn open(&mut self, index: usize, now: u64) -> Result<(), Lost> {
+        let mut stream =
+            TcpStream::connect(self.options.address).map_err(|error| error_name(&error))?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll
+            .registry()
+            .register(&mut stream, Token(index), interest)
+            .map_err(|error| error_name(&error))?;
+        self.connections[index].state = State::Connecting(stream);
+        self.connections[index].last_progress = now;
+        self.connecting += 1;
+        Ok(())
+    }
+
+    /// Goes on after an answer to `connect`, if it was one.
+    fn connected(&mut self, index: usize, stats: &mut Stats) -> Result<(), Lost> {
+        let connection = &mut self.connections[index];
+        let down = State::Down { retry_at: 0 };
+        let State::Connecting(stream) = std::mem::replace(&mut connection.state, down) else {
+            return Ok(());
+        };
+        let answer = match stream.take_error() {
+            Ok(None) => stream.peer_addr().map(|_| ()),
+            Ok(Some(error)) | Err(error) => Err(error),
+        };
+        if let Err(error) = &answer
+            && error.kind() == io::ErrorKind::NotConnected
+        {
+            connection.state = State::Connecting(stream);
+            return Ok(());
+        }
+        self.connecting -= 1;
+        let answer = answer.and_then(|()| stream.set_nodelay(true));
+        answer.map_err(|error| error_name(&error))?;
+        connection.state = State::Open(stream);
+        stats.open += 1;
+        stats.settled += usize::from(!std::mem::replace(&mut connection.settled, true));
+        if let Some(pace) = &mut self.pace {
+            pace.start(index, self.window.now_ns());
+        }
+        self.refill(index)
+    }
+
+    /// Counts an error and closes the connection; it is opened again at once the first time, later and
+    /// later while no reply comes.
+    fn lost(&mut self, index: usize, name: Lost, stats: &mut Stats) {
+        stats.error(name);
+        self.shared.output.clear();
+        let now = self.window.now_ns();
+        let connection = &mut self.connections[index];
+        let wait = RETRY << connection.failures.min(10);
+        let wait = if connection.failures == 0 { 0 } else { wait };
+        let retry_at = now + wait;
+        match std::mem::replace(&mut connection.state, State::Down { retry_at }) {
+            State::Open(_) => stats.open -= 1,
+            State::Connecting(_) => self.connecting -= 1,
+            State::Down { .. } => {}
+        }
+        stats.settled += usize::from(!std::mem::replace(&mut connection.settled, true));
+        connection.failures += 1;
+        connection.forget();
+        self.next_sweep = self.next_sweep.min(retry_at);
+    }
+
+    fn count_unanswered(&self, stats: &mut Stats) {
+        let end = self.window.now_ns();
+        let mut count = |requests: u64, since: u64| {
+            stats.unanswered += requests;
+            stats.oldest_unanswered = stats.oldest_unanswered.max(end.saturating_sub(since));
+        };
+        for (index, connection) in self.connections.iter().enumerate() {
+            if let Some(sent) = connection.oldest_sent() {
+                count(connection.in_flight as u64, sent);
+            }
+            if let Some(pace) = &self.pace
+                && let Some((requests, due)) = pace.overdue(index, end)
+            {
+                count(requests, due);
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The load client: keeps many connections busy, checks every reply, counts and times what comes back.
+//!
+//! It exists to measure: it must be faster than any server it is pointed at, and must not flatter one.
+//! So each reply is hashed again with the `sha2` crate, an open loop measures from the moment a request
+//! *should* have left, and an error has a name. It speaks the line protocol and nothing else: it must not
+//! know of instruction sets, nor of how the server works.
+//!
+//! | file | owns |
+//! | --- | --- |
+//! | `options` | what to do, and what cannot be done |
+//! | `message` | the messages asked for, cheap and unique |
+//! | `check` | one reply line against the message it answers |
+//! | `connection` | one connection: what is in flight, what is half read or half written |
+//! | `pace` | the timetable of the open loop |
+//! | `client` | one thread: its connections and its poll loop |
+//! | `window` | the time base, and the part of it that counts |
+//! | `stats` | what a thread counted |
+//! | `report` | the sum of it |
+
+mod check;
+mod client;
+mod connection;
+mod message;
+mod options;
+mod pace;
+mod report;
+mod stats;
+mod window;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+pub use options::{Error, Messages, Options};
+pub use report::{Latency, Report, Wrong, WrongSample};
+use stats::Stats;
+use window::Window;
+
+/// How often the progress hook is called between the changes of phase.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The longest wait for the first answer to every `connect`. A listen queue that overflows (the Python
+/// baseline's holds five) lets some connections wait for seconds; the measurement then starts without them.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Connections are being opened; those that are open are busy already.
+    Connecting,
+    /// All is running; nothing is counted but errors and wrong replies.
+    WarmUp,
+    /// What is shown at the end is being counted.
+    Measuring,
+    /// The window is over.
+    Done,
+}
+
+/// What the progress hook sees. The hook is called at each change of phase and about five times a second.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// Where the run stands.
+    pub phase: Phase,
+    /// Since the window began; zero before.
+    pub measured: Duration,
+    /// Right replies in the window so far.
+    pub replies: u64,
+    /// The 99th percentile of the latency in the window so far.
+    pub p99: Duration,
+    /// Errors since the start.
+    pub errors: u64,
+    /// Wrong replies since the start.
+    pub wrong: u64,
+    /// Connections open now.
+    pub open: u64,
+}
+
+/// Runs one measurement: opens the connections, warms up, measures, and closes them.
+///
+/// `progress` runs on the calling thread, which does nothing else. `stop` ends the run early, with what was
+/// measured until then.
+pub fn run(
+    options: &Options,
+    progress: &mut dyn FnMut(&Progress),
+    stop: &AtomicBool,
+) -> Result<Report, Error> {
+    options.check()?;
+    options.raise_descriptor_limit()?;
+    let window = Window::new();
+    let threads = options.threads.min(options.connections);
+    let stats: Vec<Mutex<Stats>> = (0..threads).map(|_| Mutex::new(Stats::new())).collect();
+    let clients = (0..threads)
+        .map(|thread| client::Client::new(options, thread, threads, &window))
+        .collect::<Result<Vec<_>, _>>()?;
+
+    let measured = thread::scope(|scope| {
+        for (client, stats) in clients.into_iter().zip(&stats) {
+            scope.spawn(move || client.run(stats));
+        }
+        conduct(options, &window, &stats, progress, stop)
+    });
+
+    let mut total = Stats::new();
+    for one in &stats {
+        total.merge(&lock(one));
+    }
+    Ok(Report::new(options, threads, measured, &total))
+}
+
+/// Leads the threads through the phases; returns how long the window was.
+fn conduct(
+    options: &Options,
+    window: &Window,
+    stats: &[Mutex<Stats>],
+    progress: &mut dyn FnMut(&Progress),
+    stop: &AtomicBool,
+) -> Duration {
+    // A panic in the hook must not leave the threads running, which the scope waits for.
+    let _end = EndOnDrop(window);
+    let mut phase = Phase::Connecting;
+    let mut until = CONNECT_PATIENCE;
+    loop {
+        let now = window.now();
+        let settled = phase == Phase::Connecting && all_settled(options, stats);
+        if stop.load(Ordering::Relaxed) {
+            window.end_at(now);
+            progress(&snapshot(Phase::Done, window, stats));
+            return window.measured();
+        }
+        if settled || now >= until {
+            phase = match phase {
+                Phase::Connecting => {
+                    window.set(now + options.warmup, options.duration);
+                    until = now + options.warmup;
+                    Phase::WarmUp
+                }
+                Phase::WarmUp => {
+                    until = window.end();
+                    Phase::Measuring
+                }
+                Phase::Measuring | Phase::Done => Phase::Done,
+            };
+        }
+        progress(&snapshot(phase, window, stats));
+        if phase == Phase::Done {
+            return window.measured();
+        }
+        let pause = if phase == Phase::Connecting {
+            Duration::from_millis(2)
+        } else {
+            TICK
+        };
+        window.sleep_until(until.min(window.now() + pause));
+    }
+}
+
+/// Ends the window when dropped, if nothing else did.
+struct EndOnDrop<'a>(&'a Window);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.end_at(self.0.now());
+    }
+}
+
+/// Whether each connection was opened or refused at least once.
+fn all_settled(options: &Options, stats: &[Mutex<Stats>]) -> bool {
+    let settled: usize = stats.iter().map(|one| lock(one).settled).sum();
+    settled >= options.connections
+}
+
+fn snapshot(phase: Phase, window: &Window, stats: &[Mutex<Stats>]) -> Progress {
+    let mut total = Stats::new();
+    for one in stats {
+        total.merge(&lock(one));
+    }
+    Progress {
+        phase,
+        measured: window.measured(),
+        replies: total.replies,
+        p99: Duration::from_nanos(total.latency.value_at_quantile(0.99)),
+        errors: total.errors(),
+        wrong: total.wrong(),
+        open: total.open,
+    }
+}
+
+/// A thread that panicked while it held its counts leaves counts that can still be read.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,171 @@
+//! What a run is to do. Knows what is possible, not how it is done.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::pow::Difficulty;
+
+/// Descriptors that are not connections: standard streams, pollers, what the process had open before.
+const OTHER_DESCRIPTORS: u64 = 64;
+
+/// What to ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Messages {
+    /// A new message for each request, of so many bytes. Shorter than about eight bytes, they repeat.
+    Unique(usize),
+    /// The same bytes for each request, for servers that answer nothing else.
+    Fixed(Vec<u8>),
+}
+
+impl Messages {
+    /// The length of each message.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Messages::Unique(bytes) => *bytes,
+            Messages::Fixed(message) => message.len(),
+        }
+    }
+}
+
+/// One measurement.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The server.
+    pub address: SocketAddr,
+    /// Connections held open.
+    pub connections: usize,
+    /// Requests in flight on each connection: always in the closed loop, at most in the open loop.
+    pub pipeline: usize,
+    /// The length of the measurement, without connecting and warming up.
+    pub duration: Duration,
+    /// The time under load before the measurement.
+    pub warmup: Duration,
+    /// What the hashes must meet; `None` checks the hash alone.
+    pub difficulty: Option<Difficulty>,
+    /// Requests per second in all (open loop); `None` asks again as soon as answered (closed loop).
+    pub rate: Option<f64>,
+    /// What to ask for.
+    pub messages: Messages,
+    /// Threads that the connections are spread over.
+    pub threads: usize,
+    /// The CPUs that these threads are pinned to, in turn; empty leaves it to the scheduler.
+    pub pin: Vec<usize>,
+    /// How long a connection may be without an answer (or without being opened) before it is given up.
+    pub timeout: Duration,
+}
+
+/// Why a run cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A number that makes no sense.
+    #[error("{0}")]
+    Options(&'static str),
+    /// The hard limit of open files is below the number of connections.
+    #[error(
+        "{needed} open files are needed and {allowed} are allowed: ask for fewer connections, or raise the hard limit (`ulimit -Hn`)"
+    )]
+    Descriptors {
+        /// The connections and a few more.
+        needed: u64,
+        /// The limit as it is after raising it.
+        allowed: u64,
+    },
+    /// The system gave no poller.
+    #[error("no poller: {0}")]
+    Poll(#[source] std::io::Error),
+    /// A CPU that does not exist, or that this process may not use.
+    #[error(
+        "a thread cannot be pinned to CPU {0}: it does not exist, or this process may not use it"
+    )]
+    Pin(usize),
+}
+
+impl Options {
+    /// One connection, one request in flight, one thread, three seconds, no check of the difficulty.
+    pub fn new(address: SocketAddr) -> Options {
+        Options {
+            address,
+            connections: 1,
+            pipeline: 1,
+            duration: Duration::from_secs(3),
+            warmup: Duration::from_millis(500),
+            difficulty: None,
+            rate: None,
+            messages: Messages::Unique(20),
+            threads: 1,
+            pin: Vec::new(),
+            timeout: Duration::from_secs(30),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let wrong = if self.connections == 0 {
+            "at least one connection"
+        } else if self.pipeline == 0 || self.pipeline > 1_000_000 {
+            "1 to 1000000 requests in flight"
+        } else if self.threads == 0 {
+            "at least one thread"
+        } else if self.duration.is_zero() {
+            "a measurement takes time"
+        } else if self.timeout.is_zero() {
+            "a timeout of zero leaves no time to answer"
+        } else if self
+            .rate
+            .is_some_and(|rate| !rate.is_finite() || rate <= 0.0)
+        {
+            "a rate above zero"
+        } else if matches!(&self.messages, Messages::Fixed(bytes) if bytes.contains(&b'\n')) {
+            "a message has no newline in it"
+        } else {
+            return self.check_pin();
+        };
+        Err(Error::Options(wrong))
+    }
+
+    fn check_pin(&self) -> Result<(), Error> {
+        if self.pin.is_empty() {
+            return Ok(());
+        }
+        let usable = core_affinity::get_core_ids().unwrap_or_default();
+        let absent = |&cpu: &usize| !usable.iter().any(|core| core.id == cpu);
+        match self.pin.iter().copied().find(absent) {
+            Some(cpu) => Err(Error::Pin(cpu)),
+            None => Ok(()),
+        }
+    }
+
+    /// Raises the soft limit of open files as far as this run needs and the hard limit allows.
+    pub(super) fn raise_descriptor_limit(&self) -> Result<(), Error> {
+        let needed = self.connections as u64 + OTHER_DESCRIPTORS;
+        // Where there is no such limit to raise, the first `connect` that fails will say so.
+        match rlimit::increase_nofile_limit(needed) {
+            Ok(allowed) if allowed < needed => Err(Error::Descriptors { needed, allowed }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let good = Options::new(([127, 0, 0, 1], 1).into());
+        assert!(good.check().is_ok());
+        let broken: [fn(&mut Options); 7] = [
+            |o| o.connections = 0,
+            |o| o.pipeline = 0,
+            |o| o.threads = 0,
+            |o| o.duration = Duration::ZERO,
+            |o| o.timeout = Duration::ZERO,
+            |o| o.rate = Some(0.0),
+            |o| o.messages = Messages::Fixed(b"a\nb".to_vec()),
+        ];
+        for breaks in broken {
+            let mut options = good.clone();
+            breaks(&mut options);
+            assert!(options.check().is_err(), "{options:?}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The result of a run, in the form that `--json` prints and the benchmarks read.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Options;
+use super::stats::Stats;
+
+/// What a run measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The server.
+    pub address: String,
+    /// Connections asked for.
+    pub connections: usize,
+    /// Connections that were open when the window closed.
+    pub open_at_end: u64,
+    /// Requests in flight on each connection.
+    pub pipeline: usize,
+    /// Threads that the connections were spread over.
+    pub threads: usize,
+    /// The length of each message.
+    pub message_bytes: usize,
+    /// The difficulty that each reply was checked against.
+    pub difficulty: Option<u8>,
+    /// Requests per second asked for; `None` in the closed loop.
+    pub rate: Option<f64>,
+    /// The length of the window.
+    pub seconds: f64,
+    /// Right replies in the window.
+    pub replies: u64,
+    /// Right replies per second.
+    pub replies_per_s: f64,
+    /// The hashes per second that so many replies take on average: replies/s x 16^difficulty.
+    pub hashes_per_s: Option<f64>,
+    /// The standard error of these two, as a part of them, from luck alone: searches are geometric, so
+    /// `sqrt((1 - 16^-difficulty) / replies)`.
+    pub luck_error: Option<f64>,
+    /// How long the replies took.
+    pub latency: Latency,
+    /// Requests still without a reply when the window closed.
+    pub unanswered: u64,
+    /// How long the oldest of them had waited, in milliseconds.
+    pub oldest_unanswered_ms: f64,
+    /// Errors since the start (connecting and warm-up included), by name.
+    pub errors: BTreeMap<String, u64>,
+    /// Wrong replies since the start.
+    pub wrong: Wrong,
+}
+
+/// Latencies in milliseconds. In the open loop they begin at the moment the request was due.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Latency {
+    /// The median.
+    pub p50_ms: f64,
+    /// 9 of 10 are below.
+    pub p90_ms: f64,
+    /// 99 of 100 are below.
+    pub p99_ms: f64,
+    /// 999 of 1000 are below.
+    pub p999_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+    /// The mean.
+    pub mean_ms: f64,
+}
+
+/// Replies that were not what they should be.
+#[derive(Clone, Debug, Serialize)]
+pub struct Wrong {
+    /// How many.
+    pub total: u64,
+    /// How many of each kind.
+    pub kinds: BTreeMap<String, u64>,
+    /// The first few.
+    pub samples: Vec<WrongSample>,
+}
+
+/// One wrong reply. Bytes that are not printable are escaped.
+#[derive(Clone, Debug, Serialize)]
+pub struct WrongSample {
+    /// The message asked for; empty when nothing was.
+    pub asked: String,
+    /// The line that came.
+    pub received: String,
+    /// What is wrong with it.
+    pub flaw: String,
+}
+
+impl Report {
+    pub(super) fn new(
+        options: &Options,
+        threads: usize,
+        measured: Duration,
+        stats: &Stats,
+    ) -> Report {
+        let seconds = measured.as_secs_f64();
+        let replies_per_s = if seconds > 0.0 {
+            stats.replies as f64 / seconds
+        } else {
+            0.0
+        };
+        let work = options.difficulty.map(|d| d.expected_hashes());
+        Report {
+            address: options.address.to_string(),
+            connections: options.connections,
+            open_at_end: stats.open,
+            pipeline: options.pipeline,
+            threads,
+            message_bytes: options.messages.bytes(),
+            difficulty: options.difficulty.map(|d| d.nibbles()),
+            rate: options.rate,
+            seconds,
+            replies: stats.replies,
+            replies_per_s,
+            hashes_per_s: work.map(|work| work * replies_per_s),
+            luck_error: work
+                .filter(|_| stats.replies > 0)
+                .map(|work| ((1.0 - 1.0 / work) / stats.replies as f64).sqrt()),
+            latency: Latency::new(stats),
+            unanswered: stats.unanswered,
+            oldest_unanswered_ms: milliseconds(stats.oldest_unanswered),
+            errors: named(&stats.by_name),
+            wrong: Wrong {
+                total: stats.wrong(),
+                kinds: named(&stats.wrong_by_name),
+                samples: stats.samples.clone(),
+            },
+        }
+    }
+}
+
+impl Latency {
+    fn new(stats: &Stats) -> Latency {
+        let at = |quantile| milliseconds(stats.latency.value_at_quantile(quantile));
+        Latency {
+            p50_ms: at(0.5),
+            p90_ms: at(0.9),
+            p99_ms: at(0.99),
+            p999_ms: at(0.999),
+            max_ms: milliseconds(stats.latency.max()),
+            mean_ms: stats.latency.mean() / 1e6,
+        }
+    }
+}
+
+fn milliseconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e6
+}
+
+fn named(names: &BTreeMap<std::borrow::Cow<'static, str>, u64>) -> BTreeMap<String, u64> {
+    let owned = names
+        .iter()
+        .map(|(name, &number)| (name.to_string(), number));
+    owned.collect()
+}

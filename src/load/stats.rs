@@ -1,0 +1,174 @@
+//! What one thread counted. Knows nothing of sockets; errors come to it as names.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::io;
+
+use hdrhistogram::Histogram;
+
+use super::report::WrongSample;
+
+/// Wrong replies kept to be shown; the rest are counted.
+const MOST_SAMPLES: usize = 5;
+/// Names of errors kept apart. A server chooses the codes of its error lines; it must not fill memory.
+const MOST_NAMES: usize = 32;
+/// An hour, in nanoseconds: the longest latency told apart.
+const LONGEST: u64 = 3_600_000_000_000;
+
+/// Counts of a run, or of one thread's part in it.
+#[derive(Debug)]
+pub(super) struct Stats {
+    /// Right replies in the window.
+    pub(super) replies: u64,
+    /// Their latencies in nanoseconds, to three digits.
+    pub(super) latency: Histogram<u64>,
+    /// Errors since the start, by name.
+    pub(super) by_name: BTreeMap<Cow<'static, str>, u64>,
+    /// Wrong replies since the start, by what is wrong.
+    pub(super) wrong_by_name: BTreeMap<Cow<'static, str>, u64>,
+    /// The first wrong replies.
+    pub(super) samples: Vec<WrongSample>,
+    /// Connections that were opened or refused at least once.
+    pub(super) settled: usize,
+    /// Connections that are open.
+    pub(super) open: u64,
+    /// Requests without a reply when the window closed.
+    pub(super) unanswered: u64,
+    /// The longest that one of these had waited, in nanoseconds.
+    pub(super) oldest_unanswered: u64,
+}
+
+impl Stats {
+    pub(super) fn new() -> Stats {
+        Stats {
+            replies: 0,
+            latency: Histogram::new_with_bounds(1_000, LONGEST, 3)
+                .expect("1 us to an hour at three digits is a valid histogram"),
+            by_name: BTreeMap::new(),
+            wrong_by_name: BTreeMap::new(),
+            samples: Vec::new(),
+            settled: 0,
+            open: 0,
+            unanswered: 0,
+            oldest_unanswered: 0,
+        }
+    }
+
+    /// Counts `replies` right replies, each after so many nanoseconds.
+    pub(super) fn right(&mut self, replies: u64, latency: u64) {
+        self.replies += replies;
+        self.latency.saturating_record_n(latency, replies);
+    }
+
+    /// Counts an error.
+    pub(super) fn error(&mut self, name: Cow<'static, str>) {
+        count(&mut self.by_name, name);
+    }
+
+    /// Counts a wrong reply; the sample is made only when it is kept.
+    pub(super) fn wrong_reply(
+        &mut self,
+        name: Cow<'static, str>,
+        sample: impl FnOnce() -> WrongSample,
+    ) {
+        count(&mut self.wrong_by_name, name);
+        if self.samples.len() < MOST_SAMPLES {
+            self.samples.push(sample());
+        }
+    }
+
+    /// All errors.
+    pub(super) fn errors(&self) -> u64 {
+        self.by_name.values().sum()
+    }
+
+    /// All wrong replies.
+    pub(super) fn wrong(&self) -> u64 {
+        self.wrong_by_name.values().sum()
+    }
+
+    /// Adds what another thread counted.
+    pub(super) fn merge(&mut self, other: &Stats) {
+        self.replies += other.replies;
+        self.latency
+            .add(&other.latency)
+            .expect("histograms of the same bounds");
+        for (names, more) in [
+            (&mut self.by_name, &other.by_name),
+            (&mut self.wrong_by_name, &other.wrong_by_name),
+        ] {
+            for (name, number) in more {
+                *names.entry(name.clone()).or_default() += number;
+            }
+        }
+        let room = MOST_SAMPLES.saturating_sub(self.samples.len());
+        self.samples
+            .extend(other.samples.iter().take(room).cloned());
+        self.settled += other.settled;
+        self.open += other.open;
+        self.unanswered += other.unanswered;
+        self.oldest_unanswered = self.oldest_unanswered.max(other.oldest_unanswered);
+    }
+}
+
+fn count(names: &mut BTreeMap<Cow<'static, str>, u64>, name: Cow<'static, str>) {
+    let full = names.len() >= MOST_NAMES && !names.contains_key(&name);
+    let name = if full { Cow::Borrowed("other") } else { name };
+    *names.entry(name).or_default() += 1;
+}
+
+/// The name of a failed system call, as `errno` has it.
+pub(super) fn error_name(error: &io::Error) -> Cow<'static, str> {
+    use io::ErrorKind as Kind;
+    let name = match error.kind() {
+        Kind::ConnectionReset => "ECONNRESET",
+        Kind::ConnectionRefused => "ECONNREFUSED",
+        Kind::ConnectionAborted => "ECONNABORTED",
+        Kind::BrokenPipe => "EPIPE",
+        Kind::TimedOut => "ETIMEDOUT",
+        Kind::AddrNotAvailable => "EADDRNOTAVAIL",
+        Kind::HostUnreachable => "EHOSTUNREACH",
+        Kind::NetworkUnreachable => "ENETUNREACH",
+        Kind::NotConnected => "ENOTCONN",
+        _ => return Cow::Owned(error.to_string()),
+    };
+    Cow::Borrowed(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bounded() {
+        let mut stats = Stats::new();
+        for code in 0..1000 {
+            stats.error(Cow::Owned(format!("ERR {code}")));
+        }
+        assert_eq!(stats.by_name.len(), MOST_NAMES + 1);
+        assert_eq!(stats.errors(), 1000);
+    }
+
+    #[test]
+    fn merging_adds_up() {
+        let mut all = Stats::new();
+        for thread in 1..=3u64 {
+            let mut one = Stats::new();
+            one.right(thread, 1000 * thread);
+            one.error(Cow::Borrowed("EPIPE"));
+            for _ in 0..4 {
+                one.wrong_reply(Cow::Borrowed("bad"), || WrongSample {
+                    asked: String::new(),
+                    received: String::new(),
+                    flaw: String::new(),
+                });
+            }
+            one.oldest_unanswered = thread;
+            all.merge(&one);
+        }
+        assert_eq!((all.replies, all.errors(), all.wrong()), (6, 3, 12));
+        assert_eq!(all.samples.len(), MOST_SAMPLES);
+        assert_eq!(all.latency.len(), 6);
+        assert_eq!(all.oldest_unanswered, 3);
+    }
+}

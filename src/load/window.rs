@@ -1,0 +1,113 @@
+//! The time base of a run, and the window in which replies count.
+//!
+//! Times are durations since the run began: small, shared without a lock, and never behind the clock of
+//! another thread. It knows nothing of connections.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Not known yet.
+const NEVER: u64 = u64::MAX;
+
+/// When replies count: from `start` to `end`, in nanoseconds since `base`.
+#[derive(Debug)]
+pub(super) struct Window {
+    base: Instant,
+    start: AtomicU64,
+    end: AtomicU64,
+}
+
+impl Window {
+    /// A window that is not open yet; its time base is now.
+    pub(super) fn new() -> Window {
+        Window {
+            base: Instant::now(),
+            start: AtomicU64::new(NEVER),
+            end: AtomicU64::new(NEVER),
+        }
+    }
+
+    /// The time since the run began.
+    pub(super) fn now(&self) -> Duration {
+        self.base.elapsed()
+    }
+
+    /// The same in nanoseconds, for the hot path.
+    pub(super) fn now_ns(&self) -> u64 {
+        nanos(self.base.elapsed())
+    }
+
+    /// Opens the window at `start`, for `length`.
+    pub(super) fn set(&self, start: Duration, length: Duration) {
+        self.end.store(nanos(start + length), Ordering::Relaxed);
+        self.start.store(nanos(start), Ordering::Relaxed);
+    }
+
+    /// Closes the window at `now`, unless it closed before.
+    pub(super) fn end_at(&self, now: Duration) {
+        self.end.fetch_min(nanos(now), Ordering::Relaxed);
+    }
+
+    /// When the window closes.
+    pub(super) fn end(&self) -> Duration {
+        Duration::from_nanos(self.end.load(Ordering::Relaxed))
+    }
+
+    /// Whether a reply that came at `now` counts.
+    pub(super) fn counts(&self, now: u64) -> bool {
+        now >= self.start.load(Ordering::Relaxed) && !self.is_over(now)
+    }
+
+    /// Whether there is nothing more to measure at `now`.
+    pub(super) fn is_over(&self, now: u64) -> bool {
+        now >= self.end.load(Ordering::Relaxed)
+    }
+
+    /// How much of the window has passed: at the end of the run, what replies per second divide by.
+    pub(super) fn measured(&self) -> Duration {
+        let until = self.now_ns().min(self.end.load(Ordering::Relaxed));
+        Duration::from_nanos(until.saturating_sub(self.start.load(Ordering::Relaxed)))
+    }
+
+    /// Sleeps until `then`.
+    pub(super) fn sleep_until(&self, then: Duration) {
+        thread::sleep(then.saturating_sub(self.now()));
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(NEVER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_inside_counts() {
+        let window = Window::new();
+        assert!(!window.counts(5) && !window.is_over(5));
+        window.set(Duration::from_nanos(10), Duration::from_nanos(10));
+        for (now, counts, over) in [
+            (9, false, false),
+            (10, true, false),
+            (19, true, false),
+            (20, false, true),
+        ] {
+            assert_eq!(
+                (window.counts(now), window.is_over(now)),
+                (counts, over),
+                "{now}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_window_that_ended_before_it_began_measured_nothing() {
+        let window = Window::new();
+        window.end_at(window.now());
+        assert_eq!(window.measured(), Duration::ZERO);
+        assert!(window.is_over(window.now_ns()));
+    }
+}

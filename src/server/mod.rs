@@ -140,7 +140,10 @@ impl Server {
                 // Pinned first: what the worker allocates then lies near its CPU.
                 let pinned = cpu.map_or(Ok(()), cpus::pin);
                 let ready = pinned.is_ok();
-                if started.send(pinned).is_err() || !ready {
+                let heard = started.send(pinned).is_ok();
+                // The server waits until every worker has let go of it.
+                drop(started);
+                if !heard || !ready {
                     return Ok(());
                 }
                 let kit = Kit::new(number, options, Arc::clone(&service.board), counters);

@@ -1,0 +1,267 @@
+//! The plot of the comparison: replies per second over difficulty, on a log scale, one panel for each number
+//! of connections. Drawn twice by the same code, as SVG and as PNG; the PNG's letters come from a font that
+//! a crate carries, since a fresh machine may have none.
+
+use std::path::{Path, PathBuf};
+
+use plotters::coord::Shift;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{FontStyle, register_font};
+
+use super::{Comparison, Outcome, Row};
+use crate::support::numbers::short;
+
+type Error = Box<dyn std::error::Error>;
+type Area<'a, B> = DrawingArea<B, Shift>;
+type Panel<'a, B> =
+    ChartContext<'a, B, Cartesian2d<RangedCoordf64, plotters::coord::combinators::LogCoord<f64>>>;
+
+const SIZE: (u32, u32) = (1280, 640);
+const FONT: &str = "sans-serif";
+const POWD: RGBColor = RGBColor(0, 114, 178);
+const PYTHON: RGBColor = RGBColor(213, 94, 0);
+const PUBLISHED: RGBColor = RGBColor(130, 130, 130);
+const INK: RGBColor = RGBColor(40, 40, 40);
+const GRID: RGBColor = RGBColor(228, 228, 228);
+/// The lowest rate that has a place on the scale. What gave no reply at all stands on it.
+const FLOOR: f64 = 0.03;
+const CEILING: f64 = 1_000_000.0;
+
+/// One line of a panel: rates by difficulty, `None` where there was no reply.
+struct Line {
+    name: &'static str,
+    colour: RGBColor,
+    rates: Vec<Option<f64>>,
+}
+
+/// Draws both files into `directory`. A plot that cannot be drawn is no reason to lose the table.
+pub(crate) fn draw(outcome: &Outcome, directory: &Path) -> Vec<PathBuf> {
+    let font = epaint_default_fonts::UBUNTU_LIGHT;
+    if register_font(FONT, FontStyle::Normal, font).is_err() {
+        eprintln!("plot: the font cannot be read");
+        return Vec::new();
+    }
+    let (svg, png) = (
+        directory.join("baseline.svg"),
+        directory.join("baseline.png"),
+    );
+    let drawn = [
+        (on(SVGBackend::new(&svg, SIZE), outcome), svg.clone()),
+        (on(BitMapBackend::new(&png, SIZE), outcome), png.clone()),
+    ];
+    drawn
+        .into_iter()
+        .filter_map(|(result, path)| match result {
+            Ok(()) => Some(path),
+            Err(error) => {
+                eprintln!("plot {}: {error}", path.display());
+                None
+            }
+        })
+        .collect()
+}
+
+fn on<B: DrawingBackend>(backend: B, outcome: &Outcome) -> Result<(), Error>
+where
+    B::ErrorType: 'static,
+{
+    let root = backend.into_drawing_area();
+    root.fill(&WHITE)?;
+    let (head, body) = root.split_vertically(84);
+    title(&head, outcome)?;
+    let panels = body.split_evenly((1, outcome.comparisons.len()));
+    for (area, comparison) in panels.iter().zip(&outcome.comparisons) {
+        panel(area, comparison)?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+fn title<B: DrawingBackend>(area: &Area<'_, B>, outcome: &Outcome) -> Result<(), Error>
+where
+    B::ErrorType: 'static,
+{
+    let conditions = &outcome.conditions;
+    let best = |of: fn(f64, f64) -> f64| {
+        let rows = outcome.comparisons.iter().flat_map(|c| &c.rows);
+        let hard = rows.filter(|row| row.difficulty >= 3);
+        hard.filter_map(Row::ratio).reduce(of)
+    };
+    let claim = match (best(f64::min), best(f64::max)) {
+        (Some(low), Some(high)) => format!(
+            "Proofs of work per second: powd gives {} to {} times what the Python server gave",
+            short(low),
+            short(high)
+        ),
+        _ => "Proofs of work per second: powd and the Python server it replaces".to_owned(),
+    };
+    let under = format!(
+        "Both servers on one machine, in turn, under the same load, each reply checked. {} CPUs: {}. {}. The factor is for difficulty 3 and up.",
+        conditions.cpus, conditions.cpu, conditions.date
+    );
+    text(area, &claim, (24, 16), 27, INK)?;
+    text(area, &under, (24, 54), 15, INK)?;
+    Ok(())
+}
+
+fn panel<B: DrawingBackend>(area: &Area<'_, B>, comparison: &Comparison) -> Result<(), Error>
+where
+    B::ErrorType: 'static,
+{
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .margin_top(36)
+        .x_label_area_size(46)
+        .y_label_area_size(78)
+        .build_cartesian_2d(-0.25f64..6.95, (FLOOR..CEILING).log_scale())?;
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(GRID)
+        .label_style((FONT, 16).into_font().color(&INK))
+        .x_labels(8)
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .y_label_formatter(&|y| short(*y))
+        .y_labels(8)
+        .x_desc(
+            "difficulty: zeros that the hash must start with (each one more is 16 times the work)",
+        )
+        .y_desc("replies per second, log scale")
+        .draw()?;
+    let heading = match comparison.name {
+        "100 connections" => "100 connections".to_owned(),
+        _ => format!("as many connections as CPUs: {}", comparison.connections),
+    };
+    text(area, &heading, (92, 10), 20, INK)?;
+    let lines = lines(comparison);
+    for line in &lines {
+        draw_line(&mut chart, line)?;
+    }
+    for row in &comparison.rows {
+        label_ratio(&mut chart, row)?;
+    }
+    name_lines(&mut chart, &lines)
+}
+
+fn lines(comparison: &Comparison) -> Vec<Line> {
+    let rows = || comparison.rows.iter();
+    let some = |rate: f64| (rate > 0.0).then_some(rate);
+    let mut lines = vec![Line {
+        name: "Python, as its author published (other machine, 2016)",
+        colour: PUBLISHED,
+        rates: rows()
+            .map(|row| some(row.published_replies_per_s))
+            .collect(),
+    }];
+    if rows().all(|row| row.python.is_some()) {
+        let rate = |row: &Row| {
+            row.python
+                .as_ref()
+                .and_then(|side| some(side.replies_per_s))
+        };
+        lines.push(Line {
+            name: "Python, here",
+            colour: PYTHON,
+            rates: rows().map(rate).collect(),
+        });
+    }
+    lines.push(Line {
+        name: "powd, here",
+        colour: POWD,
+        rates: rows().map(|row| some(row.powd.replies_per_s)).collect(),
+    });
+    lines
+}
+
+fn draw_line<B: DrawingBackend>(chart: &mut Panel<'_, B>, line: &Line) -> Result<(), Error>
+where
+    B::ErrorType: 'static,
+{
+    let points: Vec<(f64, f64)> = (0u8..)
+        .zip(&line.rates)
+        .filter_map(|(x, rate)| rate.map(|rate| (f64::from(x), rate)))
+        .collect();
+    let style = line
+        .colour
+        .stroke_width(if line.name.starts_with("powd") { 4 } else { 2 });
+    chart.draw_series(LineSeries::new(points.clone(), style))?;
+    chart.draw_series(
+        points
+            .iter()
+            .map(|&at| Circle::new(at, 4, line.colour.filled())),
+    )?;
+    for (x, _) in (0u8..).zip(&line.rates).filter(|(_, rate)| rate.is_none()) {
+        let at = (f64::from(x), FLOOR);
+        chart.draw_series([Cross::new(at, 6, line.colour.stroke_width(2))])?;
+    }
+    Ok(())
+}
+
+/// The ratio above powd's point; below the floor's crosses, what they mean.
+fn label_ratio<B: DrawingBackend>(chart: &mut Panel<'_, B>, row: &Row) -> Result<(), Error>
+where
+    B::ErrorType: 'static,
+{
+    let x = f64::from(row.difficulty);
+    let label = match row.ratio() {
+        Some(ratio) => format!("{} x", short(ratio)),
+        None => short(row.powd.replies_per_s) + "/s",
+    };
+    let style = (FONT, 18)
+        .into_font()
+        .color(&POWD)
+        .pos(Pos::new(HPos::Left, VPos::Bottom));
+    chart.draw_series([Text::new(
+        label,
+        (x + 0.06, row.powd.replies_per_s * 1.35),
+        style,
+    )])?;
+    if row.python.as_ref().is_none_or(|side| side.replies == 0) {
+        let style = (FONT, 15)
+            .into_font()
+            .color(&INK)
+            .pos(Pos::new(HPos::Center, VPos::Bottom));
+        chart.draw_series([Text::new("no reply", (x, FLOOR * 1.6), style)])?;
+    }
+    Ok(())
+}
+
+/// A legend inside the panel, in its empty upper right corner, in the order of the lines from the top.
+fn name_lines<B: DrawingBackend>(chart: &mut Panel<'_, B>, lines: &[Line]) -> Result<(), Error>
+where
+    B::ErrorType: 'static,
+{
+    let mut y = CEILING / 1.8;
+    for line in lines.iter().rev() {
+        let style = (FONT, 16)
+            .into_font()
+            .color(&INK)
+            .pos(Pos::new(HPos::Left, VPos::Center));
+        chart.draw_series([PathElement::new(
+            [(2.3, y), (2.6, y)],
+            line.colour.stroke_width(4),
+        )])?;
+        chart.draw_series([Text::new(line.name, (2.7, y), style)])?;
+        y /= 2.2;
+    }
+    Ok(())
+}
+
+fn text<B: DrawingBackend>(
+    area: &Area<'_, B>,
+    words: &str,
+    at: (i32, i32),
+    size: i32,
+    colour: RGBColor,
+) -> Result<(), Error>
+where
+    B::ErrorType: 'static,
+{
+    let style = (FONT, size).into_font().color(&colour);
+    area.draw_text(words, &style, at)?;
+    Ok(())
+}

@@ -11,7 +11,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 use super::{Comparison, Outcome, Row};
-use crate::support::numbers::short;
+use crate::support::numbers::{short, whole};
 
 type Error = Box<dyn std::error::Error>;
 type Area<'a, B> = DrawingArea<B, Shift>;
@@ -98,7 +98,7 @@ where
         _ => "Proofs of work per second: powd and the Python server it replaces".to_owned(),
     };
     let under = format!(
-        "Both servers on one machine, in turn, under the same load, each reply checked. {} CPUs: {}. {}. The factor is for difficulty 3 and up.",
+        "Both servers on one machine, in turn, under the same load, each reply checked. {} CPUs: {}. {}. Blue: powd over Python, here; the heading has it for difficulty 3 and up.",
         conditions.cpus, conditions.cpu, conditions.date
     );
     text(area, &claim, (24, 16), 27, INK)?;
@@ -125,7 +125,7 @@ where
         .label_style((FONT, 16).into_font().color(&INK))
         .x_labels(8)
         .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| short(*y))
+        .y_label_formatter(&|&y| if y < 1.0 { y.to_string() } else { whole(y) })
         .y_labels(8)
         .x_desc(
             "difficulty: zeros that the hash must start with (each one more is 16 times the work)",
@@ -151,7 +151,7 @@ fn lines(comparison: &Comparison) -> Vec<Line> {
     let rows = || comparison.rows.iter();
     let some = |rate: f64| (rate > 0.0).then_some(rate);
     let mut lines = vec![Line {
-        name: "Python, as its author published (other machine, 2016)",
+        name: "Python, published (other machine)",
         colour: PUBLISHED,
         rates: rows()
             .map(|row| some(row.published_replies_per_s))
@@ -208,8 +208,9 @@ where
 {
     let x = f64::from(row.difficulty);
     let label = match row.ratio() {
-        Some(ratio) => format!("{} x", short(ratio)),
-        None => short(row.powd.replies_per_s) + "/s",
+        Some(ratio) => format!("{} \u{d7}", short(ratio)),
+        None if row.powd.replies > 0 => short(row.powd.replies_per_s) + "/s",
+        None => String::new(),
     };
     let style = (FONT, 18)
         .into_font()
@@ -242,10 +243,10 @@ where
             .color(&INK)
             .pos(Pos::new(HPos::Left, VPos::Center));
         chart.draw_series([PathElement::new(
-            [(2.3, y), (2.6, y)],
+            [(3.1, y), (3.4, y)],
             line.colour.stroke_width(4),
         )])?;
-        chart.draw_series([Text::new(line.name, (2.7, y), style)])?;
+        chart.draw_series([Text::new(line.name, (3.5, y), style)])?;
         y /= 2.2;
     }
     Ok(())

@@ -32,7 +32,7 @@ pub(crate) fn short(number: f64) -> String {
         n if n < 1.0 => format!("{n:.3}"),
         n if n < 10.0 => format!("{n:.2}"),
         n if n < 100.0 => format!("{n:.1}"),
-        n => grouped(n),
+        n => whole(n),
     }
 }
 
@@ -45,7 +45,8 @@ pub(crate) fn time(milliseconds: f64) -> String {
     }
 }
 
-fn grouped(number: f64) -> String {
+/// A whole number in groups of three digits.
+pub(crate) fn whole(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -56,7 +56,7 @@ struct Outcome {
 }
 
 fn main() {
-    let call = Call::read(1.0);
+    let call = Call::read(1.0, 5);
     let in_flight: Vec<usize> = [1, 16, 64]
         .into_iter()
         .filter(|n| call.wants(&format!("bare {n}")))

@@ -73,7 +73,7 @@ pub(crate) struct Outcome {
 }
 
 fn main() {
-    let call = Call::read(0.5);
+    let call = Call::read(0.5, 3);
     let wanted: Vec<Setting> = settings()
         .into_iter()
         .filter(|setting| call.wants(setting.name))

@@ -32,7 +32,7 @@ pub(crate) struct Call {
 
 impl Call {
     /// Reads the arguments and `POWD_BENCH_SECONDS`, the length of one round.
-    pub(crate) fn read(default_seconds: f64) -> Call {
+    pub(crate) fn read(default_seconds: f64, rounds: usize) -> Call {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
         let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
         let test = has("--test") || !has("--bench");
@@ -55,7 +55,7 @@ impl Call {
             } else {
                 seconds.unwrap_or(default_seconds)
             }),
-            rounds: if test { 1 } else { 3 },
+            rounds: if test { 1 } else { rounds },
         }
     }
 

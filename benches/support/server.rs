@@ -1,4 +1,5 @@
 //! A server in a process of its own: started on a free port, its costs read from /proc, killed at the end.
+//! The tests that need a whole server use it too.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
@@ -6,8 +7,6 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
-
-use super::fail;
 
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(20);
@@ -78,8 +77,8 @@ impl Server {
         });
         let mut child = match spawned.join() {
             Ok(Ok(child)) => child,
-            Ok(Err(error)) => fail(&format!("{name}: {error}")),
-            Err(_) => fail(&format!("{name}: not started")),
+            Ok(Err(error)) => panic!("{name}: {error}"),
+            Err(_) => panic!("{name}: not started"),
         };
         let (said, lines) = mpsc::channel();
         read_lines(child.stdout.take(), said.clone());
@@ -88,7 +87,7 @@ impl Server {
         loop {
             let Ok(line) = lines.recv_timeout(START) else {
                 let _ = child.kill();
-                fail(&format!("{name} does not listen; it said: {heard}"));
+                panic!("{name} does not listen; it said: {heard}");
             };
             if let Some(address) = listening(&line) {
                 return Server {
@@ -170,7 +169,7 @@ pub(crate) fn compile(name: &str) -> PathBuf {
         .status();
     match built {
         Ok(status) if status.success() => program,
-        Ok(status) => fail(&format!("cc {name}.c: {status}")),
-        Err(error) => fail(&format!("cc: {error}; a C compiler is needed")),
+        Ok(status) => panic!("cc {name}.c: {status}"),
+        Err(error) => panic!("cc: {error}; a C compiler is needed"),
     }
 }

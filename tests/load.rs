@@ -17,7 +17,7 @@ use std::thread;
 use std::time::Duration;
 
 use powd::load::{self, Messages, Options, Progress, Report};
-use powd::pow::{Difficulty, digest};
+use powd::pow::{Difficulty, Seed, digest};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -49,7 +49,8 @@ fn answering(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> SocketA
 
 /// The right reply at difficulty 0, without its newline.
 fn reply(message: &str) -> String {
-    let digest = digest(b"abcde", message.as_bytes());
+    let seed = Seed::from_bytes(b"abcde").expect("letters");
+    let digest = digest(&seed, message.as_bytes());
     format!("{message},abcde,{}", hex::encode(digest))
 }
 

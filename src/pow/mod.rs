@@ -11,4 +11,4 @@ mod solution;
 pub use difficulty::{Difficulty, DifficultyError};
 pub use reply::{Fault, Reply};
 pub use seed::{ALPHABET, Seed, SeedError, space};
-pub use solution::{Digest, Solution, digest, verify};
+pub use solution::{Digest, Solution, digest, hex_digits, verify};

@@ -60,7 +60,7 @@ impl<'a> Reply<'a> {
     /// Checks seed, hash and zeros against `difficulty`, with the `sha2` crate alone.
     pub fn check(&self, difficulty: Difficulty) -> Result<(), Fault> {
         let seed = Seed::from_bytes(self.seed)?;
-        let digest = digest(seed.as_bytes(), self.message);
+        let digest = digest(&seed, self.message);
         let mut text = [0u8; 64];
         if hex::encode_to_slice(digest, &mut text).is_err() || text != self.hash {
             return Err(Fault::Hash(hex::encode(digest)));
@@ -81,7 +81,8 @@ mod tests {
     use super::*;
 
     fn line(message: &str, seed: &str) -> String {
-        let hash = hex::encode(digest(seed.as_bytes(), message.as_bytes()));
+        let characters = Seed::from_bytes(seed.as_bytes()).unwrap_or(Seed::from_index(1, 0));
+        let hash = hex::encode(digest(&characters, message.as_bytes()));
         format!("{message},{seed},{hash}")
     }
 

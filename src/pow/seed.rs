@@ -7,8 +7,19 @@ pub const ALPHABET: [u8; 62] = *b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST
 
 /// The number of seeds of `length` characters, 62^length; `length` is at most [`Seed::MAX_LENGTH`].
 pub const fn space(length: usize) -> u128 {
-    62u128.pow(length as u32)
+    SPACES[length]
 }
+
+/// Powers of 62. A table, because a power of 128 bits costs more than a hash has time for.
+const SPACES: [u128; Seed::MAX_LENGTH + 1] = {
+    let mut spaces = [1; Seed::MAX_LENGTH + 1];
+    let mut length = 1;
+    while length <= Seed::MAX_LENGTH {
+        spaces[length] = spaces[length - 1] * 62;
+        length += 1;
+    }
+    spaces
+};
 
 /// The seeds of eight characters.
 const EIGHT_DIGITS: u64 = 62u64.pow(8);
@@ -104,6 +115,11 @@ impl Seed {
     /// The characters, first to last.
     pub fn as_bytes(&self) -> &[u8] {
         &self.characters[..usize::from(self.length)]
+    }
+
+    /// The characters, then zeros up to the longest length.
+    pub(super) fn padded(&self) -> &[u8; Seed::MAX_LENGTH] {
+        &self.characters
     }
 }
 

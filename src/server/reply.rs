@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::buffers::Buffer;
-use crate::pow::{Seed, Solution};
+use crate::pow::{Seed, Solution, hex_digits};
 
 /// Bytes of a reply besides its message: two commas, the longest seed, 64 hex digits, `\n`.
 pub(super) const REPLY_OVERHEAD: usize = 2 + Seed::MAX_LENGTH + 64 + 1;
@@ -60,10 +60,7 @@ pub(super) fn push_reply(output: &mut Buffer, message: &[u8], solution: &Solutio
     output.push(b",");
     output.push(solution.seed().as_bytes());
     output.push(b",");
-    let mut text = [0; 64];
-    // Cannot fail: 64 digits for 32 bytes.
-    let _ = hex::encode_to_slice(solution.digest(), &mut text);
-    output.push(&text);
+    output.push(&hex_digits(solution.digest()));
     output.push(b"\n");
 }
 

@@ -21,4 +21,6 @@ pub mod pow;
 pub mod search;
 pub mod server;
 pub mod sha256;
+#[cfg(target_arch = "x86_64")]
+pub mod simd;
 pub mod solver;

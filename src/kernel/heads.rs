@@ -51,6 +51,15 @@ pub(super) struct Batch {
     pub(super) upper: &'static [u16],
 }
 
+impl Batch {
+    /// The head of the lowest lane among `lanes` (lane 0 in bit 0), those beyond the end left out.
+    #[inline(always)]
+    pub(super) fn lowest(&self, lanes: u32) -> Option<u32> {
+        let lanes = lanes & ((1 << self.count) - 1);
+        (lanes != 0).then(|| self.first + lanes.trailing_zeros())
+    }
+}
+
 /// The batches of up to `lanes` heads that make up a range, in order.
 #[derive(Clone, Debug)]
 pub(super) struct Batches {

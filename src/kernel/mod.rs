@@ -6,8 +6,16 @@
 //! connection is, nor in which order the ranges come.
 
 mod heads;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 mod measure;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod sha_ni;
+#[cfg(target_arch = "x86_64")]
+mod split;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use std::fmt;
 use std::ops::Range;
@@ -33,6 +41,8 @@ pub struct Kernel(Backend);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Backend {
+    #[cfg(target_arch = "x86_64")]
+    X86(x86::X86),
     Portable,
 }
 
@@ -66,10 +76,17 @@ struct Entry {
 }
 
 /// All kernels of this build, in the order in which they are usually fast.
-const KERNELS: &[Entry] = &[Entry {
-    name: "portable",
-    detect: || Ok(Backend::Portable),
-}];
+fn kernels() -> impl Iterator<Item = &'static Entry> {
+    #[cfg(target_arch = "x86_64")]
+    const NATIVE: &[Entry] = &x86::KERNELS;
+    #[cfg(not(target_arch = "x86_64"))]
+    const NATIVE: &[Entry] = &[];
+    const PORTABLE: &Entry = &Entry {
+        name: "portable",
+        detect: || Ok(Backend::Portable),
+    };
+    NATIVE.iter().chain([PORTABLE])
+}
 
 impl Kernel {
     /// The kernel of every CPU.
@@ -77,16 +94,15 @@ impl Kernel {
 
     /// Every kernel that this CPU has, in the order in which they are usually fast.
     pub fn available() -> impl Iterator<Item = Kernel> {
-        KERNELS
-            .iter()
+        kernels()
             .filter_map(|entry| (entry.detect)().ok())
             .map(Kernel)
     }
 
     /// The kernel called `name`, if there is one and this CPU can run it.
     pub fn named(name: &str) -> Result<Kernel, KernelError> {
-        let Some(entry) = KERNELS.iter().find(|entry| entry.name == name) else {
-            let exists = KERNELS.iter().map(|entry| entry.name).collect();
+        let Some(entry) = kernels().find(|entry| entry.name == name) else {
+            let exists = kernels().map(|entry| entry.name).collect();
             return Err(KernelError::Unknown {
                 name: name.to_owned(),
                 exists,
@@ -104,6 +120,8 @@ impl Kernel {
     /// Its name, as `--kernel` takes it.
     pub fn name(&self) -> &'static str {
         match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Backend::X86(kernel) => kernel.name(),
             Backend::Portable => "portable",
         }
     }
@@ -111,6 +129,8 @@ impl Kernel {
     /// The lowest head of the range whose first state word is at most `bound`.
     fn first_at_most(&self, template: &Template, heads: Range<u32>, bound: u32) -> Option<u32> {
         match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Backend::X86(kernel) => kernel.scan(template, heads, bound),
             Backend::Portable => portable::scan(template, heads, bound),
         }
     }

@@ -10,7 +10,7 @@ pub const fn is_constant(t: usize) -> bool {
 }
 
 /// The schedule words of block 0 up to this one have a constant term, or are constant.
-const CONSTANT_TERMS_END: usize = 38;
+pub(super) const CONSTANT_TERMS_END: usize = 38;
 
 /// Block 0 while only its first word varies: what of the message schedule (FIPS 180-4, section 6.2.2,
 /// step 1) does not depend on that word.
@@ -20,6 +20,14 @@ pub struct Hoisted {
     pub words_plus_k: [u32; 22],
     /// For `t` from 16 on, the sum of those terms of `W[t]` that are constant.
     pub terms: [u32; CONSTANT_TERMS_END],
+}
+
+impl Hoisted {
+    /// `W[t] + K[t]`, if it is constant.
+    #[inline(always)]
+    pub fn word_plus_k(&self, t: usize) -> Option<u32> {
+        is_constant(t).then(|| self.words_plus_k[t])
+    }
 }
 
 /// A message behind a seed of fixed length: the blocks of `seed || message || padding`, and the

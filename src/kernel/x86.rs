@@ -1,0 +1,117 @@
+//! The kernels of x86-64: what each one needs of the CPU, and the functions in which its instructions may be
+//! used. Everything that a scan does is inlined into one of these; dispatch is once per scan.
+#![allow(
+    unsafe_code,
+    reason = "functions of an instruction set, called with its witness in hand"
+)]
+
+use std::ops::Range;
+
+use super::{Backend, Entry, lanes, sha_ni, split};
+use crate::sha256::Template;
+use crate::simd::{Avx2, Avx512, Avx512Vl, ShaNi};
+
+/// A kernel with the witnesses that it may run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum X86 {
+    Avx512Sha(Avx512Vl, ShaNi),
+    Avx2Sha(Avx2, ShaNi),
+    Avx512(Avx512),
+    ShaNi(ShaNi),
+    Avx2(Avx2),
+}
+
+/// Every kernel, in the order of their speed on Zen 4.
+pub(super) const KERNELS: [Entry; 5] = [
+    Entry {
+        name: "avx512-sha",
+        detect: || both(Avx512Vl::detect(), ShaNi::detect(), X86::Avx512Sha),
+    },
+    Entry {
+        name: "avx2-sha",
+        detect: || both(Avx2::detect(), ShaNi::detect(), X86::Avx2Sha),
+    },
+    Entry {
+        name: "avx512",
+        detect: || Ok(Backend::X86(X86::Avx512(Avx512::detect()?))),
+    },
+    Entry {
+        name: "sha-ni",
+        detect: || Ok(Backend::X86(X86::ShaNi(ShaNi::detect()?))),
+    },
+    Entry {
+        name: "avx2",
+        detect: || Ok(Backend::X86(X86::Avx2(Avx2::detect()?))),
+    },
+];
+
+type Lacking = Vec<&'static str>;
+
+/// A kernel that needs two instruction sets, or what is lacking of either.
+fn both<S, T>(
+    first: Result<S, Lacking>,
+    second: Result<T, Lacking>,
+    kernel: fn(S, T) -> X86,
+) -> Result<Backend, Lacking> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok(Backend::X86(kernel(first, second))),
+        (first, second) => Err([first.err(), second.err()]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect()),
+    }
+}
+
+impl X86 {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            X86::Avx512Sha(..) => "avx512-sha",
+            X86::Avx2Sha(..) => "avx2-sha",
+            X86::Avx512(..) => "avx512",
+            X86::ShaNi(..) => "sha-ni",
+            X86::Avx2(..) => "avx2",
+        }
+    }
+
+    /// The lowest head of the range whose first state word is at most `bound`.
+    pub(super) fn scan(self, template: &Template, heads: Range<u32>, bound: u32) -> Option<u32> {
+        match self {
+            // SAFETY: the witnesses prove AVX-512F, AVX-512VL, AVX2 and SHA.
+            X86::Avx512Sha(simd, sha) => unsafe { avx512_sha(simd, sha, template, heads, bound) },
+            // SAFETY: the witnesses prove AVX2 and SHA.
+            X86::Avx2Sha(simd, sha) => unsafe { avx2_sha(simd, sha, template, heads, bound) },
+            // SAFETY: the witness proves AVX-512F.
+            X86::Avx512(simd) => unsafe { avx512(simd, template, heads, bound) },
+            // SAFETY: the witness proves SHA, SSSE3 and SSE4.1.
+            X86::ShaNi(sha) => unsafe { sha_ni(sha, template, heads, bound) },
+            // SAFETY: the witness proves AVX2.
+            X86::Avx2(simd) => unsafe { avx2(simd, template, heads, bound) },
+        }
+    }
+}
+
+/// Stamps the function of a kernel: the features, the witnesses, and the generic scan that it instantiates.
+macro_rules! entry_points {
+    ($($features:literal fn $name:ident($($witness:ident: $type:ty),*) = $scan:path;)*) => {
+        $(
+            #[target_feature(enable = $features)]
+            fn $name(
+                $($witness: $type,)*
+                template: &Template,
+                heads: Range<u32>,
+                bound: u32,
+            ) -> Option<u32> {
+                $scan($($witness,)* template, heads, bound)
+            }
+        )*
+    };
+}
+
+entry_points! {
+    "avx512f,avx512vl,avx2,sha,ssse3,sse4.1" fn avx512_sha(simd: Avx512Vl, sha: ShaNi) = split::scan;
+    "avx2,sha,ssse3,sse4.1" fn avx2_sha(simd: Avx2, sha: ShaNi) = split::scan;
+    "avx512f" fn avx512(simd: Avx512) = lanes::scan;
+    "sha,ssse3,sse4.1" fn sha_ni(sha: ShaNi) = sha_ni::scan;
+    "avx2" fn avx2(simd: Avx2) = lanes::scan;
+}

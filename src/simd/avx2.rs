@@ -1,0 +1,132 @@
+//! AVX2: eight lanes, 16 registers, no rotation.
+
+use std::arch::asm;
+use std::arch::x86_64::*;
+
+use super::{Low, ShaNi, Simd, State, Weave, lacking};
+
+/// Proof that this CPU has AVX2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx2(());
+
+impl Avx2 {
+    /// The witness, or the features that are missing.
+    pub fn detect() -> Result<Avx2, Vec<&'static str>> {
+        match lacking!("avx2") {
+            none if none.is_empty() => Ok(Avx2(())),
+            lacking => Err(lacking),
+        }
+    }
+}
+
+/// A call of an intrinsic of this set.
+macro_rules! avx2 {
+    ($call:expr) => {
+        // SAFETY: `self` is a witness: this CPU has AVX2.
+        unsafe { $call }
+    };
+}
+
+impl Simd for Avx2 {
+    type Words = __m256i;
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    fn splat(self, word: u32) -> __m256i {
+        avx2!(_mm256_set1_epi32(word as i32))
+    }
+
+    #[inline(always)]
+    fn with_upper_halves(self, lower: u32, halves: &[u16]) -> __m256i {
+        let halves = halves[..8].as_ptr().cast();
+        // SAFETY: eight halves of 16 bits are there to read; no alignment is asked for.
+        let halves = unsafe { _mm_loadu_si128(halves) };
+        let words = avx2!(_mm256_cvtepu16_epi32(halves));
+        let upper = avx2!(_mm256_slli_epi32::<16>(words));
+        let lower = self.splat(lower);
+        avx2!(_mm256_or_si256(upper, lower))
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256i, b: __m256i) -> __m256i {
+        avx2!(_mm256_add_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn rotr<const N: i32>(self, x: __m256i) -> __m256i {
+        // The count is a constant: this becomes a shift by an immediate.
+        let count = avx2!(_mm_cvtsi32_si128(32 - N));
+        let wrapped = avx2!(_mm256_sll_epi32(x, count));
+        let shifted = self.shr::<N>(x);
+        avx2!(_mm256_or_si256(shifted, wrapped))
+    }
+
+    #[inline(always)]
+    fn shr<const N: i32>(self, x: __m256i) -> __m256i {
+        avx2!(_mm256_srli_epi32::<N>(x))
+    }
+
+    #[inline(always)]
+    fn xor3(self, a: __m256i, b: __m256i, c: __m256i) -> __m256i {
+        let ab = avx2!(_mm256_xor_si256(a, b));
+        avx2!(_mm256_xor_si256(ab, c))
+    }
+
+    #[inline(always)]
+    fn ch(self, x: __m256i, y: __m256i, z: __m256i) -> __m256i {
+        let differ = avx2!(_mm256_xor_si256(y, z));
+        let chosen = avx2!(_mm256_and_si256(x, differ));
+        avx2!(_mm256_xor_si256(z, chosen))
+    }
+
+    #[inline(always)]
+    fn maj(self, x: __m256i, y: __m256i, z: __m256i) -> __m256i {
+        let outvoted = avx2!(_mm256_xor_si256(x, y));
+        let differ = avx2!(_mm256_xor_si256(y, z));
+        let changed = avx2!(_mm256_and_si256(outvoted, differ));
+        avx2!(_mm256_xor_si256(y, changed))
+    }
+
+    #[inline(always)]
+    fn lanes_at_most(self, x: __m256i, bound: u32) -> u32 {
+        // There is no unsigned comparison, but an unsigned minimum.
+        let bound = self.splat(bound);
+        let low = avx2!(_mm256_min_epu32(x, bound));
+        let equal = avx2!(_mm256_cmpeq_epi32(low, x));
+        let equal = avx2!(_mm256_castsi256_ps(equal));
+        avx2!(_mm256_movemask_ps(equal)) as u32
+    }
+}
+
+impl Weave for Avx2 {
+    type Upper = Low;
+    /// Eight states and the schedule do not fit into 16 registers.
+    const SIDE_BY_SIDE: bool = false;
+
+    #[inline(always)]
+    fn quartets(self, _: ShaNi, state: State) -> (Low, Low) {
+        (Low::new(state), Low::new(state))
+    }
+
+    #[inline(always)]
+    fn pin(self, x: __m256i) -> __m256i {
+        // SAFETY: `self` is a witness: this CPU has AVX2, and with it AVX.
+        unsafe { pin(x) }
+    }
+
+    #[inline(always)]
+    fn pairs(self, a: __m256i, b: __m256i) -> [__m256i; 2] {
+        [
+            avx2!(_mm256_unpacklo_epi32(a, b)),
+            avx2!(_mm256_unpackhi_epi32(a, b)),
+        ]
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx")]
+fn pin(mut x: __m256i) -> __m256i {
+    // SAFETY: no instruction at all.
+    unsafe { asm!("/* {0} */", inout(ymm_reg) x, options(nomem, nostack, preserves_flags)) };
+    x
+}

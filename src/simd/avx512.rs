@@ -1,0 +1,201 @@
+//! AVX-512: 32 registers, rotation, and any function of three bits in one instruction.
+//!
+//! Two witnesses: vectors of 512 bits need the foundation alone; those of 256 bits (the same instructions at
+//! the narrower width) the VL extension.
+
+use std::arch::asm;
+use std::arch::x86_64::*;
+
+use super::{Low, Parked, ShaNi, Simd, State, Weave, lacking};
+
+/// Proof that this CPU has AVX-512F: vectors of 16 words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx512(());
+
+/// Proof that this CPU has AVX-512F and AVX-512VL: vectors of 8 words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx512Vl(());
+
+impl Avx512 {
+    /// The witness, or the features that are missing.
+    pub fn detect() -> Result<Avx512, Vec<&'static str>> {
+        match lacking!("avx512f") {
+            none if none.is_empty() => Ok(Avx512(())),
+            lacking => Err(lacking),
+        }
+    }
+}
+
+impl Avx512Vl {
+    /// The witness, or the features that are missing.
+    pub fn detect() -> Result<Avx512Vl, Vec<&'static str>> {
+        match lacking!("avx2", "avx512f", "avx512vl") {
+            none if none.is_empty() => Ok(Avx512Vl(())),
+            lacking => Err(lacking),
+        }
+    }
+}
+
+/// Truth tables of three bits for `vpternlogd`: bit number xyz is the result for x, y, z.
+const XOR3: i32 = 0b1001_0110;
+const CH: i32 = 0b1100_1010;
+const MAJ: i32 = 0b1110_1000;
+
+/// A call of an intrinsic of this set.
+macro_rules! avx512 {
+    ($call:expr) => {
+        // SAFETY: `self` is a witness: this CPU has AVX-512F, and AVX-512VL where the width needs it.
+        unsafe { $call }
+    };
+}
+
+impl Simd for Avx512 {
+    type Words = __m512i;
+    const LANES: usize = 16;
+
+    #[inline(always)]
+    fn splat(self, word: u32) -> __m512i {
+        avx512!(_mm512_set1_epi32(word as i32))
+    }
+
+    #[inline(always)]
+    fn with_upper_halves(self, lower: u32, halves: &[u16]) -> __m512i {
+        let halves = halves[..16].as_ptr().cast();
+        // SAFETY: 16 halves of 16 bits are there to read; no alignment is asked for.
+        let halves = unsafe { _mm256_loadu_si256(halves) };
+        let words = avx512!(_mm512_cvtepu16_epi32(halves));
+        let upper = avx512!(_mm512_slli_epi32::<16>(words));
+        let lower = self.splat(lower);
+        avx512!(_mm512_or_si512(upper, lower))
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m512i, b: __m512i) -> __m512i {
+        avx512!(_mm512_add_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn rotr<const N: i32>(self, x: __m512i) -> __m512i {
+        avx512!(_mm512_ror_epi32::<N>(x))
+    }
+
+    #[inline(always)]
+    fn shr<const N: i32>(self, x: __m512i) -> __m512i {
+        // The count is a constant: this becomes a shift by an immediate. (The intrinsic for one takes
+        // an unsigned constant here and a signed one in AVX2.)
+        let count = avx512!(_mm_cvtsi32_si128(N));
+        avx512!(_mm512_srl_epi32(x, count))
+    }
+
+    #[inline(always)]
+    fn xor3(self, a: __m512i, b: __m512i, c: __m512i) -> __m512i {
+        avx512!(_mm512_ternarylogic_epi32::<XOR3>(a, b, c))
+    }
+
+    #[inline(always)]
+    fn ch(self, x: __m512i, y: __m512i, z: __m512i) -> __m512i {
+        avx512!(_mm512_ternarylogic_epi32::<CH>(x, y, z))
+    }
+
+    #[inline(always)]
+    fn maj(self, x: __m512i, y: __m512i, z: __m512i) -> __m512i {
+        avx512!(_mm512_ternarylogic_epi32::<MAJ>(x, y, z))
+    }
+
+    #[inline(always)]
+    fn lanes_at_most(self, x: __m512i, bound: u32) -> u32 {
+        let bound = self.splat(bound);
+        u32::from(avx512!(_mm512_cmple_epu32_mask(x, bound)))
+    }
+}
+
+impl Simd for Avx512Vl {
+    type Words = __m256i;
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    fn splat(self, word: u32) -> __m256i {
+        avx512!(_mm256_set1_epi32(word as i32))
+    }
+
+    #[inline(always)]
+    fn with_upper_halves(self, lower: u32, halves: &[u16]) -> __m256i {
+        let halves = halves[..8].as_ptr().cast();
+        // SAFETY: eight halves of 16 bits are there to read; no alignment is asked for.
+        let halves = unsafe { _mm_loadu_si128(halves) };
+        let words = avx512!(_mm256_cvtepu16_epi32(halves));
+        let upper = avx512!(_mm256_slli_epi32::<16>(words));
+        let lower = self.splat(lower);
+        avx512!(_mm256_or_si256(upper, lower))
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256i, b: __m256i) -> __m256i {
+        avx512!(_mm256_add_epi32(a, b))
+    }
+
+    #[inline(always)]
+    fn rotr<const N: i32>(self, x: __m256i) -> __m256i {
+        avx512!(_mm256_ror_epi32::<N>(x))
+    }
+
+    #[inline(always)]
+    fn shr<const N: i32>(self, x: __m256i) -> __m256i {
+        avx512!(_mm256_srli_epi32::<N>(x))
+    }
+
+    #[inline(always)]
+    fn xor3(self, a: __m256i, b: __m256i, c: __m256i) -> __m256i {
+        avx512!(_mm256_ternarylogic_epi32::<XOR3>(a, b, c))
+    }
+
+    #[inline(always)]
+    fn ch(self, x: __m256i, y: __m256i, z: __m256i) -> __m256i {
+        avx512!(_mm256_ternarylogic_epi32::<CH>(x, y, z))
+    }
+
+    #[inline(always)]
+    fn maj(self, x: __m256i, y: __m256i, z: __m256i) -> __m256i {
+        avx512!(_mm256_ternarylogic_epi32::<MAJ>(x, y, z))
+    }
+
+    #[inline(always)]
+    fn lanes_at_most(self, x: __m256i, bound: u32) -> u32 {
+        let bound = self.splat(bound);
+        u32::from(avx512!(_mm256_cmple_epu32_mask(x, bound)))
+    }
+}
+
+impl Weave for Avx512Vl {
+    type Upper = Parked;
+    const SIDE_BY_SIDE: bool = true;
+
+    #[inline(always)]
+    fn quartets(self, _: ShaNi, state: State) -> (Low, Parked) {
+        (Low::new(state), Parked::new(self, state))
+    }
+
+    #[inline(always)]
+    fn pin(self, x: __m256i) -> __m256i {
+        // SAFETY: `self` is a witness: this CPU has AVX-512F and AVX-512VL.
+        unsafe { pin(x) }
+    }
+
+    #[inline(always)]
+    fn pairs(self, a: __m256i, b: __m256i) -> [__m256i; 2] {
+        [
+            avx512!(_mm256_unpacklo_epi32(a, b)),
+            avx512!(_mm256_unpackhi_epi32(a, b)),
+        ]
+    }
+}
+
+/// Any of the 32 registers: the class of the wider ones has no upper half forbidden, unlike `ymm_reg`,
+/// whose 16 the SHA instructions need for themselves.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl")]
+fn pin(mut x: __m256i) -> __m256i {
+    // SAFETY: no instruction at all.
+    unsafe { asm!("/* {0:y} */", inout(zmm_reg) x, options(nomem, nostack, preserves_flags)) };
+    x
+}

@@ -1,0 +1,80 @@
+//! A small vocabulary of vector words, implemented once per instruction set.
+//!
+//! Each instruction set has a *witness*: a value that only detection makes, so that holding one proves
+//! that this CPU has the instructions. Code that is generic over [`Simd`] therefore needs no `unsafe`; it
+//! only has to end up inlined into a function with the right `#[target_feature]`.
+//!
+//! These are words of 32 bits and what one does with them. What is computed is not known here.
+#![allow(
+    unsafe_code,
+    reason = "intrinsics; each call stands behind a witness of its instruction set"
+)]
+
+mod avx2;
+mod avx512;
+mod quartet;
+mod sha_ni;
+
+pub use avx2::Avx2;
+pub use avx512::{Avx512, Avx512Vl};
+pub use quartet::{Low, Pairs, Parked, Quartet};
+pub use sha_ni::{ShaNi, State};
+
+use std::arch::x86_64::__m256i;
+
+/// Vectors of 32-bit words, all lanes alike. The implementor is the witness.
+pub trait Simd: Copy {
+    /// A vector.
+    type Words: Copy;
+    /// How many words a vector has.
+    const LANES: usize;
+
+    /// The same word in all lanes.
+    fn splat(self, word: u32) -> Self::Words;
+    /// The halves, one per lane, as the upper halves of words, over `lower` in all lanes.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer halves than lanes.
+    fn with_upper_halves(self, lower: u32, halves: &[u16]) -> Self::Words;
+    /// Addition modulo 2^32.
+    fn add(self, a: Self::Words, b: Self::Words) -> Self::Words;
+    /// Rotation right by `N` bits.
+    fn rotr<const N: i32>(self, x: Self::Words) -> Self::Words;
+    /// Shift right by `N` bits.
+    fn shr<const N: i32>(self, x: Self::Words) -> Self::Words;
+    /// Exclusive or of three.
+    fn xor3(self, a: Self::Words, b: Self::Words, c: Self::Words) -> Self::Words;
+    /// Where `x` has a one, the bit of `y`, elsewhere that of `z`.
+    fn ch(self, x: Self::Words, y: Self::Words, z: Self::Words) -> Self::Words;
+    /// The bit that at least two of three have.
+    fn maj(self, x: Self::Words, y: Self::Words, z: Self::Words) -> Self::Words;
+    /// The lanes whose word is at most `bound`, lane 0 in bit 0.
+    fn lanes_at_most(self, x: Self::Words, bound: u32) -> u32;
+}
+
+/// Vectors of 256 bits whose work can be woven into that of SHA-NI.
+pub trait Weave: Simd<Words = __m256i> {
+    /// The quartet of states for the upper four lanes.
+    type Upper: Quartet;
+    /// Whether there are registers for both quartets at once.
+    const SIDE_BY_SIDE: bool;
+
+    /// Two quartets of the same state, for the lower and for the upper four lanes.
+    fn quartets(self, sha: ShaNi, state: State) -> (Low, Self::Upper);
+    /// The same value, but computed here: an empty piece of assembly, which the compiler does not move past
+    /// others, so that independent computations stay interleaved as they were written.
+    fn pin(self, x: __m256i) -> __m256i;
+    /// The pairs (a, b) of each lane: first those of lanes 0, 1, 4, 5, then those of lanes 2, 3, 6, 7.
+    fn pairs(self, a: __m256i, b: __m256i) -> [__m256i; 2];
+}
+
+/// The features among these that this CPU lacks.
+macro_rules! lacking {
+    ($($feature:tt),* $(,)?) => {{
+        let mut lacking = Vec::new();
+        $(if !std::arch::is_x86_feature_detected!($feature) { lacking.push($feature); })*
+        lacking
+    }};
+}
+use lacking;

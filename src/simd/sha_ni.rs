@@ -1,0 +1,106 @@
+//! SHA-NI: two rounds, or a part of the message schedule, in one instruction.
+
+use std::arch::x86_64::*;
+
+use super::lacking;
+
+/// Proof that this CPU has the SHA extensions, and what of SSE goes with them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShaNi(());
+
+/// The state of one message in the order of the instruction, its words from the most significant down.
+#[derive(Clone, Copy, Debug)]
+pub struct State {
+    pub(super) abef: __m128i,
+    pub(super) cdgh: __m128i,
+}
+
+/// A call of an intrinsic of this set.
+macro_rules! sha_ni {
+    ($call:expr) => {
+        // SAFETY: `self` is a witness: this CPU has SHA, SSSE3 and SSE4.1.
+        unsafe { $call }
+    };
+}
+
+impl ShaNi {
+    /// The witness, or the features that are missing.
+    pub fn detect() -> Result<ShaNi, Vec<&'static str>> {
+        match lacking!("sha", "ssse3", "sse4.1") {
+            none if none.is_empty() => Ok(ShaNi(())),
+            lacking => Err(lacking),
+        }
+    }
+
+    /// Four words, the first one least significant.
+    #[inline(always)]
+    pub fn words(self, [a, b, c, d]: [u32; 4]) -> __m128i {
+        sha_ni!(_mm_setr_epi32(a as i32, b as i32, c as i32, d as i32))
+    }
+
+    /// A state from its eight words `a` to `h`.
+    #[inline(always)]
+    pub fn state(self, [a, b, c, d, e, f, g, h]: [u32; 8]) -> State {
+        State {
+            abef: self.words([f, e, b, a]),
+            cdgh: self.words([h, g, d, c]),
+        }
+    }
+
+    /// Word-wise addition.
+    #[inline(always)]
+    pub fn add(self, x: __m128i, y: __m128i) -> __m128i {
+        sha_ni!(_mm_add_epi32(x, y))
+    }
+
+    /// Word-wise addition of two states.
+    #[inline(always)]
+    pub fn add_states(self, x: State, y: State) -> State {
+        State {
+            abef: self.add(x.abef, y.abef),
+            cdgh: self.add(x.cdgh, y.cdgh),
+        }
+    }
+
+    /// Four rounds with four `W + K`.
+    #[inline(always)]
+    pub fn four_rounds(self, State { abef, cdgh }: State, words: __m128i) -> State {
+        let cdgh = sha_ni!(_mm_sha256rnds2_epu32(cdgh, abef, words));
+        let upper = sha_ni!(_mm_shuffle_epi32::<0b1110>(words));
+        let abef = sha_ni!(_mm_sha256rnds2_epu32(abef, cdgh, upper));
+        State { abef, cdgh }
+    }
+
+    /// The first part of four schedule words: `W[t-16] + small_sigma0(W[t-15])`, from the four
+    /// words at `t - 16` and those behind them.
+    #[inline(always)]
+    pub fn schedule_early(self, back16: __m128i, back12: __m128i) -> __m128i {
+        sha_ni!(_mm_sha256msg1_epu32(back16, back12))
+    }
+
+    /// The words `W[t-7]` to `W[t-4]`, from those at `t - 8` and those behind them.
+    #[inline(always)]
+    pub fn schedule_back7(self, back8: __m128i, back4: __m128i) -> __m128i {
+        sha_ni!(_mm_alignr_epi8::<4>(back4, back8))
+    }
+
+    /// Four schedule words: adds `small_sigma1` of what stands two before each.
+    #[inline(always)]
+    pub fn schedule_finish(self, sum: __m128i, back4: __m128i) -> __m128i {
+        sha_ni!(_mm_sha256msg2_epu32(sum, back4))
+    }
+
+    /// Which of four states have a word `a` that is at most `bound` after `add` is added to it, the first
+    /// one in bit 0.
+    #[inline(always)]
+    pub fn first_words_at_most(self, [s, t, u, v]: [State; 4], add: u32, bound: u32) -> u32 {
+        let st = sha_ni!(_mm_unpackhi_epi32(s.abef, t.abef));
+        let uv = sha_ni!(_mm_unpackhi_epi32(u.abef, v.abef));
+        let first = self.add(sha_ni!(_mm_unpackhi_epi64(st, uv)), self.words([add; 4]));
+        // There is no unsigned comparison, but an unsigned minimum.
+        let low = sha_ni!(_mm_min_epu32(first, self.words([bound; 4])));
+        let equal = sha_ni!(_mm_cmpeq_epi32(low, first));
+        let mask = sha_ni!(_mm_movemask_ps(_mm_castsi128_ps(equal)));
+        mask as u32
+    }
+}

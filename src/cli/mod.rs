@@ -10,6 +10,7 @@ mod lines;
 mod load;
 mod serve;
 mod solve;
+mod speed;
 mod verify;
 mod version;
 
@@ -32,6 +33,7 @@ enum Command {
     Serve(serve::Args),
     Solve(solve::Args),
     Verify(verify::Args),
+    Speed(speed::Args),
     Load(load::Args),
 }
 
@@ -46,6 +48,7 @@ pub fn run() -> ExitCode {
             Command::Serve(args) => serve::run(args),
             Command::Solve(args) => solve::run(args),
             Command::Verify(args) => verify::run(args),
+            Command::Speed(args) => speed::run(args),
             Command::Load(args) => load::run(args),
         },
         Err(error) => Err(Error::from(error)),

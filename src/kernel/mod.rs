@@ -20,7 +20,7 @@ mod x86;
 use std::fmt;
 use std::ops::Range;
 
-pub use measure::{Choice, measure};
+pub use measure::{Choice, measure, measure_sha2};
 
 use crate::pow::Difficulty;
 use crate::sha256::Template;
@@ -179,3 +179,6 @@ impl fmt::Debug for Kernel {
         write!(f, "Kernel({self})")
     }
 }
+
+#[cfg(test)]
+mod tests;

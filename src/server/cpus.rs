@@ -13,7 +13,7 @@ pub fn available() -> usize {
 
 /// The CPU of each of `workers` threads: the CPUs of the affinity mask in turn, so that more workers than
 /// CPUs share them evenly.
-pub(super) fn assign(workers: usize) -> Result<Vec<CoreId>, ServerError> {
+pub fn assign(workers: usize) -> Result<Vec<CoreId>, ServerError> {
     let cpus = core_affinity::get_core_ids().unwrap_or_default();
     if cpus.is_empty() {
         return Err(ServerError::Cpus);
@@ -22,7 +22,7 @@ pub(super) fn assign(workers: usize) -> Result<Vec<CoreId>, ServerError> {
 }
 
 /// Binds the calling thread to `cpu`.
-pub(super) fn pin(cpu: CoreId) -> Result<(), ServerError> {
+pub fn pin(cpu: CoreId) -> Result<(), ServerError> {
     if core_affinity::set_for_current(cpu) {
         Ok(())
     } else {

@@ -115,3 +115,52 @@ fn round<S: Simd>(
 fn sum<S: Simd>(simd: S, x: LaneState<S>, y: LaneState<S>) -> LaneState<S> {
     std::array::from_fn(|word| simd.add(x[word], y[word]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sha256::Template;
+    use crate::simd::{Avx2, Avx512, Avx512Vl};
+
+    /// NIST's two-block example: the state after both blocks, all eight words, in every lane.
+    fn two_blocks<S: Simd>(simd: S) {
+        let text = b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+        let expected: [u32; 8] = [
+            0x248d_6a61,
+            0xd206_38b8,
+            0xe5c0_2693,
+            0x0c3e_6039,
+            0xa33c_e459,
+            0x64ff_2167,
+            0xf6ec_edd4,
+            0x19db_06c1,
+        ];
+        let mut template = Template::with_capacity(64);
+        template.load(4, &text[4..]);
+        let word0 = simd.splat(u32::from_be_bytes(*b"abcd"));
+        let mut state = compress_first(simd, template.hoisted(), word0);
+        assert_eq!(template.later_words_plus_k().len(), 1);
+        state = compress_later(simd, &template.later_words_plus_k()[0], state);
+        let all_lanes = (1 << S::LANES) - 1;
+        for (word, expected) in state.into_iter().zip(expected) {
+            assert_eq!(simd.lanes_at_most(word, expected), all_lanes);
+            assert_eq!(simd.lanes_at_most(word, expected - 1), 0);
+        }
+    }
+
+    #[test]
+    fn nist_example_of_two_blocks_in_every_lane() {
+        match Avx2::detect() {
+            Ok(simd) => two_blocks(simd),
+            Err(lacking) => eprintln!("skipped: this CPU lacks {lacking:?}"),
+        }
+        match Avx512Vl::detect() {
+            Ok(simd) => two_blocks(simd),
+            Err(lacking) => eprintln!("skipped: this CPU lacks {lacking:?}"),
+        }
+        match Avx512::detect() {
+            Ok(simd) => two_blocks(simd),
+            Err(lacking) => eprintln!("skipped: this CPU lacks {lacking:?}"),
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! `powd speed`: hashes per second of each kernel, beside the plain `sha2` crate.
+//!
+//! The rows take turns in short rounds and each one's median counts, so that their ratios hold on a machine
+//! whose speed changes while it is measured.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::Barrier;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Error, kernel};
+use crate::kernel::{Kernel, measure, measure_sha2};
+use crate::server::cpus;
+
+/// A turn of one row.
+const ROUND: Duration = Duration::from_millis(20);
+
+/// Measures hashes per second: the plain sha2 crate for reference, then each kernel that this CPU has.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Measure only this kernel beside sha2, by a name that `powd --version` lists, or auto for the fastest.
+    #[arg(long, value_name = "NAME")]
+    kernel: Option<String>,
+
+    /// Threads that hash at the same time, each pinned to a CPU, or "all" for one per CPU that this process may
+    /// use. One shows the kernel, all of them what a service could reach.
+    #[arg(long, value_name = "N|all", default_value = "1")]
+    threads: Threads,
+
+    /// Length of the message behind the seed. From 51 on a hash takes two SHA-256 blocks.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = message_bytes)]
+    message_bytes: usize,
+
+    /// Time for each row, in all its turns. Longer is steadier on a machine that does other things too.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = super::load::seconds)]
+    seconds: Duration,
+
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The longest message measured: what a template is meant for.
+const MAX_MESSAGE_BYTES: usize = 65536;
+
+fn message_bytes(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes) if bytes <= MAX_MESSAGE_BYTES => Ok(bytes),
+        _ => Err(format!("a number of bytes from 0 to {MAX_MESSAGE_BYTES}")),
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Threads {
+    All,
+    Number(usize),
+}
+
+impl FromStr for Threads {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Threads, String> {
+        match (text, text.parse()) {
+            ("all", _) => Ok(Threads::All),
+            (_, Ok(number @ 1..=1024)) => Ok(Threads::Number(number)),
+            _ => Err("a number of threads from 1 to 1024, or all".to_owned()),
+        }
+    }
+}
+
+/// What a row measures.
+#[derive(Clone, Copy, Debug)]
+enum Subject {
+    Sha2,
+    Kernel(Kernel),
+}
+
+impl Subject {
+    fn name(&self) -> &'static str {
+        match self {
+            Subject::Sha2 => "sha2",
+            Subject::Kernel(kernel) => kernel.name(),
+        }
+    }
+
+    fn hash_rate(&self, message_bytes: usize) -> f64 {
+        match self {
+            Subject::Sha2 => measure_sha2(message_bytes, ROUND),
+            Subject::Kernel(kernel) => measure(kernel, message_bytes, ROUND),
+        }
+    }
+}
+
+/// The result, as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Report {
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    kernel: &'static str,
+    threads: usize,
+    message_bytes: usize,
+    hashes_per_s: f64,
+}
+
+pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
+    let kernels = match args.kernel.as_deref() {
+        None => Kernel::available().collect(),
+        Some(name) => vec![kernel::choose(name)?],
+    };
+    let mut subjects = vec![Subject::Sha2];
+    subjects.extend(kernels.into_iter().map(Subject::Kernel));
+    let threads = match args.threads {
+        Threads::All => cpus::available(),
+        Threads::Number(number) => number,
+    };
+    let rounds = args.seconds.as_nanos().div_ceil(ROUND.as_nanos()) as usize;
+    let hash_rates = take_turns(&subjects, threads, args.message_bytes, rounds)?;
+    let rows = subjects
+        .iter()
+        .zip(hash_rates)
+        .map(|(subject, hashes_per_s)| Row {
+            kernel: subject.name(),
+            threads,
+            message_bytes: args.message_bytes,
+            hashes_per_s,
+        });
+    let report = Report {
+        rows: rows.collect(),
+    };
+    let text = if args.json {
+        let json = serde_json::to_string_pretty(&report);
+        json.map_err(|error| Error::Failed(error.to_string()))? + "\n"
+    } else {
+        table(&report)
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The hash rate of each subject, all threads together: the median of the rounds.
+fn take_turns(
+    subjects: &[Subject],
+    threads: usize,
+    message_bytes: usize,
+    rounds: usize,
+) -> Result<Vec<f64>, Error> {
+    let cpus = cpus::assign(threads)?;
+    let together = Barrier::new(threads);
+    let turns = || -> Vec<f64> {
+        let mut hash_rates = Vec::with_capacity(rounds * subjects.len());
+        for _ in 0..rounds {
+            for subject in subjects {
+                together.wait();
+                hash_rates.push(subject.hash_rate(message_bytes));
+            }
+        }
+        hash_rates
+    };
+    let by_thread = std::thread::scope(|scope| {
+        let running: Vec<_> = cpus
+            .into_iter()
+            .map(|cpu| {
+                scope.spawn(move || {
+                    // Where pinning is not allowed the threads run where they are put.
+                    let _ = cpus::pin(cpu);
+                    turns()
+                })
+            })
+            .collect();
+        let results = running.into_iter().map(|thread| thread.join());
+        results.collect::<Result<Vec<_>, _>>()
+    });
+    let by_thread =
+        by_thread.map_err(|_| Error::Failed("a measuring thread panicked".to_owned()))?;
+    let medians = (0..subjects.len()).map(|subject| {
+        let turns = (0..rounds).map(|round| round * subjects.len() + subject);
+        median(
+            turns
+                .map(|turn| by_thread.iter().map(|rates| rates[turn]).sum())
+                .collect(),
+        )
+    });
+    Ok(medians.collect())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The rows for a person, each with its ratio to the first.
+fn table(report: &Report) -> String {
+    let mut text = format!(
+        "{:<12}{:>8}{:>8}{:>14}{:>10}\n",
+        "kernel", "threads", "bytes", "hashes/s", "x sha2"
+    );
+    let reference = report.rows[0].hashes_per_s;
+    for row in &report.rows {
+        let rate = format!("{:.2} M", row.hashes_per_s / 1e6);
+        let ratio = row.hashes_per_s / reference;
+        text += &format!(
+            "{:<12}{:>8}{:>8}{rate:>14}{ratio:>10.2}\n",
+            row.kernel, row.threads, row.message_bytes
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_are_a_number_or_all() {
+        assert_eq!("all".parse(), Ok(Threads::All));
+        assert_eq!("2".parse(), Ok(Threads::Number(2)));
+        for wrong in ["0", "-1", "many", "", "99999"] {
+            assert!(wrong.parse::<Threads>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn every_subject_gets_a_rate_on_every_number_of_threads() {
+        let subjects = [Subject::Sha2, Subject::Kernel(Kernel::PORTABLE)];
+        for threads in [1, 2] {
+            let rates = take_turns(&subjects, threads, 20, 1).expect("a CPU");
+            assert_eq!(rates.len(), 2);
+            assert!(rates.iter().all(|rate| *rate > 0.0));
+        }
+    }
+
+    #[test]
+    fn json_has_the_fields_of_the_contract() {
+        let row = Row {
+            kernel: "sha2",
+            threads: 1,
+            message_bytes: 20,
+            hashes_per_s: 22.6e6,
+        };
+        let json = serde_json::to_string(&Report { rows: vec![row] }).expect("plain data");
+        let expected = r#"{"rows":[{"kernel":"sha2","threads":1,"message_bytes":20,"hashes_per_s":22600000.0}]}"#;
+        assert_eq!(json, expected);
+    }
+}

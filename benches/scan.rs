@@ -1,0 +1,83 @@
+//! Hashes per second of every kernel, for messages of one, two and 16 blocks, and what a short scan costs.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use powd::kernel::{Kernel, Scan};
+use powd::pow::{Difficulty, Seed, digest};
+use powd::sha256::Template;
+
+const MESSAGE_BYTES: [usize; 3] = [20, 100, 1000];
+
+fn message(bytes: usize) -> Vec<u8> {
+    (b' '..=b'~').cycle().take(bytes).collect()
+}
+
+fn template(message: &[u8]) -> Template {
+    let mut template = Template::with_capacity(message.len());
+    template.load(5, message);
+    template.fix_tail(b"a");
+    template
+}
+
+/// The kernel finds what the oracle finds.
+fn check(kernel: Kernel, message: &[u8]) {
+    let difficulty = Difficulty::new(3).expect("0 to 64");
+    let expected = (0..20_000).find(|&head| {
+        let seed = Seed::from_index(5, u128::from(head));
+        difficulty.is_met_by(&digest(seed.as_bytes(), message))
+    });
+    assert_eq!(
+        kernel.scan(&template(message), 0..20_000, difficulty),
+        expected,
+        "{kernel}"
+    );
+}
+
+/// Many heads and no find: the rate of a hard search.
+fn long_scans(criterion: &mut Criterion) {
+    for bytes in MESSAGE_BYTES {
+        let message = message(bytes);
+        let template = template(&message);
+        let heads = 16_384 / template.blocks() as u32;
+        let mut group = criterion.benchmark_group(format!("scan/{bytes}-bytes"));
+        group.throughput(Throughput::Elements(u64::from(heads)));
+        for kernel in Kernel::available() {
+            check(kernel, &message);
+            group.bench_function(BenchmarkId::from_parameter(kernel), |bencher| {
+                bencher.iter(|| {
+                    let found = kernel.scan(&template, black_box(0..heads), Difficulty::MAX);
+                    assert_eq!(found, None);
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+/// A whole short request without its socket: lay out the message, scan until the first find. Difficulty 0
+/// shows what the layout costs, difficulty 1 (16 hashes on average) what lanes cost that were not needed.
+fn requests(criterion: &mut Criterion) {
+    for nibbles in [0, 1, 2] {
+        let difficulty = Difficulty::new(nibbles).expect("0 to 64");
+        let mut group = criterion.benchmark_group(format!("request/difficulty-{nibbles}"));
+        for kernel in Kernel::available() {
+            let mut template = Template::with_capacity(64);
+            let mut count = 0u32;
+            group.bench_function(BenchmarkId::from_parameter(kernel), |bencher| {
+                bencher.iter(|| {
+                    count = count.wrapping_add(1);
+                    template.load(5, &count.to_be_bytes());
+                    template.fix_tail(b"a");
+                    let start = count % 10_000;
+                    let found = kernel.scan(&template, start..start + 100_000, difficulty);
+                    assert!(found.is_some());
+                });
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, long_scans, requests);
+criterion_main!(benches);

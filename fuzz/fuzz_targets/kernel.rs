@@ -1,0 +1,37 @@
+//! Every kernel of this CPU against the oracle: any message, any seed length, any short range of heads, any
+//! difficulty at which it is feasible to know the answer.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use powd::kernel::{Kernel, Scan};
+use powd::pow::{ALPHABET, Difficulty, Seed, digest, space};
+use powd::sha256::Template;
+
+fuzz_target!(|input: (u8, u8, u32, u8, [u8; 12], &[u8])| {
+    let (seed_length, nibbles, start, count, tail, message) = input;
+    let seed_length = 1 + usize::from(seed_length) % Template::MAX_SEED_LENGTH;
+    let difficulty = Difficulty::new(nibbles % 4).expect("0 to 64");
+    let tail: Vec<u8> = tail[..seed_length.saturating_sub(4)]
+        .iter()
+        .map(|&byte| ALPHABET[usize::from(byte) % ALPHABET.len()])
+        .collect();
+    let all = space(seed_length.min(4)) as u32;
+    let start = start % all;
+    let heads = start..start + u32::from(count);
+
+    let expected = (start..heads.end.min(all)).find(|&head| {
+        let head = Seed::from_index(seed_length.min(4), u128::from(head));
+        difficulty.is_met_by(&digest(&[head.as_bytes(), &tail].concat(), message))
+    });
+    let mut template = Template::with_capacity(0);
+    template.load(seed_length, message);
+    template.fix_tail(&tail);
+    for kernel in Kernel::available() {
+        assert_eq!(
+            kernel.scan(&template, heads.clone(), difficulty),
+            expected,
+            "{kernel}"
+        );
+    }
+});

@@ -1,0 +1,441 @@
+//! What the tests from outside share: a running `powd`, a client, and the oracle for replies.
+//!
+//! Every wait has a deadline that only a failure reaches, so that a test says what it waited for instead
+//! of hanging. Nothing here knows how the service works.
+
+#![allow(
+    dead_code,
+    reason = "every test file is a program of its own and uses a part of this"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use powd::pow::{Difficulty, Reply};
+use serde_json::Value;
+
+/// No step of a test takes so long, on however slow a machine.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A `powd serve` on free ports of the loopback, killed when dropped.
+pub(crate) struct Powd {
+    child: Child,
+    addresses: Vec<SocketAddr>,
+    log: Arc<Log>,
+}
+
+/// What it has written to standard error so far.
+#[derive(Default)]
+struct Log {
+    lines: Mutex<LogLines>,
+    grown: Condvar,
+}
+
+#[derive(Default)]
+struct LogLines {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Log {
+    fn follow(&self, stream: impl Read) {
+        for line in BufReader::new(stream).split(b'\n') {
+            let line = line.expect("standard error can be read");
+            let line = String::from_utf8_lossy(&line).into_owned();
+            self.lines().lines.push(line);
+            self.grown.notify_all();
+        }
+        self.lines().ended = true;
+        self.grown.notify_all();
+    }
+
+    fn lines(&self) -> MutexGuard<'_, LogLines> {
+        self.lines.lock().expect("no test panics with the log held")
+    }
+
+    /// Waits for a line that is `wanted`, at or after line `from`; `nth` of them are passed over.
+    fn wait_for(
+        &self,
+        what: &str,
+        from: usize,
+        nth: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> String {
+        let end = Instant::now() + DEADLINE;
+        let mut log = self.lines();
+        loop {
+            let mut matching = log.lines.iter().skip(from).filter(|line| wanted(line));
+            if let Some(line) = matching.nth(nth) {
+                return line.clone();
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(
+                !log.ended && !left.is_zero(),
+                "no {what} on standard error: {:#?}",
+                log.lines
+            );
+            log = self
+                .grown
+                .wait_timeout(log, left)
+                .expect("no test panics with the log held")
+                .0;
+        }
+    }
+}
+
+/// `powd` with these arguments, none of the caller's `POWD_...` variables, and closed standard input.
+pub(crate) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_powd"));
+    command.args(arguments).stdin(Stdio::null());
+    without_variables(command)
+}
+
+/// Takes the caller's `POWD_...` variables away.
+pub(crate) fn without_variables(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("POWD_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+impl Powd {
+    /// Serves with these flags; on one free port, unless they say `--listen`.
+    pub(crate) fn serve(flags: &[&str]) -> Powd {
+        let mut command = command(&["serve"]);
+        let listeners = flags.iter().filter(|flag| **flag == "--listen").count();
+        if listeners == 0 {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        // Tests run side by side, on the same CPUs.
+        command.args(["--no-pin"]).args(flags);
+        Powd::run(command, listeners.max(1))
+    }
+
+    /// Runs `command`, which serves on so many listeners, until it accepts connections.
+    pub(crate) fn run(mut command: Command, listeners: usize) -> Powd {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("powd can be started");
+        let stderr = child.stderr.take().expect("it was piped");
+        let log = Arc::<Log>::default();
+        let mut powd = Powd {
+            child,
+            addresses: Vec::new(),
+            log: Arc::clone(&log),
+        };
+        thread::spawn(move || log.follow(stderr));
+        for number in 0..listeners {
+            powd.addresses.push(powd.announced(number));
+        }
+        powd
+    }
+
+    /// The address in the announcement of listener `number`.
+    fn announced(&self, number: usize) -> SocketAddr {
+        let prefix = "powd: listening on ";
+        let line = self
+            .log
+            .wait_for("announcement", 0, number, |line| line.starts_with(prefix));
+        let address = line[prefix.len()..].split(' ').next();
+        let address = address.and_then(|address| address.parse().ok());
+        address.unwrap_or_else(|| panic!("no address in {line:?}"))
+    }
+
+    /// Where the first listener is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// Where all listeners are, in the order of the flags.
+    pub(crate) fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// A new connection to the first listener.
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal: `TERM`, `INT`, `USR1`.
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.pid().to_string())
+            .status()
+            .expect("kill is a program");
+        assert!(status.success(), "cannot send {name}");
+    }
+
+    /// Its counters, as SIGUSR1 prints them.
+    pub(crate) fn counters(&self) -> Value {
+        let seen = self.log_length();
+        self.signal("USR1");
+        let line = self
+            .log
+            .wait_for("counters", seen, 0, |line| line.starts_with('{'));
+        serde_json::from_str(&line).expect("one line of JSON")
+    }
+
+    /// One of its counters, by its path in the JSON: `/help/hashes`.
+    pub(crate) fn counter(&self, path: &str) -> u64 {
+        let counters = self.counters();
+        let number = counters.pointer(path).and_then(Value::as_u64);
+        number.unwrap_or_else(|| panic!("no counter {path} in {counters}"))
+    }
+
+    /// Waits until a counter is what is wanted; returns it.
+    pub(crate) fn until_counter(&self, path: &str, wanted: impl Fn(u64) -> bool) -> u64 {
+        let mut last = 0;
+        until(path, || {
+            last = self.counter(path);
+            wanted(last)
+        });
+        last
+    }
+
+    /// Waits until no core searches: until some snapshots in a row show the same number of hashes.
+    pub(crate) fn until_quiet(&self) {
+        let mut before = self.counter("/hashes");
+        let mut same = 0;
+        until("an end of all searches", || {
+            let now = self.counter("/hashes");
+            same = if now == before { same + 1 } else { 0 };
+            before = now;
+            same == 5
+        });
+    }
+
+    /// Lines on standard error so far.
+    pub(crate) fn log_length(&self) -> usize {
+        self.log.lines().lines.len()
+    }
+
+    /// All lines on standard error so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lines().lines.clone()
+    }
+
+    /// Waits for a line on standard error.
+    pub(crate) fn wait_for_log(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        self.log.wait_for(what, 0, 0, wanted)
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        wait(&mut self.child)
+    }
+
+    /// A line of `/proc/PID/status`, in KiB.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn status_kib(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
+            .expect("the process is there");
+        let line = status.lines().find(|line| line.starts_with(field));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        let number = number.and_then(|number| number.parse().ok());
+        number.unwrap_or_else(|| panic!("no {field} in {status}"))
+    }
+
+    /// CPU time that it has used, in clock ticks (of which Linux has 100 in a second).
+    #[cfg(target_os = "linux")]
+    pub(crate) fn cpu_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))
+            .expect("the process is there");
+        // proc_pid_stat(5): fields 14 and 15; the second, in parentheses, may hold spaces.
+        let fields = stat.rsplit(')').next().expect("a state follows the name");
+        let times = fields.split_whitespace().skip(11).take(2);
+        times
+            .map(|ticks| ticks.parse::<u64>().expect("a number"))
+            .sum()
+    }
+}
+
+impl Drop for Powd {
+    fn drop(&mut self) {
+        // Fails when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("standard error of powd: {:#?}", self.log());
+        }
+    }
+}
+
+/// Waits for the end of a process; kills it at the deadline.
+pub(crate) fn wait(child: &mut Child) -> ExitStatus {
+    let mut status = None;
+    let end = Instant::now() + DEADLINE;
+    while status.is_none() && Instant::now() < end {
+        status = child.try_wait().expect("the child can be waited for");
+        pause();
+    }
+    status.unwrap_or_else(|| {
+        let _ = child.kill();
+        panic!("the process did not end");
+    })
+}
+
+/// Polls `condition` until it holds; panics at the deadline, saying what was waited for.
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < end, "waited in vain for: {what}");
+        pause();
+    }
+}
+
+/// Lets others run between two looks at a condition.
+fn pause() {
+    thread::park_timeout(Duration::from_millis(2));
+}
+
+/// One connection, with a deadline on every read and write.
+pub(crate) struct Client {
+    stream: BufReader<TcpStream>,
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Client {
+        Client::new(TcpStream::connect(address).expect("powd listens"))
+    }
+
+    pub(crate) fn new(stream: TcpStream) -> Client {
+        stream.set_nodelay(true).expect("a TCP socket");
+        stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
+        stream.set_write_timeout(Some(DEADLINE)).expect("not zero");
+        Client {
+            stream: BufReader::with_capacity(65536, stream),
+        }
+    }
+
+    pub(crate) fn stream(&self) -> &TcpStream {
+        self.stream.get_ref()
+    }
+
+    pub(crate) fn into_stream(self) -> TcpStream {
+        self.stream.into_inner()
+    }
+
+    /// Sends bytes as they are, with one write.
+    pub(crate) fn send(&self, bytes: &[u8]) {
+        self.stream().write_all(bytes).expect("powd takes bytes");
+    }
+
+    /// Ends the stream to powd; the other direction stays open.
+    pub(crate) fn end(&self) {
+        self.stream()
+            .shutdown(Shutdown::Write)
+            .expect("the connection is open");
+    }
+
+    /// The next line without its `\n`; none at the end of the stream, which must not cut a line in half.
+    pub(crate) fn next_line(&mut self) -> Option<Vec<u8>> {
+        let mut line = Vec::new();
+        self.stream
+            .read_until(b'\n', &mut line)
+            .expect("a line or the end of the stream, and in time");
+        if line.is_empty() {
+            return None;
+        }
+        assert_eq!(
+            line.pop(),
+            Some(b'\n'),
+            "half a line at the end of the stream: {}",
+            String::from_utf8_lossy(&line)
+        );
+        Some(line)
+    }
+
+    /// The next line without its `\n`.
+    pub(crate) fn line(&mut self) -> Vec<u8> {
+        self.next_line().expect("a line, not the end of the stream")
+    }
+
+    /// The next line, which must be an error line with that code.
+    pub(crate) fn error(&mut self, code: &str) {
+        let line = String::from_utf8(self.line()).expect("error lines are text");
+        assert!(line.starts_with(&format!("ERR {code} ")), "{line:?}");
+        assert!(!line.contains(','), "{line:?}");
+    }
+
+    /// The next line must be the right reply to `message`; its seed.
+    pub(crate) fn reply(&mut self, message: &[u8], nibbles: u8) -> Vec<u8> {
+        let line = self.line();
+        check(&line, message, nibbles)
+    }
+
+    /// Sends one line and checks its reply.
+    pub(crate) fn ask(&mut self, message: &[u8], nibbles: u8) {
+        self.send(&lines([message]));
+        self.reply(message, nibbles);
+    }
+
+    /// The stream must end here, at the end of a line.
+    pub(crate) fn expect_end(&mut self) {
+        let line = self.next_line();
+        let line = line.map(|line| String::from_utf8_lossy(&line).into_owned());
+        assert_eq!(line, None, "more than was asked for");
+    }
+
+    /// Sends all messages, reading at the same time, and checks every reply.
+    pub(crate) fn ask_all<M: AsRef<[u8]> + Sync>(&mut self, messages: &[M], nibbles: u8) {
+        let mut writer = self.stream().try_clone().expect("a descriptor is free");
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                for some in messages.chunks(1000) {
+                    writer.write_all(&lines(some)).expect("powd takes bytes");
+                }
+            });
+            for message in messages {
+                self.reply(message.as_ref(), nibbles);
+            }
+        });
+    }
+}
+
+/// The oracle: `line` must be the right reply to `message`. Returns its seed.
+pub(crate) fn check(line: &[u8], message: &[u8], nibbles: u8) -> Vec<u8> {
+    let difficulty = Difficulty::new(nibbles).expect("0 to 64");
+    let shown = || String::from_utf8_lossy(line).into_owned();
+    let reply = Reply::parse(line).unwrap_or_else(|fault| panic!("{fault}: {}", shown()));
+    assert!(
+        reply.message == message,
+        "the reply to another message than {}: {}",
+        String::from_utf8_lossy(message),
+        shown()
+    );
+    if let Err(fault) = reply.check(difficulty) {
+        panic!("{fault}: {}", shown());
+    }
+    reply.seed.to_vec()
+}
+
+/// The messages as request lines.
+pub(crate) fn lines<M: AsRef<[u8]>>(messages: impl IntoIterator<Item = M>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for message in messages {
+        bytes.extend_from_slice(message.as_ref());
+        bytes.push(b'\n');
+    }
+    bytes
+}
+
+/// `count` different short messages.
+pub(crate) fn messages(count: usize) -> Vec<String> {
+    (0..count)
+        .map(|number| format!("message {number}"))
+        .collect()
+}

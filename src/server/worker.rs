@@ -83,6 +83,8 @@ impl Worker {
     /// Runs until the service has drained. An error means that polling itself failed.
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
+        // From its first sleep on, not from its first wake-up: the first search must find help, too.
+        self.set_available(true);
         while !self.is_done() {
             self.wait(&mut events)?;
             self.kit.now = Instant::now();

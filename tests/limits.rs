@@ -1,0 +1,360 @@
+//! The limits on clients, from outside: each flag keeps its promise, and keeps it to those it concerns.
+
+mod common;
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Client, Powd, check, lines, messages, until};
+use socket2::{Domain, Socket, Type};
+
+/// A connection from another address of the loopback.
+#[cfg(target_os = "linux")]
+fn connect_from(source: &str, address: SocketAddr) -> Client {
+    let source: SocketAddr = format!("{source}:0").parse().expect("an address");
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
+    socket
+        .bind(&source.into())
+        .expect("all of 127.0.0.0/8 is the loopback");
+    socket.connect(&address.into()).expect("powd listens");
+    Client::new(TcpStream::from(socket))
+}
+
+/// Connects again and again until one gets in; the message that it asked is answered right.
+fn until_let_in(powd: &Powd, nibbles: u8) -> Client {
+    let mut let_in = None;
+    until("room for a connection", || {
+        let mut client = powd.connect();
+        // Refused at once, the server's end may be closed already.
+        let _ = client.stream().write_all(b"is there room?\n");
+        let line = client.line();
+        if !line.starts_with(b"ERR busy ") {
+            check(&line, b"is there room?", nibbles);
+            let_in = Some(client);
+        }
+        let_in.is_some()
+    });
+    let_in.expect("until it is")
+}
+
+#[test]
+fn more_connections_than_allowed_are_told_so_and_the_others_stay() {
+    let powd = Powd::serve(&["-d", "1", "--max-connections", "2"]);
+    let mut open = [powd.connect(), powd.connect()];
+    for client in &mut open {
+        client.ask(b"before", 1);
+    }
+    for _ in 0..5 {
+        let mut refused = powd.connect();
+        refused.error("busy");
+        refused.expect_end();
+    }
+    for client in &mut open {
+        client.ask(b"after", 1);
+    }
+    assert_eq!(powd.counter("/connections/refused/busy"), 5);
+    let [stays, goes] = open;
+    drop(goes);
+    until_let_in(&powd, 1);
+    drop(stays);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_are_counted_by_address() {
+    let powd = Powd::serve(&["-d", "1", "--max-connections-per-ip", "1"]);
+    let mut first = powd.connect();
+    first.ask(b"mine", 1);
+    let mut second = powd.connect();
+    second.error("busy");
+    second.expect_end();
+    let mut other = connect_from("127.0.0.2", powd.address());
+    other.ask(b"another address", 1);
+    first.ask(b"still mine", 1);
+    assert_eq!(powd.counter("/connections/refused/busy_address"), 1);
+    drop(first);
+    until_let_in(&powd, 1);
+    other.ask(b"untouched", 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn only_the_ranges_allowed_get_in() {
+    let powd = Powd::serve(&[
+        "-d",
+        "1",
+        "--allow",
+        "10.0.0.0/8",
+        "--allow",
+        "127.0.0.1",
+        "--allow",
+        "127.1.0.0/16",
+    ]);
+    powd.connect().ask(b"one address", 1);
+    connect_from("127.1.2.3", powd.address()).ask(b"a range", 1);
+    for outside in ["127.0.0.2", "127.2.0.1"] {
+        let mut denied = connect_from(outside, powd.address());
+        denied.error("denied");
+        denied.expect_end();
+    }
+    assert_eq!(powd.counter("/connections/refused/denied"), 2);
+    assert_eq!(powd.counter("/connections/total"), 2);
+}
+
+#[test]
+fn an_idle_connection_is_closed() {
+    let powd = Powd::serve(&["-d", "1", "--idle-timeout", "100ms"]);
+    let mut silent = powd.connect();
+    let mut asked_once = powd.connect();
+    asked_once.ask(b"one", 1);
+    let mut half_a_line = powd.connect();
+    half_a_line.send(b"half a li");
+    for client in [&mut silent, &mut asked_once, &mut half_a_line] {
+        client.expect_end();
+    }
+    powd.until_counter("/connections/open", |open| open == 0);
+    assert_eq!(powd.counter("/connections/closed_idle"), 3);
+}
+
+#[test]
+fn one_that_waits_for_a_search_is_not_idle() {
+    // Nothing meets 64 zeros: the search lasts ten idle timeouts, then gets its error line.
+    let flags = ["-d", "64", "--idle-timeout", "100ms", "--deadline", "1s"];
+    let powd = Powd::serve(&flags);
+    let mut client = powd.connect();
+    client.send(b"hard\nhard again\n");
+    client.error("deadline");
+    client.error("deadline");
+    client.expect_end();
+    assert_eq!(powd.counter("/connections/closed_idle"), 1);
+}
+
+#[test]
+fn with_no_half_close_timeout_the_end_of_stream_cancels() {
+    let powd = Powd::serve(&["-d", "64", "--workers", "2", "--half-close-timeout", "0s"]);
+    let client = powd.connect();
+    client.send(b"hard\n");
+    powd.until_counter("/help/hashes", |hashes| hashes > 0);
+    client.end();
+    powd.until_counter("/connections/open", |open| open == 0);
+    assert_eq!(powd.counter("/cancelled_searches"), 1);
+    powd.until_quiet();
+}
+
+#[test]
+fn a_client_that_left_is_cancelled_within_the_half_close_timeout() {
+    let powd = Powd::serve(&["-d", "64", "--half-close-timeout", "300ms"]);
+    let client = powd.connect();
+    client.send(b"hard\nanother\n");
+    powd.until_counter("/hashes", |hashes| hashes > 0);
+    drop(client);
+    powd.until_counter("/connections/open", |open| open == 0);
+    assert_eq!(powd.counter("/cancelled_searches"), 1);
+    powd.until_quiet();
+}
+
+#[test]
+fn a_client_that_left_is_cancelled_by_default_too() {
+    let powd = Powd::serve(&["-d", "64"]);
+    let client = powd.connect();
+    client.send(b"hard\n");
+    powd.until_counter("/hashes", |hashes| hashes > 0);
+    drop(client);
+    powd.until_counter("/cancelled_searches", |searches| searches == 1);
+    powd.until_quiet();
+}
+
+#[test]
+fn a_half_closed_client_is_served_as_long_as_it_gets_answers() {
+    // Twelve answers, 300 ms apart: longer than the timeout in all, never as long between two of them.
+    let flags = [
+        "-d",
+        "64",
+        "--deadline",
+        "300ms",
+        "--half-close-timeout",
+        "2s",
+    ];
+    let powd = Powd::serve(&flags);
+    let mut client = powd.connect();
+    let start = Instant::now();
+    client.send(&lines(messages(12)));
+    client.end();
+    for _ in 0..12 {
+        client.error("deadline");
+    }
+    client.expect_end();
+    assert!(start.elapsed() > Duration::from_secs(2));
+    assert_eq!(powd.counter("/cancelled_searches"), 0);
+}
+
+#[test]
+fn a_search_past_its_deadline_gets_an_error_line_and_the_connection_goes_on() {
+    let powd = Powd::serve(&["-d", "64", "--deadline", "20ms"]);
+    let mut client = powd.connect();
+    for round in 1..=3 {
+        client.send(&lines(messages(5)));
+        for _ in 0..5 {
+            client.error("deadline");
+        }
+        assert_eq!(powd.counter("/errors/deadline"), 5 * round);
+    }
+    client.end();
+    client.expect_end();
+}
+
+#[test]
+fn an_error_line_stands_in_the_place_of_its_request() {
+    // About as long as a search takes: some are late, some are not, whatever the machine.
+    let powd = Powd::serve(&["-d", "4", "--deadline", "2ms"]);
+    let mut client = powd.connect();
+    let asked = messages(300);
+    client.send(&lines(&asked));
+    let mut late = 0;
+    for message in &asked {
+        let line = client.line();
+        if line.starts_with(b"ERR deadline ") {
+            late += 1;
+        } else {
+            check(&line, message.as_bytes(), 4);
+        }
+    }
+    client.end();
+    client.expect_end();
+    assert_eq!(powd.counter("/errors/deadline"), late);
+    assert_eq!(powd.counter("/replies"), asked.len() as u64 - late);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_client_that_does_not_read_costs_little_and_loses_nothing() {
+    // 60 MB of requests and more of replies: far beyond what the sockets of both sides hold.
+    const REQUESTS: usize = 100_000;
+    let powd = Powd::serve(&["-d", "0"]);
+    let message = |number: usize| format!("{number} {}", "x".repeat(600)).into_bytes();
+    let mut client = powd.connect();
+    client.ask(b"warm", 0);
+    let before = powd.status_kib("VmRSS");
+    let mut writer = client.stream().try_clone().expect("a descriptor is free");
+    thread::scope(|scope| {
+        let writing = scope.spawn(move || {
+            for number in 0..REQUESTS {
+                let line = lines([message(number)]);
+                writer.write_all(&line).expect("powd reads when it can");
+            }
+        });
+        // It answers until its socket is full; then, nothing read, nothing moves.
+        let mut last = 0;
+        let mut same = 0;
+        until("a standstill", || {
+            let now = powd.counter("/replies");
+            same = if now == last && now > 1000 {
+                same + 1
+            } else {
+                0
+            };
+            last = now;
+            same == 20
+        });
+        assert!(last < REQUESTS as u64 && !writing.is_finished());
+        let after = powd.status_kib("VmRSS");
+        assert!(
+            after < before + 2048,
+            "from {before} to {after} KiB for one client"
+        );
+        powd.connect().ask_all(&messages(1000), 0);
+        for number in 0..REQUESTS {
+            client.reply(&message(number), 0);
+        }
+    });
+    client.end();
+    client.expect_end();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn it_recovers_by_itself_when_descriptors_run_out() {
+    use std::process::Command;
+    let mut shell = Command::new("sh");
+    let serve = r#"ulimit -n 40; exec "$0" serve --listen 127.0.0.1:0 -d 1"#;
+    shell.args(["-c", serve, env!("CARGO_BIN_EXE_powd")]);
+    let mut powd = Powd::run(common::without_variables(shell), 1);
+
+    // More than fit; the kernel completes the others and keeps them until there is room.
+    let mut clients: Vec<Client> = (0..50).map(|_| powd.connect()).collect();
+    for client in &clients {
+        client.send(b"hello\n");
+    }
+    let pauses = powd.until_counter("/connections/accept_pauses", |pauses| pauses > 0);
+    let (start, ticks) = (Instant::now(), powd.cpu_ticks());
+    let later = powd.until_counter("/connections/accept_pauses", |now| now >= pauses + 20);
+    // Fifty milliseconds each, less one for where the first look fell.
+    let pause = start.elapsed() / (later - pauses + 1) as u32;
+    assert!(pause >= Duration::from_millis(40), "it spins: {pause:?}");
+    let ticks = powd.cpu_ticks() - ticks;
+    assert!(ticks < 50, "{ticks} ticks of CPU for waiting");
+
+    let open = powd.counter("/connections/open") as usize;
+    assert!(
+        (20..40).contains(&open),
+        "{open} connections in 40 descriptors"
+    );
+    for client in &mut clients[..open] {
+        client.reply(b"hello", 1);
+    }
+    // Those that had theirs go; all others come in.
+    for client in clients.drain(..open) {
+        drop(client);
+    }
+    for client in &mut clients {
+        client.reply(b"hello", 1);
+    }
+    powd.connect().ask(b"recovered", 1);
+    drop(clients);
+    powd.signal("TERM");
+    assert!(powd.wait().success());
+}
+
+#[test]
+fn two_thousand_connections_at_once_are_all_answered() {
+    let wanted = 2000;
+    let granted = rlimit::increase_nofile_limit(wanted + 200).expect("the limit can be read");
+    let count = granted.saturating_sub(200).min(wanted);
+    if count < wanted {
+        println!("only {count} connections: the hard limit of open files is {granted}");
+    }
+    let powd = Powd::serve(&["-d", "1"]);
+    let mut clients: Vec<Client> = (0..count).map(|_| powd.connect()).collect();
+    let asked = messages(5);
+    for client in &clients {
+        client.send(&lines(&asked));
+    }
+    for client in &mut clients {
+        for message in &asked {
+            client.reply(message.as_bytes(), 1);
+        }
+    }
+    assert_eq!(powd.counter("/connections/open"), count);
+    drop(clients);
+    powd.until_counter("/connections/open", |open| open == 0);
+    assert_eq!(powd.counter("/replies"), 5 * count);
+}
+
+#[test]
+fn replies_are_whole_however_small_the_window_they_go_through() {
+    let powd = Powd::serve(&["-d", "0"]);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
+    socket.set_recv_buffer_size(4096).expect("a size it allows");
+    socket
+        .connect(&powd.address().into())
+        .expect("powd listens");
+    let mut client = Client::new(TcpStream::from(socket));
+    let asked: Vec<String> = (0..5000)
+        .map(|number| format!("{number}").repeat(40))
+        .collect();
+    client.ask_all(&asked, 0);
+    client.end();
+    client.expect_end();
+}

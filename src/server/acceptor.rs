@@ -30,6 +30,8 @@ pub(super) struct Acceptor {
     counters: Arc<Counters>,
     next_worker: usize,
     paused: bool,
+    /// The log has the reason of the pause already.
+    told: bool,
 }
 
 /// The way to one worker.
@@ -94,6 +96,7 @@ impl Acceptor {
             counters,
             next_worker: 0,
             paused: false,
+            told: false,
         })
     }
 
@@ -168,6 +171,7 @@ impl Acceptor {
         match listener.accept() {
             Ok((stream, peer)) => {
                 let difficulty = *difficulty;
+                self.told = false;
                 self.admit(stream, peer, difficulty);
                 Accepted::One
             }
@@ -184,7 +188,10 @@ impl Acceptor {
                 // EMFILE, ENFILE, ENOBUFS, ENOMEM, and whatever else is not over at once.
                 _ => {
                     self.counters.accept_pauses.add(1);
-                    tracing::warn!(%error, "cannot accept connections, trying again soon");
+                    // Once, not at every try: a shortage can last for hours.
+                    if !std::mem::replace(&mut self.told, true) {
+                        tracing::warn!(%error, "cannot accept connections, trying until it works");
+                    }
                     Accepted::Exhausted
                 }
             },

@@ -75,8 +75,8 @@ impl Log {
             let left = end.saturating_duration_since(Instant::now());
             assert!(
                 !log.ended && !left.is_zero(),
-                "no {what} on standard error: {:#?}",
-                log.lines
+                "no {what} among the {} lines on standard error",
+                log.lines.len()
             );
             log = self
                 .grown
@@ -269,7 +269,9 @@ impl Drop for Powd {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            eprintln!("standard error of powd: {:#?}", self.log());
+            let log = self.log();
+            let last = &log[log.len().saturating_sub(10)..];
+            eprintln!("the last of powd's standard error: {last:#?}");
         }
     }
 }

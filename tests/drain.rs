@@ -1,0 +1,180 @@
+//! The end of the service: SIGTERM and SIGINT answer what was received, then end.
+
+mod common;
+
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use common::{Client, DEADLINE, Powd, check, lines, messages, until};
+
+fn is_draining(line: &str) -> bool {
+    line.contains("a second signal ends at once")
+}
+
+/// Everything received is answered after `signal`, in the middle of searches.
+fn answers_and_ends(signal: &str) {
+    let mut powd = Powd::serve(&["-d", "4"]);
+    let asked = messages(100);
+    let mut clients: Vec<Client> = (0..4).map(|_| powd.connect()).collect();
+    for client in &mut clients {
+        // An answer shows that a worker has the connection, the bytes behind it are in its socket.
+        client.send(&lines(&asked));
+        client.reply(asked[0].as_bytes(), 4);
+    }
+    let mut idle = powd.connect();
+    let mut half_a_line = powd.connect();
+    half_a_line.send(b"half a li");
+    powd.signal(signal);
+    for client in &mut clients {
+        for message in &asked[1..] {
+            client.reply(message.as_bytes(), 4);
+        }
+        client.expect_end();
+    }
+    idle.expect_end();
+    half_a_line.expect_end();
+    drop((clients, idle, half_a_line));
+    assert_eq!(powd.wait().code(), Some(0));
+    assert!(TcpStream::connect(powd.address()).is_err());
+}
+
+#[test]
+fn sigterm_in_the_middle_of_searches_answers_everything_received() {
+    answers_and_ends("TERM");
+}
+
+#[test]
+fn sigint_in_the_middle_of_searches_answers_everything_received() {
+    answers_and_ends("INT");
+}
+
+#[test]
+fn an_idle_service_ends_at_once() {
+    let mut powd = Powd::serve(&[]);
+    powd.signal("TERM");
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+#[test]
+fn one_long_search_is_answered_with_the_help_of_the_other_workers() {
+    let mut powd = Powd::serve(&["-d", "5", "--workers", "2"]);
+    let mut client = powd.connect();
+    let asked = messages(5);
+    client.send(&lines(&asked));
+    powd.until_counter("/hashes", |hashes| hashes > 0);
+    powd.signal("TERM");
+    for message in &asked {
+        client.reply(message.as_bytes(), 5);
+    }
+    client.expect_end();
+    drop(client);
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    for (signal, number) in [("TERM", 15), ("INT", 2)] {
+        let mut powd = Powd::serve(&["-d", "64", "--drain-timeout", "1h"]);
+        let client = powd.connect();
+        client.send(b"hard\n");
+        powd.until_counter("/hashes", |hashes| hashes > 0);
+        powd.signal(signal);
+        powd.wait_for_log("word of the drain", is_draining);
+        powd.signal(signal);
+        assert_eq!(powd.wait().code(), Some(128 + number));
+    }
+}
+
+#[test]
+fn a_drain_ends_after_its_timeout() {
+    let mut powd = Powd::serve(&["-d", "64", "--drain-timeout", "200ms"]);
+    let client = powd.connect();
+    client.send(b"hard\n");
+    powd.until_counter("/hashes", |hashes| hashes > 0);
+    powd.signal("TERM");
+    assert_eq!(powd.wait().code(), Some(0));
+    drop(client);
+}
+
+#[test]
+fn a_search_for_a_client_that_leaves_does_not_hold_up_a_drain() {
+    let mut powd = Powd::serve(&["-d", "64", "--drain-timeout", "1h"]);
+    let client = powd.connect();
+    client.send(b"hard\n");
+    powd.until_counter("/hashes", |hashes| hashes > 0);
+    powd.signal("TERM");
+    powd.wait_for_log("word of the drain", is_draining);
+    drop(client);
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+/// Asks and reads one line at a time until powd ends the stream; counts the replies. Whatever the moment,
+/// the stream ends between two lines, and is not reset.
+fn ask_until_the_end(address: SocketAddr, replies: &AtomicUsize) {
+    let mut writer = TcpStream::connect(address).expect("powd listens");
+    writer.set_read_timeout(Some(DEADLINE)).expect("not zero");
+    let mut reader = BufReader::new(writer.try_clone().expect("a descriptor is free"));
+    for number in 0.. {
+        let message = format!("message {number}");
+        match writer.write_all(&lines([&message])) {
+            Ok(()) => {}
+            Err(error) => assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{error}"),
+        }
+        let mut line = Vec::new();
+        let read = reader.read_until(b'\n', &mut line);
+        read.expect("a line or the end of the stream");
+        if line.is_empty() {
+            return;
+        }
+        let whole = line.strip_suffix(b"\n");
+        check(
+            whole.expect("no reply is cut in half"),
+            message.as_bytes(),
+            1,
+        );
+        replies.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn under_load_no_reply_is_cut_and_no_connection_is_reset() {
+    const CLIENTS: usize = 50;
+    for _ in 0..5 {
+        let mut powd = Powd::serve(&["-d", "1"]);
+        let (address, replies) = (powd.address(), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..CLIENTS {
+                scope.spawn(|| ask_until_the_end(address, &replies));
+            }
+            until("load", || replies.load(Ordering::Relaxed) > 20 * CLIENTS);
+            powd.until_counter("/connections/open", |open| open == CLIENTS as u64);
+            powd.signal("TERM");
+        });
+        assert_eq!(powd.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn pipelined_requests_in_the_socket_are_answered_under_load() {
+    // More than one read takes in: the rest is in the server's socket when the signal comes.
+    let mut powd = Powd::serve(&["-d", "2"]);
+    let asked: Vec<String> = (0..500)
+        .map(|number| format!("{number} {}", "x".repeat(80)))
+        .collect();
+    let mut clients: Vec<Client> = (0..8).map(|_| powd.connect()).collect();
+    for client in &mut clients {
+        client.send(&lines(&asked));
+        client.reply(asked[0].as_bytes(), 2);
+    }
+    powd.signal("TERM");
+    for client in &mut clients {
+        for message in &asked[1..] {
+            client.reply(message.as_bytes(), 2);
+        }
+        client.expect_end();
+    }
+    drop(clients);
+    assert_eq!(powd.wait().code(), Some(0));
+}

@@ -1,0 +1,176 @@
+//! Who gets the cores: nobody is starved, nothing is wasted, and no core works for nobody.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Client, Powd, lines, messages};
+use socket2::SockRef;
+
+const TWO_LISTENERS: [&str; 6] = [
+    "--listen",
+    "127.0.0.1:0@14",
+    "--listen",
+    "127.0.0.1:0@0",
+    "--workers",
+    "2",
+];
+
+/// Closes with a reset: what was sent and not yet taken in is thrown away on both sides.
+fn reset(client: Client) {
+    let stream = client.into_stream();
+    SockRef::from(&stream)
+        .set_linger(Some(Duration::ZERO))
+        .expect("a TCP socket");
+    drop(stream);
+}
+
+#[test]
+fn a_neighbour_of_twenty_thousand_hard_requests_gets_its_share() {
+    // One worker: both connections are its own.
+    let powd = Powd::serve(&["-d", "4", "--workers", "1"]);
+    let hog = powd.connect();
+    hog.send(&lines(messages(20_000)));
+    powd.until_counter("/replies", |replies| replies > 0);
+    let mut neighbour = powd.connect();
+    let asked = messages(20);
+    let before = powd.counter("/replies");
+    neighbour.ask_all(&asked, 4);
+    let hogs = powd.counter("/replies") - before - asked.len() as u64;
+    // As many as the neighbour's, give or take their luck. Far more than that is waiting in its socket.
+    assert!(
+        hogs < 1000,
+        "{hogs} replies for the hog, 20 for its neighbour"
+    );
+    reset(hog);
+    powd.until_counter("/connections/open", |open| open == 1);
+}
+
+#[test]
+fn many_connections_of_one_worker_all_get_their_turn() {
+    let powd = Powd::serve(&["-d", "64", "--workers", "1", "--deadline", "100ms"]);
+    let mut clients: Vec<Client> = (0..100).map(|_| powd.connect()).collect();
+    for client in &clients {
+        client.send(b"hard\n");
+    }
+    for client in &mut clients {
+        client.error("deadline");
+    }
+}
+
+#[test]
+fn an_easy_request_is_answered_while_a_hard_one_has_all_cores() {
+    let powd = Powd::serve(&TWO_LISTENERS);
+    let [hard, easy] = powd.addresses() else {
+        panic!("two listeners")
+    };
+    let hard = Client::connect(*hard);
+    hard.send(b"hard\n");
+    powd.until_counter("/help/hashes", |hashes| hashes > 0);
+    // Connections go to the workers in turn: the owner of the search answers some, its helper others.
+    let mut clients: Vec<Client> = (0..4).map(|_| Client::connect(*easy)).collect();
+    for message in messages(50) {
+        for client in &mut clients {
+            client.ask(message.as_bytes(), 0);
+        }
+    }
+    assert_eq!(powd.counter("/replies"), 200);
+    let helped = powd.counter("/help/hashes");
+    powd.until_counter("/help/hashes", |hashes| hashes > helped);
+}
+
+#[test]
+fn one_hard_request_is_helped_and_its_answer_is_right() {
+    let powd = Powd::serve(&["-d", "5", "--workers", "3"]);
+    let mut client = powd.connect();
+    for message in messages(5) {
+        client.ask(message.as_bytes(), 5);
+    }
+    assert!(powd.counter("/help/hashes") > 0);
+    assert!(powd.counter("/help/searches") > 0);
+    // All is answered: the helpers are off.
+    powd.until_quiet();
+}
+
+#[test]
+fn long_messages_are_helped_too() {
+    let powd = Powd::serve(&["-d", "3", "--workers", "2", "--max-message-bytes", "65536"]);
+    let mut client = powd.connect();
+    let asked: Vec<Vec<u8>> = (0..3).map(|number| vec![b'a' + number; 65_000]).collect();
+    client.ask_all(&asked, 3);
+    assert!(powd.counter("/help/hashes") > 0);
+    powd.until_quiet();
+}
+
+#[test]
+fn the_first_search_of_a_fresh_service_is_helped() {
+    let powd = Powd::serve(&["-d", "64", "--workers", "4"]);
+    let client = powd.connect();
+    client.send(b"hard\n");
+    powd.until_counter("/help/hashes", |hashes| hashes > 0);
+}
+
+#[test]
+fn a_reset_cancels_the_search_on_every_core() {
+    let powd = Powd::serve(&TWO_LISTENERS);
+    let client = powd.connect();
+    client.send(b"hard\nthe next\n");
+    powd.until_counter("/help/hashes", |hashes| hashes > 0);
+    reset(client);
+    powd.until_counter("/connections/open", |open| open == 0);
+    assert_eq!(powd.counter("/cancelled_searches"), 1);
+    powd.until_quiet();
+    // And the cores are there for the next one.
+    Client::connect(powd.addresses()[1]).ask(b"easy", 0);
+}
+
+#[test]
+fn helpers_go_over_to_another_search_when_one_is_cancelled() {
+    let powd = Powd::serve(&["-d", "64", "--workers", "3"]);
+    let first = powd.connect();
+    let second = powd.connect();
+    first.send(b"first\n");
+    second.send(b"second\n");
+    powd.until_counter("/help/searches", |searches| searches == 2);
+    reset(first);
+    powd.until_counter("/cancelled_searches", |searches| searches == 1);
+    let helped = powd.counter("/help/hashes");
+    powd.until_counter("/help/hashes", |hashes| hashes > helped);
+    reset(second);
+    powd.until_counter("/cancelled_searches", |searches| searches == 2);
+    powd.until_quiet();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_with_nothing_to_do_uses_no_cpu() {
+    let powd = Powd::serve(&["-d", "5", "--workers", "2"]);
+    let mut idle: Vec<Client> = (0..10).map(|_| powd.connect()).collect();
+    idle[0].ask(b"one", 5);
+    powd.until_quiet();
+    let before = voluntary_switches(&powd);
+    // The threads that sleep are not switched to: only the one that prints counters is.
+    for _ in 0..100 {
+        powd.counters();
+    }
+    let woken = voluntary_switches(&powd) - before;
+    assert!(woken < 10, "idle workers woke up {woken} times");
+}
+
+/// How often the workers of `powd` went to sleep so far.
+#[cfg(target_os = "linux")]
+fn voluntary_switches(powd: &Powd) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", powd.pid())).expect("it runs");
+    let of_workers = tasks.filter_map(|task| {
+        let status = task.expect("it runs").path().join("status");
+        let status = std::fs::read_to_string(status).expect("it runs");
+        status.contains("worker-").then_some(status)
+    });
+    let switches = of_workers.map(|status| {
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        let count = line.and_then(|count| count.trim().parse::<u64>().ok());
+        count.expect("proc_pid_status(5)")
+    });
+    switches.sum()
+}

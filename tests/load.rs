@@ -255,7 +255,7 @@ fn silence_is_a_timeout() {
 fn error_lines_are_counted_by_their_code() {
     let answered = AtomicUsize::new(0);
     let address = answering(move |message| {
-        if answered.fetch_add(1, Ordering::Relaxed) % 2 == 0 {
+        if answered.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
             "ERR deadline this one took too long\n".to_owned()
         } else {
             reply(message) + "\n"

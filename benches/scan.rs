@@ -25,7 +25,7 @@ fn check(kernel: Kernel, message: &[u8]) {
     let difficulty = Difficulty::new(3).expect("0 to 64");
     let expected = (0..20_000).find(|&head| {
         let seed = Seed::from_index(5, u128::from(head));
-        difficulty.is_met_by(&digest(seed.as_bytes(), message))
+        difficulty.is_met_by(&digest(&seed, message))
     });
     assert_eq!(
         kernel.scan(&template(message), 0..20_000, difficulty),

@@ -34,7 +34,8 @@ impl Work {
 
     fn digest(&self, head: u32) -> [u8; 32] {
         let head = Seed::from_index(self.seed_length.min(4), u128::from(head));
-        digest(&[head.as_bytes(), &self.tail].concat(), &self.message)
+        let seed = Seed::from_bytes(&[head.as_bytes(), &self.tail].concat());
+        digest(&seed.expect("1 to 16 characters"), &self.message)
     }
 
     fn first_word(&self, head: u32) -> u32 {

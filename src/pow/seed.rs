@@ -21,8 +21,8 @@ const SPACES: [u128; Seed::MAX_LENGTH + 1] = {
     spaces
 };
 
-/// The seeds of eight characters.
-const EIGHT_DIGITS: u64 = 62u64.pow(8);
+/// The seeds of four characters: their numbers fit in 32 bits.
+const FOUR_DIGITS: u64 = 62u64.pow(4);
 
 /// A seed of 1 to 16 characters from [`ALPHABET`].
 ///
@@ -65,22 +65,26 @@ impl Seed {
             index < space(length),
             "seed index {index} at length {length}"
         );
-        // 128-bit division is a library call: split once into two halves of eight digits.
-        let (low, high) = match u64::try_from(index) {
-            Ok(index) => (index % EIGHT_DIGITS, index / EIGHT_DIGITS),
-            Err(_) => {
-                let eight = u128::from(EIGHT_DIGITS);
-                ((index % eight) as u64, (index / eight) as u64)
-            }
-        };
         let mut characters = [0; Seed::MAX_LENGTH];
-        let mut rest = low;
-        for (place, character) in characters[..length].iter_mut().enumerate() {
-            if place == 8 {
-                rest = high;
+        let mut rest = index;
+        for four in characters[..length].chunks_mut(4) {
+            // 128-bit division is a library call; nearly every number fits in 64 bits.
+            let low = match u64::try_from(rest) {
+                Ok(number) => {
+                    rest = u128::from(number / FOUR_DIGITS);
+                    number % FOUR_DIGITS
+                }
+                Err(_) => {
+                    let low = rest % u128::from(FOUR_DIGITS);
+                    rest /= u128::from(FOUR_DIGITS);
+                    low as u64
+                }
+            };
+            let mut low = low as u32;
+            for character in four {
+                *character = ALPHABET[(low % 62) as usize];
+                low /= 62;
             }
-            *character = ALPHABET[(rest % 62) as usize];
-            rest /= 62;
         }
         Seed {
             characters,

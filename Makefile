@@ -1,4 +1,4 @@
-.PHONY: check bench
+.PHONY: check bench fuzz
 
 # All that must hold before a change lands; the same as in CI.
 check:
@@ -7,3 +7,9 @@ check:
 # All benchmarks; single ones: cargo bench --bench NAME
 bench:
 	cargo bench --locked
+
+# Every fuzz target for a minute. Needs cargo-fuzz and a nightly toolchain.
+fuzz:
+	for target in $$(cargo +nightly fuzz list); do \
+		cargo +nightly fuzz run "$$target" -- -max_total_time=60 || exit 1; \
+	done

@@ -10,6 +10,6 @@ bench:
 
 # Every fuzz target for a minute. Needs cargo-fuzz and a nightly toolchain.
 fuzz:
-	for target in $$(cargo +nightly fuzz list); do \
-		cargo +nightly fuzz run "$$target" -- -max_total_time=60 || exit 1; \
+	set -e; targets=$$(cargo +nightly fuzz list); for target in $$targets; do \
+		cargo +nightly fuzz run "$$target" -- -max_total_time=60; \
 	done

@@ -22,7 +22,8 @@ fuzz_target!(|input: (u8, u8, u32, u8, [u8; 12], &[u8])| {
 
     let expected = (start..heads.end.min(all)).find(|&head| {
         let head = Seed::from_index(seed_length.min(4), u128::from(head));
-        let seed = Seed::from_bytes(&[head.as_bytes(), &tail].concat()).expect("1 to 16 characters");
+        let seed =
+            Seed::from_bytes(&[head.as_bytes(), &tail].concat()).expect("1 to 16 characters");
         difficulty.is_met_by(&digest(&seed, message))
     });
     let mut template = Template::with_capacity(0);

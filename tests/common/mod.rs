@@ -290,6 +290,20 @@ pub(crate) fn wait(child: &mut Child) -> ExitStatus {
     })
 }
 
+/// Reads from a child's output, byte by byte, up to a line with `words` in it; false if it ends before.
+pub(crate) fn wait_for_line(output: &mut impl Read, words: &str) -> bool {
+    let mut line = Vec::new();
+    for byte in output.bytes() {
+        match byte {
+            Ok(b'\n') if String::from_utf8_lossy(&line).contains(words) => return true,
+            Ok(b'\n') => line.clear(),
+            Ok(byte) => line.push(byte),
+            Err(_) => return false,
+        }
+    }
+    false
+}
+
 /// Polls `condition` until it holds; panics at the deadline, saying what was waited for.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;

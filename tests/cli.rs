@@ -1,0 +1,477 @@
+//! The command line, from outside: what is printed where, and the exit codes that scripts rely on.
+
+mod common;
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+use common::{Client, Powd, check, command, lines, messages, wait};
+use powd::pow::{ALPHABET, Difficulty, Seed, verify};
+
+fn run(arguments: &[&str]) -> Output {
+    end(command(arguments), b"")
+}
+
+/// Runs it with `input` on standard input.
+fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
+    end(command(arguments), input)
+}
+
+/// Runs `command` to its end, which must come in time.
+fn end(mut command: Command, input: &[u8]) -> Output {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("powd can be started");
+    let mut stdin = child.stdin.take().expect("it was piped");
+    let mut stdout = child.stdout.take().expect("it was piped");
+    let mut stderr = child.stderr.take().expect("it was piped");
+    let read_all = |stream: &mut dyn Read| {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).expect("a pipe");
+        bytes
+    };
+    thread::scope(|scope| {
+        // Fails when it ends without having read all, which is its own affair.
+        scope.spawn(move || stdin.write_all(input));
+        let stdout = scope.spawn(move || read_all(&mut stdout));
+        let stderr = scope.spawn(move || read_all(&mut stderr));
+        Output {
+            status: wait(&mut child),
+            stdout: stdout.join().expect("no panic"),
+            stderr: stderr.join().expect("no panic"),
+        }
+    })
+}
+
+/// Nothing on standard output, one line on standard error that begins with the program's name.
+fn expect_one_line(output: &Output, code: i32, what: &str) -> String {
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{what}: {told}");
+    assert!(output.stdout.is_empty(), "{what}");
+    assert_eq!(told.matches('\n').count(), 1, "{what}: {told:?}");
+    assert!(
+        told.starts_with("powd: ") && told.ends_with('\n'),
+        "{what}: {told:?}"
+    );
+    told
+}
+
+fn kernels() -> Vec<String> {
+    let output = run(&["--version"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    let kernels = text
+        .lines()
+        .find_map(|line| line.strip_prefix("kernels of this CPU: "));
+    let kernels = kernels.unwrap_or_else(|| panic!("no kernels in {text:?}"));
+    kernels.split(' ').map(str::to_owned).collect()
+}
+
+#[test]
+fn version_tells_revision_compiler_and_kernels() {
+    let output = run(&["--version"]);
+    assert!(output.status.success() && output.stderr.is_empty());
+    let text = String::from_utf8(output.stdout).expect("text");
+    let lines: Vec<&str> = text.lines().collect();
+    let [version, rustc, kernels] = lines[..] else {
+        panic!("three lines, not {text:?}")
+    };
+    let (name, revision) = version.split_once(" (").expect("a revision in parentheses");
+    assert_eq!(name, concat!("powd ", env!("CARGO_PKG_VERSION")));
+    let revision = revision.strip_suffix(')').expect("closed");
+    assert!(revision == "unknown" || revision.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    assert!(rustc.starts_with("rustc "), "{rustc}");
+    assert!(
+        kernels.ends_with("portable") || kernels.contains("portable "),
+        "{kernels}"
+    );
+}
+
+#[test]
+fn every_kernel_of_this_cpu_serves() {
+    for kernel in kernels() {
+        let powd = Powd::serve(&["-d", "2", "--kernel", &kernel]);
+        let announced = powd.wait_for_log("announcement", |line| line.contains("listening"));
+        assert!(
+            announced.ends_with(&format!(" kernel={kernel}")),
+            "{announced}"
+        );
+        powd.connect().ask_all(&messages(200), 2);
+    }
+}
+
+#[test]
+fn the_announcement_names_address_difficulty_workers_and_kernel() {
+    let flags = [
+        "--listen",
+        "127.0.0.1:0@7",
+        "--listen",
+        "[::1]:0",
+        "-d",
+        "1",
+    ];
+    let powd = Powd::serve(&[&flags[..], &["--workers", "3", "--kernel", "portable"]].concat());
+    let [first, second] = powd.addresses() else {
+        panic!("two listeners")
+    };
+    for (address, difficulty) in [(first, 7), (second, 1)] {
+        assert_ne!(address.port(), 0);
+        let line = format!(
+            "powd: listening on {address} difficulty={difficulty} workers=3 kernel=portable"
+        );
+        powd.wait_for_log("announcement", |told| told == line);
+    }
+    Client::connect(*second).ask(b"over IPv6", 1);
+}
+
+#[test]
+fn wrong_values_are_told_in_one_line_before_anything_is_bound() {
+    // A port that is taken: had anything been bound first, the exit code would be 1.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listen = taken.local_addr().expect("bound").to_string();
+    for wrong in [
+        &["--listen", "localhost:20000"][..],
+        &["--listen", "127.0.0.1"],
+        &["--listen", "127.0.0.1:70000"],
+        &["--listen", "127.0.0.1:1@65"],
+        &["--listen", "127.0.0.1:1@"],
+        &["-d", "65"],
+        &["-d", "-1"],
+        &["--difficulty", "three"],
+        &["--difficulty", ""],
+        &["--workers", "0"],
+        &["--workers", "many"],
+        &["--kernel", "fastest"],
+        &["--kernel", ""],
+        &["--kernel", "PORTABLE"],
+        &["--seed-length", "0"],
+        &["--seed-length", "17"],
+        &["--framing", "words"],
+        &["--max-message-bytes", "0"],
+        &["--max-message-bytes", "65537"],
+        &["--max-message-bytes", "8k"],
+        &["--max-connections", "0"],
+        &["--max-connections-per-ip", "0"],
+        &["--idle-timeout", "5"],
+        &["--idle-timeout", "soon"],
+        &["--half-close-timeout", "-1s"],
+        &["--deadline", "5 parsecs"],
+        &["--drain-timeout", ""],
+        &["--allow", "10.0.0.0/33"],
+        &["--allow", "everyone"],
+        &["--rng-seed", "-1"],
+        &["--rng-seed", "0x10"],
+        &["--no-such-flag"],
+        &["no-such-argument"],
+    ] {
+        let arguments = [&["serve", "--listen", &listen][..], wrong].concat();
+        let told = expect_one_line(&run(&arguments), 2, &format!("{wrong:?}"));
+        assert!(told.len() > "powd: ".len() + 10, "{told}");
+    }
+}
+
+#[test]
+fn a_wrong_line_says_what_is_wrong_and_what_is_allowed() {
+    for (arguments, said) in [
+        (&["serve", "-d", "65"][..], &["65", "0 to 64"][..]),
+        (&["serve", "--kernel", "quantum"], &["quantum", "portable"]),
+        (
+            &["serve", "--framing", "words"],
+            &["words", "lines", "reads"],
+        ),
+        (&["serve", "--deadline", "5"], &["5", "300ms"]),
+        (&["serve", "--allow", "x"], &["x", "10.0.0.0/8"]),
+        (&["serve", "--seed-length", "99"], &["99", "1 to 16"]),
+        (
+            &["solve", "--kernel", "quantum", "x"],
+            &["quantum", "portable"],
+        ),
+        (&["solve", "a\nb"], &["newline"]),
+        (&["verify", "-d", "x"], &["x", "0 to 64"]),
+    ] {
+        let told = expect_one_line(&run(arguments), 2, &format!("{arguments:?}"));
+        for words in said {
+            assert!(
+                told.contains(words),
+                "{arguments:?}: no {words:?} in {told:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_port_in_use_is_told_in_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listen = taken.local_addr().expect("bound").to_string();
+    let output = run(&["serve", "--kernel", "portable", "--listen", &listen]);
+    let told = expect_one_line(&output, 1, "a port in use");
+    assert!(told.contains(&listen), "{told}");
+}
+
+#[test]
+fn an_address_of_no_interface_is_told_in_one_line() {
+    // TEST-NET-1 (RFC 5737): nobody's.
+    let output = run(&["serve", "--kernel", "portable", "--listen", "192.0.2.1:0"]);
+    expect_one_line(&output, 1, "a foreign address");
+}
+
+#[test]
+fn every_flag_of_serve_has_its_variable() {
+    let help = run(&["serve", "--help"]);
+    let help = String::from_utf8(help.stdout).expect("text");
+    let flags = help.lines().filter_map(|line| {
+        let flag = line
+            .trim_start()
+            .split_whitespace()
+            .find(|word| word.starts_with("--"));
+        let is_option = line.starts_with("  -") || line.starts_with("      --");
+        flag.filter(|_| is_option)
+            .map(|flag| flag.trim_start_matches("--").to_owned())
+    });
+    let flags: Vec<String> = flags.filter(|flag| flag != "help").collect();
+    assert!(flags.len() >= 16, "{flags:?}");
+    for flag in flags {
+        let variable = format!("POWD_{}", flag.to_uppercase().replace('-', "_"));
+        assert!(help.contains(&format!("[env: {variable}=")), "{variable}");
+        // None of them takes this: that it is refused shows that it is read.
+        let mut serve = command(&["serve"]);
+        serve.env(&variable, "no such value");
+        expect_one_line(&end(serve, b""), 2, &variable);
+    }
+}
+
+#[test]
+fn variables_are_heeded_and_flags_win() {
+    let mut serve = command(&["serve", "-d", "1"]);
+    serve
+        .env("POWD_LISTEN", "127.0.0.1:0,127.0.0.1:0@2")
+        .env("POWD_DIFFICULTY", "9")
+        .env("POWD_WORKERS", "2")
+        .env("POWD_NO_PIN", "true")
+        .env("POWD_KERNEL", "portable")
+        .env("POWD_SEED_LENGTH", "7")
+        .env("POWD_MAX_MESSAGE_BYTES", "20")
+        .env("POWD_MAX_CONNECTIONS", "10")
+        .env("POWD_ALLOW", "127.0.0.0/8,::1")
+        .env("POWD_RNG_SEED", "1");
+    let powd = Powd::run(serve, 2);
+    let [first, second] = powd.addresses() else {
+        panic!("two listeners")
+    };
+    powd.wait_for_log("announcement", |line| {
+        line.ends_with("difficulty=1 workers=2 kernel=portable")
+    });
+    powd.wait_for_log("announcement", |line| {
+        line.ends_with("difficulty=2 workers=2 kernel=portable")
+    });
+    let mut client = Client::connect(*first);
+    client.send(b"seven\n");
+    assert_eq!(client.reply(b"seven", 1).len(), 7);
+    Client::connect(*second).ask(b"two zeros", 2);
+    client.send(&[b'x'; 21]);
+    client.error("too-long");
+}
+
+#[test]
+fn what_solve_prints_verify_accepts() {
+    for nibbles in 0..=4 {
+        let difficulty = nibbles.to_string();
+        let asked = messages(20);
+        let arguments: Vec<&str> = asked.iter().map(String::as_str).collect();
+        let solved = run(&[&["solve", "-d", &difficulty][..], &arguments].concat());
+        assert!(solved.status.success());
+        let mut replies = solved.stdout.split(|byte| *byte == b'\n');
+        for message in &asked {
+            check(replies.next().expect("a line"), message.as_bytes(), nibbles);
+        }
+        assert_eq!(replies.next(), Some(&b""[..]));
+        let verified = run_with_input(&["verify", "-d", &difficulty], &solved.stdout);
+        assert_eq!(verified.status.code(), Some(0));
+        assert!(verified.stdout.is_empty());
+    }
+}
+
+#[test]
+fn solve_takes_messages_from_standard_input_byte_for_byte() {
+    let asked: [&[u8]; 5] = [b"one", b"", b"with,comma\r", b"\xff\0", b"last, no newline"];
+    let mut input = lines(asked);
+    input.pop();
+    let solved = run_with_input(&["solve", "-d", "2", "--threads", "2"], &input);
+    assert!(solved.status.success());
+    let mut replies = solved.stdout.split(|byte| *byte == b'\n');
+    for message in asked {
+        check(replies.next().expect("a line"), message, 2);
+    }
+}
+
+#[test]
+fn solve_answers_each_line_before_the_next_is_there() {
+    let mut child = command(&["solve", "-d", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("powd can be started");
+    let mut stdin = child.stdin.take().expect("it was piped");
+    let mut stdout = BufReader::new(child.stdout.take().expect("it was piped"));
+    for message in messages(5) {
+        stdin.write_all(&lines([&message])).expect("it reads");
+        let mut line = Vec::new();
+        stdout.read_until(b'\n', &mut line).expect("a reply");
+        check(
+            line.strip_suffix(b"\n").expect("a line"),
+            message.as_bytes(),
+            1,
+        );
+    }
+    drop(stdin);
+    assert!(wait(&mut child).success());
+}
+
+#[test]
+fn a_closed_output_ends_it_quietly() {
+    for arguments in [&["solve", "-d", "0"][..], &["verify", "-d", "0"]] {
+        let mut child = command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("powd can be started");
+        let mut stdin = child.stdin.take().expect("it was piped");
+        // Lines without end, as from `yes`; writing fails when powd has ended.
+        let writing = thread::spawn(move || while stdin.write_all(b"line\n").is_ok() {});
+        let mut stdout = BufReader::new(child.stdout.take().expect("it was piped"));
+        let mut first = String::new();
+        stdout.read_line(&mut first).expect("a line");
+        assert!(first.contains("line"));
+        drop(stdout);
+        let status = wait(&mut child);
+        let mut told = String::new();
+        let mut stderr = child.stderr.take().expect("it was piped");
+        stderr.read_to_string(&mut told).expect("text");
+        assert_eq!(told, "", "{arguments:?}");
+        assert_eq!(status.code(), Some(0), "{arguments:?}");
+        writing.join().expect("no panic");
+    }
+}
+
+#[test]
+fn verify_tells_each_bad_line_with_its_reason() {
+    let solved = run(&["solve", "-d", "2", "hello"]);
+    let good = String::from_utf8(solved.stdout).expect("text");
+    let good = good.trim_end();
+    let [_, seed, hash] = good.split(',').collect::<Vec<_>>()[..] else {
+        panic!("three fields in {good:?}")
+    };
+    for (bad, reason) in [
+        ("hello".to_owned(), "not message,seed,hash"),
+        (format!("hello,{hash}"), "not message,seed,hash"),
+        (format!("hullo,{seed},{hash}"), "wrong hash"),
+        (
+            format!("hello,{seed},{}", hash.to_uppercase()),
+            "wrong hash",
+        ),
+        (format!("hello,{seed},{}", &hash[1..]), "wrong hash"),
+        (format!("hello,ab-de,{hash}"), "bad seed"),
+        (format!("hello,,{hash}"), "bad seed"),
+        ("ERR busy too many connections".to_owned(), "an error line"),
+    ] {
+        let input = format!("{good}\n{bad}\n{good}\n");
+        let output = run_with_input(&["verify", "-d", "2"], input.as_bytes());
+        assert_eq!(output.status.code(), Some(1), "{bad}");
+        let told = String::from_utf8(output.stdout).expect("text");
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(told.contains(reason) && told.contains("line 2"), "{told}");
+        assert!(told.trim_end().ends_with(&bad), "{told}");
+        // The same as an argument.
+        let output = run(&["verify", "-d", "2", good, &bad]);
+        assert_eq!(output.status.code(), Some(1));
+    }
+    assert_eq!(run(&["verify", "-d", "2", good]).status.code(), Some(0));
+    let harder = run(&["verify", "-d", "64", good]);
+    assert_eq!(harder.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&harder.stdout).contains("difficulty is 64"));
+    assert_eq!(run(&["verify", "-d", "65", good]).status.code(), Some(2));
+    assert_eq!(run_with_input(&["verify"], b"").status.code(), Some(0));
+}
+
+#[test]
+fn a_run_can_be_repeated_with_its_seed() {
+    let solve = |seed: &str| {
+        let flags = ["solve", "-d", "3", "--threads", "1", "--rng-seed", seed];
+        run(&[&flags[..], &["one", "two", "three"]].concat()).stdout
+    };
+    assert_eq!(solve("7"), solve("7"));
+    assert_ne!(solve("7"), solve("8"));
+    let serve = |seed: &str| {
+        let powd = Powd::serve(&["-d", "3", "--workers", "1", "--rng-seed", seed]);
+        let mut client = powd.connect();
+        client.send(b"one\ntwo\n");
+        [client.reply(b"one", 3), client.reply(b"two", 3)]
+    };
+    assert_eq!(serve("7"), serve("7"));
+    assert_ne!(serve("7"), serve("8"));
+}
+
+/// The shortest length, up to 3, of which a seed is a solution: by trying all of them.
+fn shortest(message: &[u8], difficulty: Difficulty) -> usize {
+    let is_solution = |seed: &[u8]| {
+        verify(
+            Seed::from_bytes(seed).expect("of the alphabet"),
+            message,
+            difficulty,
+        )
+        .is_some()
+    };
+    let mut seeds: Vec<Vec<u8>> = vec![Vec::new()];
+    for length in 1..=3 {
+        seeds = seeds
+            .iter()
+            .flat_map(|seed| ALPHABET.map(|last| [&seed[..], &[last]].concat()))
+            .collect();
+        if seeds.iter().any(|seed| is_solution(seed)) {
+            return length;
+        }
+    }
+    panic!("238,328 seeds of three characters, one in 256 of them a solution")
+}
+
+#[test]
+fn a_message_gets_a_longer_seed_only_when_no_shorter_one_is_a_solution() {
+    let difficulty = Difficulty::new(2).expect("0 to 64");
+    let powd = Powd::serve(&["-d", "2", "--seed-length", "1"]);
+    let mut client = powd.connect();
+    let asked = messages(300);
+    client.send(&lines(&asked));
+    let flags = ["solve", "-d", "2", "--seed-length", "1"];
+    let solved = run_with_input(&flags, &lines(&asked)).stdout;
+    let mut solved = solved.split(|byte| *byte == b'\n');
+    let mut lengths = HashSet::new();
+    for message in &asked {
+        let message = message.as_bytes();
+        let length = shortest(message, difficulty);
+        assert_eq!(client.reply(message, 2).len(), length);
+        let line = solved.next().expect("a line for each");
+        assert_eq!(check(line, message, 2).len(), length);
+        lengths.insert(length);
+    }
+    // 22 % have a seed of one character; nearly all others one of two.
+    assert!(lengths.contains(&1) && lengths.contains(&2));
+}
+
+#[test]
+fn without_a_command_it_tells_what_there_is() {
+    let output = run(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let help = String::from_utf8(output.stdout).expect("text");
+    for name in ["serve", "solve", "verify", "load"] {
+        assert!(help.contains(name));
+        assert_eq!(run(&[name, "--help"]).status.code(), Some(0));
+    }
+    assert_eq!(run(&[]).status.code(), Some(2));
+    expect_one_line(&run(&["no-such-command"]), 2, "an unknown command");
+}

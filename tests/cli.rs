@@ -225,10 +225,7 @@ fn every_flag_of_serve_has_its_variable() {
     let help = run(&["serve", "--help"]);
     let help = String::from_utf8(help.stdout).expect("text");
     let flags = help.lines().filter_map(|line| {
-        let flag = line
-            .trim_start()
-            .split_whitespace()
-            .find(|word| word.starts_with("--"));
+        let flag = line.split_whitespace().find(|word| word.starts_with("--"));
         let is_option = line.starts_with("  -") || line.starts_with("      --");
         flag.filter(|_| is_option)
             .map(|flag| flag.trim_start_matches("--").to_owned())

@@ -291,9 +291,9 @@ pub(crate) fn wait(child: &mut Child) -> ExitStatus {
 }
 
 /// Reads from a child's output, byte by byte, up to a line with `words` in it; false if it ends before.
-pub(crate) fn wait_for_line(output: &mut impl Read, words: &str) -> bool {
+pub(crate) fn wait_for_line(output: impl Read, words: &str) -> bool {
     let mut line = Vec::new();
-    for byte in output.bytes() {
+    for byte in BufReader::with_capacity(1, output).bytes() {
         match byte {
             Ok(b'\n') if String::from_utf8_lossy(&line).contains(words) => return true,
             Ok(b'\n') => line.clear(),

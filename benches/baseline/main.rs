@@ -98,11 +98,11 @@ fn main() {
         conditions: Conditions::here(),
         comparisons,
     };
-    print(&outcome);
-    println!(
-        "data: {}",
-        support::write_json("baseline.json", &outcome).display()
-    );
+    let text = text(&outcome);
+    print!("{text}");
+    support::write("baseline.md", &text);
+    let data = support::write_json("baseline.json", &outcome);
+    println!("data: {}", data.display());
     for path in plot::draw(&outcome, &support::results()) {
         println!("plot: {}", path.display());
     }
@@ -237,28 +237,29 @@ impl Row {
     }
 }
 
-fn print(outcome: &Outcome) {
+fn text(outcome: &Outcome) -> String {
     let Conditions {
         cpu,
         cpus,
         powd,
         date,
     } = &outcome.conditions;
-    println!("\n{cpu}, {cpus} CPUs, {date}, {powd}");
+    let mut text = format!("\n{cpu}, {cpus} CPUs, {date}, {powd}\n");
     for comparison in &outcome.comparisons {
         let what = match comparison.name {
             "100 connections" => "100 connections".to_owned(),
             _ => format!("as many connections as CPUs: {}", comparison.connections),
         };
-        println!("\nReplies per second, {what}\n");
-        print!("{}", rates(comparison, *cpus));
-        println!("\nLatency, connection resets (Error 104) and cost, {what}\n");
-        print!("{}", costs(comparison));
+        text += &format!("\nReplies per second, {what}\n\n");
+        text += &rates(comparison, *cpus);
+        text += &format!("\nLatency, connection resets (Error 104) and cost, {what}\n\n");
+        text += &costs(comparison);
     }
-    println!(
+    text += &format!(
         "\nper CPU: the ratio over the {cpus} CPUs that powd may use, since Python computes on one at a time.\n\
-         published: by the baseline's author, on his machine (Python 3.5, Ubuntu 16.04).\n"
+         published: by the baseline's author, on his machine (Python 3.5, Ubuntu 16.04).\n\n"
     );
+    text
 }
 
 fn rates(comparison: &Comparison, cpus: usize) -> String {

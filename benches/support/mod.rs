@@ -186,11 +186,16 @@ pub(crate) fn results() -> PathBuf {
 
 /// Writes `value` as JSON into the results.
 pub(crate) fn write_json(name: &str, value: &impl Serialize) -> PathBuf {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => write(name, &text),
+        Err(error) => fail(&format!("{name}: {error}")),
+    }
+}
+
+/// Writes `text` into the results.
+pub(crate) fn write(name: &str, text: &str) -> PathBuf {
     let path = results().join(name);
-    let written = serde_json::to_string_pretty(value)
-        .map_err(std::io::Error::from)
-        .and_then(|text| std::fs::write(&path, text));
-    if let Err(error) = written {
+    if let Err(error) = std::fs::write(&path, text) {
         fail(&format!("{}: {error}", path.display()));
     }
     path

@@ -104,7 +104,9 @@ impl Solver {
     /// Walks the rest of the search's ring with all threads.
     fn solve_together(&mut self, message: &[u8], search: &Search) -> Option<Solution> {
         let (ring, walked) = search.position();
-        Arc::get_mut(&mut self.shared)?.begin(message, self.task.difficulty, ring, walked, CHUNK);
+        Arc::get_mut(&mut self.shared)
+            .expect("each helper lets go of a search before it says so")
+            .begin(message, self.task.difficulty, ring, walked, CHUNK);
         let helping = self
             .helpers
             .iter()
@@ -112,7 +114,9 @@ impl Solver {
             .count();
         work(&self.task.kernel, &mut self.template, &self.shared);
         for _ in 0..helping {
-            self.finished.recv().ok()?;
+            self.finished
+                .recv()
+                .expect("each helper says so, even one that panics");
         }
         self.shared.winner()
     }
@@ -121,11 +125,20 @@ impl Solver {
 fn help(kernel: Kernel, searches: &Receiver<Arc<SharedSearch>>, finish: &Sender<()>) {
     let mut template = Template::with_capacity(0);
     for search in searches {
+        // Dropped in reverse order, also when the search panics: first the search, then the word is given.
+        let _finished = Finished(finish);
+        let search = search;
         work(&kernel, &mut template, &search);
-        drop(search);
-        if finish.send(()).is_err() {
-            return;
-        }
+    }
+}
+
+/// Says that a helper is finished when dropped.
+struct Finished<'a>(&'a Sender<()>);
+
+impl Drop for Finished<'_> {
+    fn drop(&mut self) {
+        // Fails only when the solver is gone, and then nobody waits.
+        let _ = self.0.send(());
     }
 }
 

@@ -255,7 +255,10 @@ fn variables_are_heeded_and_flags_win() {
         .env("POWD_MAX_MESSAGE_BYTES", "20")
         .env("POWD_MAX_CONNECTIONS", "10")
         .env("POWD_ALLOW", "127.0.0.0/8,::1")
-        .env("POWD_RNG_SEED", "1");
+        .env("POWD_RNG_SEED", "1")
+        // Set to nothing is not set.
+        .env("POWD_DEADLINE", "")
+        .env("POWD_IDLE_TIMEOUT", "");
     let powd = Powd::run(serve, 2);
     let [first, second] = powd.addresses() else {
         panic!("two listeners")

@@ -1,6 +1,6 @@
 //! How a command can fail, and what its user sees of it: one line, and the exit code.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::server::ServerError;
@@ -37,14 +37,19 @@ impl Error {
             // Whoever read our output has seen enough: `powd solve ... | head -1`.
             Error::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Error::Usage(_) => {
-                eprintln!("powd: {self}");
+                self.tell();
                 ExitCode::from(2)
             }
             _ => {
-                eprintln!("powd: {self}");
+                self.tell();
                 ExitCode::FAILURE
             }
         }
+    }
+
+    fn tell(&self) {
+        // Not `eprintln!`, which panics when nobody is left to read it.
+        let _ = writeln!(io::stderr(), "powd: {self}");
     }
 }
 
@@ -68,7 +73,7 @@ fn one_line(text: &str) -> String {
     let line = told
         .filter(|line| !line.is_empty())
         .collect::<Vec<_>>()
-        .join(" ");
+        .join("; ");
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
@@ -81,7 +86,7 @@ mod tests {
         let text = "error: invalid value 'x' for '--framing <F>'\n  [possible values: lines, reads]\n\nFor more information, try '--help'.\n";
         assert_eq!(
             one_line(text),
-            "invalid value 'x' for '--framing <F>' [possible values: lines, reads]"
+            "invalid value 'x' for '--framing <F>'; [possible values: lines, reads]"
         );
     }
 }

@@ -2,9 +2,14 @@
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, Write};
+use std::time::{Duration, Instant};
+
+/// The longest that a result waits for others to be written with: a person does not notice it.
+const LATENCY: Duration = Duration::from_millis(50);
 
 /// Calls `each` with every argument or, without arguments, with every line of standard input as it comes,
-/// without its `\n`. What `each` writes is passed on whenever no further line is at hand.
+/// without its `\n`. What `each` writes is passed on when no further line is at hand, and at least about
+/// every [`LATENCY`].
 pub(super) fn for_each<E: From<io::Error>>(
     arguments: Vec<OsString>,
     mut each: impl FnMut(&[u8], &mut dyn Write) -> Result<(), E>,
@@ -19,11 +24,13 @@ pub(super) fn for_each<E: From<io::Error>>(
     }
     let mut input = io::BufReader::new(io::stdin().lock());
     let mut line = Vec::new();
+    let mut flushed = Instant::now();
     while input.read_until(b'\n', &mut line)? > 0 {
         each(line.strip_suffix(b"\n").unwrap_or(&line), &mut output)?;
         line.clear();
-        if input.buffer().is_empty() {
+        if input.buffer().is_empty() || flushed.elapsed() >= LATENCY {
             output.flush()?;
+            flushed = Instant::now();
         }
     }
     Ok(output.flush()?)

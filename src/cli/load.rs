@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::SIGINT;
 
 use super::Error;
+use super::values::{count, duration, seconds};
 use crate::load::{self, Messages, Options, Phase, Progress, Report};
 use crate::pow::Difficulty;
 
@@ -28,13 +30,13 @@ pub(super) struct Args {
 
     /// Connections held open. More show how the server copes with many clients, fewer how fast it answers
     /// one.
-    #[arg(short, long, value_name = "N", default_value_t = 100)]
-    connections: usize,
+    #[arg(short, long, value_name = "N", default_value = "100", value_parser = count)]
+    connections: NonZeroUsize,
 
     /// Requests in flight on each connection (with --rate: at most). Raise it for the most replies a server
     /// can give; leave it at 1 for servers that answer once per read.
-    #[arg(short = 'P', long, value_name = "N", default_value_t = 1)]
-    pipeline: usize,
+    #[arg(short = 'P', long, value_name = "N", default_value = "1", value_parser = count)]
+    pipeline: NonZeroUsize,
 
     /// Length of the measurement. Raise it for hard difficulties: 10,000 replies give 1 % of luck, 100 give
     /// 10 %.
@@ -61,20 +63,20 @@ pub(super) struct Args {
 
     /// Threads of this client; by default one per CPU it may use (or per CPU of --pin). One is enough for
     /// difficulties above 1.
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = count)]
+    threads: Option<NonZeroUsize>,
 
     /// CPUs to pin these threads to, 0,2-3 for example, to keep the client apart from the server.
     #[arg(long, value_name = "CPUS", value_parser = cpu_list)]
     pin: Option<CpuList>,
 
     /// Time under load before the measurement. Raise it when connections take long to open.
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration)]
     warmup: Duration,
 
     /// Give a connection up when no reply comes for so long, and open it again. Raise it for difficulties
     /// that take longer.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     timeout: Duration,
 
     /// Print the result as JSON.
@@ -115,8 +117,8 @@ fn options(args: Args) -> Options {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let by_default = if pin.is_empty() { cpus } else { pin.len() };
     Options {
-        connections: args.connections,
-        pipeline: args.pipeline,
+        connections: args.connections.get(),
+        pipeline: args.pipeline.get(),
         duration: args.seconds,
         warmup: args.warmup,
         difficulty: args.difficulty,
@@ -125,7 +127,7 @@ fn options(args: Args) -> Options {
             Some(message) => Messages::Fixed(message.into_bytes()),
             None => Messages::Unique(args.message_bytes),
         },
-        threads: args.threads.unwrap_or(by_default),
+        threads: args.threads.map_or(by_default, usize::from),
         pin,
         timeout: args.timeout,
         ..Options::new(args.address)
@@ -296,15 +298,6 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     found.next().ok_or_else(|| hint.to_owned())
 }
 
-pub(super) fn seconds(text: &str) -> Result<Duration, String> {
-    let wrong = || "a number of seconds above 0, such as 3 or 0.5".to_owned();
-    let seconds: f64 = text.parse().map_err(|_| wrong())?;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(duration) if !duration.is_zero() => Ok(duration),
-        _ => Err(wrong()),
-    }
-}
-
 fn cpu_list(text: &str) -> Result<CpuList, String> {
     let wrong = || "CPU numbers and ranges, such as 0,2-3".to_owned();
     let mut cpus = Vec::new();
@@ -330,14 +323,6 @@ mod tests {
         assert_eq!(cpu_list("0,2-4"), Ok(CpuList(vec![0, 2, 3, 4])));
         for wrong in ["", "a", "3-1", "1,", "-1", "0-99999"] {
             assert!(cpu_list(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn seconds_are_above_zero() {
-        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
-        for wrong in ["0", "-1", "nan", "inf", "3s", ""] {
-            assert!(seconds(wrong).is_err(), "{wrong:?}");
         }
     }
 

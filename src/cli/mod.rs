@@ -11,12 +11,13 @@ mod load;
 mod serve;
 mod solve;
 mod speed;
+mod values;
 mod verify;
 mod version;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use error::Error;
 
@@ -39,7 +40,9 @@ enum Command {
 
 /// Reads the command line and does what it says.
 pub fn run() -> ExitCode {
-    let command = Cli::command().version(version::text());
+    let command = Cli::command()
+        .version(version::text())
+        .mut_subcommands(|command| command.mut_args(without_empty_variable));
     let parsed = command
         .try_get_matches()
         .and_then(|matches| Cli::from_arg_matches(&matches));
@@ -54,4 +57,14 @@ pub fn run() -> ExitCode {
         Err(error) => Err(Error::from(error)),
     };
     outcome.unwrap_or_else(|error| error.report())
+}
+
+/// An environment variable that is set to nothing counts as not set, as unit and compose files mean it.
+fn without_empty_variable(argument: Arg) -> Arg {
+    let value = argument.get_env().and_then(std::env::var_os);
+    if value.is_some_and(|value| value.is_empty()) {
+        argument.env(None::<&str>)
+    } else {
+        argument
+    }
 }

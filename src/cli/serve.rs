@@ -12,9 +12,10 @@ use ipnet::IpNet;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
+use super::values::{count, duration, number, seed_length, within};
 use super::{Error, kernel};
 use crate::kernel::measure;
-use crate::pow::{Difficulty, Seed};
+use crate::pow::Difficulty;
 use crate::server::{Control, Framing, Limits, Listener, MAX_MESSAGE_BYTES, Options, Server, cpus};
 
 /// Serves proofs of work over TCP: a line in, message,seed,hash out.
@@ -23,7 +24,7 @@ use crate::server::{Control, Framing, Limits, Listener, MAX_MESSAGE_BYTES, Optio
 /// received, then end; a second one ends at once. SIGUSR1 prints the counters as one line of JSON.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where to listen; repeatable. @N gives this listener a difficulty of its own: 0.0.0.0:20006@6. Port 0
+    /// Where to listen; repeatable, or separated by commas. @N gives this listener a difficulty of its own: 0.0.0.0:20006@6. Port 0
     /// takes a free one. Change it to serve one interface only, IPv6 ([::]:20000), or two difficulties.
     #[arg(
         long,
@@ -46,11 +47,11 @@ pub(super) struct Args {
     difficulty: Difficulty,
 
     /// Worker threads; by default one for each CPU that this process may use. Fewer leave CPUs to others.
-    #[arg(long, env = "POWD_WORKERS", value_name = "N")]
+    #[arg(long, env = "POWD_WORKERS", value_name = "N", value_parser = count)]
     workers: Option<NonZeroUsize>,
 
     /// Do not bind each worker to a CPU. For machines shared with other busy programs, where a bound worker
-    /// cannot move out of their way.
+    /// cannot move out of their way. Under a cgroup's CPU quota workers are never bound.
     #[arg(long, env = "POWD_NO_PIN", value_parser = BoolishValueParser::new())]
     no_pin: bool,
 
@@ -64,8 +65,8 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_SEED_LENGTH", value_name = "N", default_value_t = 5, value_parser = seed_length)]
     seed_length: usize,
 
-    /// How requests are told apart: lines, or (for clients that send no newline, as the original server
-    /// allowed) each read of up to 8192 bytes.
+    /// How requests are told apart: lines, or reads: each read of up to 8192 bytes is a message, for
+    /// clients that send no newline, as the original server allowed.
     #[arg(long, env = "POWD_FRAMING", value_name = "HOW", default_value = "lines", value_parser = framing)]
     framing: Framing,
 
@@ -84,7 +85,7 @@ pub(super) struct Args {
     max_connections: NonZeroUsize,
 
     /// Connections open at once from one address; by default no limit. Set it where clients are strangers.
-    #[arg(long, env = "POWD_MAX_CONNECTIONS_PER_IP", value_name = "N")]
+    #[arg(long, env = "POWD_MAX_CONNECTIONS_PER_IP", value_name = "N", value_parser = count)]
     max_connections_per_ip: Option<NonZeroUsize>,
 
     /// Close a connection on which nothing has moved for so long, unless it waits for a search; by default
@@ -108,13 +109,14 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = duration)]
     drain_timeout: Duration,
 
-    /// Serve only clients in this range, 10.0.0.0/8 or a single address; repeatable. By default all.
+    /// Serve only clients in this range, 10.0.0.0/8 or a single address; repeatable, or separated by commas. By
+    /// default all.
     #[arg(long, env = "POWD_ALLOW", value_name = "CIDR", value_delimiter = ',', value_parser = range)]
     allow: Vec<IpNet>,
 
     /// Makes the seeds found repeatable, for tests: the number that the searches' starting points are drawn
     /// from. By default the system gives one.
-    #[arg(long, env = "POWD_RNG_SEED", value_name = "N")]
+    #[arg(long, env = "POWD_RNG_SEED", value_name = "N", value_parser = number)]
     rng_seed: Option<u64>,
 }
 
@@ -146,7 +148,7 @@ fn framing(text: &str) -> Result<Framing, String> {
     match text {
         "lines" => Ok(Framing::Lines),
         "reads" => Ok(Framing::Reads),
-        _ => Err("requests are told apart by lines or by reads".to_owned()),
+        _ => Err("expected lines or reads".to_owned()),
     }
 }
 
@@ -157,26 +159,8 @@ fn range(text: &str) -> Result<IpNet, String> {
     })
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|_| "expected a time with its unit: 300ms, 2s, 5m".to_owned())
-}
-
-/// Parses the length of a seed.
-pub(super) fn seed_length(text: &str) -> Result<usize, String> {
-    in_range(text, 1, Seed::MAX_LENGTH, "a seed has 1 to 16 characters")
-}
-
 fn max_message_bytes(text: &str) -> Result<usize, String> {
-    in_range(text, 1, MAX_MESSAGE_BYTES, "allowed are 1 to 65536 bytes")
-}
-
-fn in_range(text: &str, least: usize, most: usize, allowed: &str) -> Result<usize, String> {
-    let number = text
-        .parse()
-        .ok()
-        .filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| allowed.to_owned())
+    within(text, 1..=MAX_MESSAGE_BYTES)
 }
 
 /// The seed asked for, or one from the system.
@@ -197,8 +181,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         .with_ansi(false)
         .with_target(false)
         .init();
-    let kernel = kernel::choose(&args.kernel)?;
-    let options = args.options(kernel)?;
+    // What was asked wrongly is said before anything is bound, what takes time is done after.
+    let kernel = kernel::named(&args.kernel)?;
     raise_file_limit();
     let bind = |listen: &Listen| {
         Listener::bind(listen.address, listen.difficulty.unwrap_or(args.difficulty))
@@ -208,11 +192,13 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         .iter()
         .map(bind)
         .collect::<Result<Vec<_>, _>>()?;
+    let options = args.options(kernel.unwrap_or_else(kernel::fastest))?;
     // Heard from here on, so that no signal falls between the start and the loop that waits for them.
     let signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
     let announcement = announce(&listeners, &options)?;
     let server = Server::start(listeners, options)?;
-    eprint!("{announcement}");
+    // Nobody may be left to read it.
+    let _ = std::io::stderr().write_all(announcement.as_bytes());
     let control = server.control();
     std::thread::Builder::new()
         .name("signals".to_owned())
@@ -225,7 +211,7 @@ impl Args {
     fn options(&self, kernel: crate::kernel::Kernel) -> Result<Options, Error> {
         Ok(Options {
             workers: self.workers.map_or_else(cpus::available, usize::from),
-            pin: !self.no_pin,
+            pin: !self.no_pin && !cpus::has_quota(),
             kernel,
             hash_rate: measure(&kernel, 20, MEASURE),
             seed_length: self.seed_length,
@@ -323,16 +309,6 @@ mod tests {
     }
 
     #[test]
-    fn times_need_a_unit() {
-        assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
-        assert_eq!(duration("0s"), Ok(Duration::ZERO));
-        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
-        for wrong in ["5", "", "fast", "-1s"] {
-            assert!(duration(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
     fn ranges_are_typed_as_addresses_or_blocks() {
         for (text, expected) in [
             ("10.0.0.0/8", "10.0.0.0/8"),
@@ -345,12 +321,5 @@ mod tests {
             );
         }
         assert!(range("10.0.0.0/33").is_err());
-    }
-
-    #[test]
-    fn numbers_out_of_range_are_refused() {
-        assert_eq!(seed_length("16"), Ok(16));
-        assert!(seed_length("0").is_err() && seed_length("17").is_err());
-        assert!(max_message_bytes("0").is_err() && max_message_bytes("65537").is_err());
     }
 }

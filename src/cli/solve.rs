@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
+use super::values::{count, number, seed_length};
 use super::{Error, kernel, lines};
 use crate::pow::Difficulty;
 use crate::server::cpus;
@@ -17,7 +18,7 @@ pub(super) struct Args {
     difficulty: Difficulty,
 
     /// Threads that search; by default one for each CPU that this process may use.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = count)]
     threads: Option<NonZeroUsize>,
 
     /// Instruction set to search with: auto (the fastest here, measured at start) or a name that `powd
@@ -26,12 +27,12 @@ pub(super) struct Args {
     kernel: String,
 
     /// Characters of a seed, 1 to 16; longer ones are tried only when no seed of that length is a solution.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = super::serve::seed_length)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = seed_length)]
     seed_length: usize,
 
     /// Makes the seeds found repeatable (with --threads 1): the number that the searches' starting points
     /// are drawn from.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number)]
     rng_seed: Option<u64>,
 
     /// The messages; without any, the lines of standard input, each answered as it comes.

@@ -35,7 +35,7 @@ pub(super) struct Args {
     message_bytes: usize,
 
     /// Time for each row, in all its turns. Longer is steadier on a machine that does other things too.
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = super::load::seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = super::values::seconds)]
     seconds: Duration,
 
     /// Print the result as JSON.

@@ -10,6 +10,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
 use super::counters::Counters;
+use super::listener::{BACKLOG, Listener};
 use super::reply::ErrorLine;
 use super::service::Service;
 use super::worker::{Handoff, WAKER};
@@ -71,15 +72,15 @@ enum Accepted {
 impl Acceptor {
     pub(super) fn new(
         poll: Poll,
-        listeners: Vec<(std::net::TcpListener, Difficulty)>,
+        listeners: Vec<Listener>,
         mailboxes: Vec<Sender<Handoff>>,
         service: Arc<Service>,
         counters: Arc<Counters>,
     ) -> io::Result<Acceptor> {
         let mut sources = Vec::with_capacity(listeners.len());
-        for (token, (listener, difficulty)) in listeners.into_iter().enumerate() {
-            listener.set_nonblocking(true)?;
-            let mut listener = TcpListener::from_std(listener);
+        for (token, Listener { socket, difficulty }) in listeners.into_iter().enumerate() {
+            socket.set_nonblocking(true)?;
+            let mut listener = TcpListener::from_std(socket);
             poll.registry()
                 .register(&mut listener, Token(token), Interest::READABLE)?;
             sources.push(Source {
@@ -113,11 +114,12 @@ impl Acceptor {
             }
             self.accept_batches();
         }
-        self.listeners
-            .iter_mut()
-            .for_each(|source| source.ready = true);
         self.paused = false;
-        while !self.paused && self.listeners.iter().any(|source| source.ready) {
+        for source in &mut self.listeners {
+            source.ready = true;
+        }
+        // No more than can have waited: clients that keep coming must not keep the service alive.
+        for _ in 0..BACKLOG as usize / BATCH {
             self.accept_batches();
         }
         // The mailboxes close with this thread; the workers look when they are woken.

@@ -2,8 +2,8 @@
 //!
 //! Each worker has one place on it, for the search that it is at. A worker without work of its own takes
 //! whatever is offered for a slice at a time and then looks again, so that helpers spread over the offers
-//! as these come and go. While every worker has work of its own, the board costs one load of a number that
-//! nobody writes.
+//! as these come and go. While every worker has work of its own, the board costs a long search one load of
+//! a number that nobody writes, and a short one nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

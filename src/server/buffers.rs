@@ -1,7 +1,7 @@
 //! Buffers, lent to a connection only while it has bytes in them.
 //!
 //! An idle connection owns none, so ten thousand of them cost little. A worker keeps the free ones: after
-//! warm-up nothing is allocated. Rejected: one pair of buffers per connection (80 KiB each, idle or not);
+//! warm-up nothing is allocated. Rejected: one pair of buffers per connection (48 KiB, idle or not);
 //! one size (a request waiting behind a hard one would hold 16 KiB for 20 bytes).
 
 use std::fmt;
@@ -18,6 +18,9 @@ const INPUT: usize = 16 * 1024;
 /// Free large buffers that a worker keeps. A burst of more connections than this, all with much to say at
 /// once, allocates; what it allocated goes back to the system afterwards.
 const KEPT: usize = 256;
+
+/// Free small buffers that a worker keeps, 8 MiB: as many connections can wait for a hard search.
+const KEPT_SMALL: usize = 4096;
 
 /// Bytes in a fixed room: taken from the front, added at the end.
 #[derive(Debug)]
@@ -133,7 +136,7 @@ impl Pool {
             output_size: OUTPUT.max(longest_reply),
             inputs: Vec::with_capacity(KEPT),
             outputs: Vec::with_capacity(KEPT),
-            smalls: Vec::new(),
+            smalls: Vec::with_capacity(KEPT_SMALL),
         }
     }
 
@@ -187,8 +190,10 @@ impl Pool {
     }
 
     fn keep_small(&mut self, mut buffer: Buffer) {
-        buffer.clear();
-        self.smalls.push(buffer);
+        if self.smalls.len() < KEPT_SMALL {
+            buffer.clear();
+            self.smalls.push(buffer);
+        }
     }
 
     /// An empty output buffer.

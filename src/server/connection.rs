@@ -22,7 +22,7 @@ use crate::pow::Difficulty;
 
 /// How long a client may take to end its stream after powd has ended its own. Closing at once would reset
 /// the connection if the client has sent more, and could cost it the last reply.
-pub(super) const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// The original server reads this much at a time, and `--framing reads` makes each read a message.
 const READ_FRAME: usize = 8192;
@@ -127,11 +127,15 @@ impl Connection {
         self.readable = true;
     }
 
-    /// Whether time alone can end it.
-    pub(super) fn has_timer(&self, kit: &Kit) -> bool {
-        kit.options.limits.idle_timeout.is_some()
-            || self.half_closed.is_some()
-            || matches!(self.phase, Phase::Lingering(_))
+    /// The shortest time that can end it, if time alone can.
+    pub(super) fn timeout(&self, kit: &Kit) -> Option<Duration> {
+        let limits = &kit.options.limits;
+        let lingering = matches!(self.phase, Phase::Lingering(_)).then_some(LINGER);
+        let half_closed = self.half_closed.map(|_| limits.half_close_timeout);
+        [lingering, half_closed, limits.idle_timeout]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Whether its time is over; then a turn closes it.

@@ -122,10 +122,10 @@ impl Snapshot {
     pub(super) fn merge<'a>(sets: impl IntoIterator<Item = &'a Counters>) -> Snapshot {
         let mut sum = Snapshot::default();
         for set in sets {
-            // Closed first: a connection that closes in between must not make `open` negative.
             let closed = set.connections_closed.read();
             let opened = set.connections_opened.read();
-            sum.connections.open += opened - closed;
+            // Read at two moments: one that opened and closed in between must not count as less than none.
+            sum.connections.open += opened.saturating_sub(closed);
             sum.connections.total += opened;
             sum.connections.refused.busy += set.refused_busy.read();
             sum.connections.refused.busy_address += set.refused_busy_address.read();

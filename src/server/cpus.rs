@@ -11,6 +11,12 @@ pub fn available() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Whether a cgroup gives this process less time than its CPUs have. Every process with such a quota would
+/// bind itself to the first few CPUs of the machine, and leave the others idle.
+pub fn has_quota() -> bool {
+    core_affinity::get_core_ids().is_some_and(|cpus| available() < cpus.len())
+}
+
 /// The CPU of each of `workers` threads: the CPUs of the affinity mask in turn, so that more workers than
 /// CPUs share them evenly.
 pub fn assign(workers: usize) -> Result<Vec<CoreId>, ServerError> {

@@ -9,7 +9,7 @@ use crate::pow::Difficulty;
 
 /// Connections that the kernel completes before the acceptor gets to them. The most that Linux grants by
 /// default (`net.core.somaxconn`); std fixes it at 128, which a burst of clients overruns.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// A bound, listening socket and the difficulty of its clients.
 #[derive(Debug)]

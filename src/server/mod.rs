@@ -33,9 +33,10 @@ use mio::{Poll, Waker};
 use acceptor::Acceptor;
 use admission::Admission;
 use board::Board;
+use counters::Counters;
 use kit::Kit;
 use service::Service;
-use worker::{WAKER, Worker};
+use worker::{Handoff, WAKER, Worker};
 
 pub use counters::{Connections, Errors, Help, Refused, Snapshot};
 pub use framing::Framing;
@@ -123,6 +124,23 @@ impl Server {
             service: Arc::clone(&service),
             threads: Vec::with_capacity(options.workers + 1),
         };
+        let started = server
+            .start_workers(&options, polls, counters)
+            .and_then(|mailboxes| {
+                server.start_acceptor(acceptor_poll, listeners, mailboxes, acceptor_counters)
+            });
+        // The mailboxes of what did start are closed by now: it ends at once.
+        started.inspect_err(|_| service.drain())?;
+        Ok(server)
+    }
+
+    /// Starts the workers and waits until each is bound to its CPU; returns their mailboxes.
+    fn start_workers(
+        &mut self,
+        options: &Arc<Options>,
+        polls: Vec<Poll>,
+        counters: Vec<Arc<Counters>>,
+    ) -> Result<Vec<mpsc::Sender<Handoff>>, ServerError> {
         let cpus = if options.pin {
             Some(cpus::assign(options.workers)?)
         } else {
@@ -133,10 +151,13 @@ impl Server {
         for (number, (poll, counters)) in polls.into_iter().zip(counters).enumerate() {
             let (mailbox, mail) = mpsc::channel();
             mailboxes.push(mailbox);
-            let (options, service, started) =
-                (Arc::clone(&options), Arc::clone(&service), started.clone());
+            let (options, service, started) = (
+                Arc::clone(options),
+                Arc::clone(&self.service),
+                started.clone(),
+            );
             let cpu = cpus.as_ref().map(|cpus| cpus[number]);
-            server.spawn(format!("worker-{number}"), move || {
+            self.spawn(format!("worker-{number}"), move || {
                 // Pinned first: what the worker allocates then lies near its CPU.
                 let pinned = cpu.map_or(Ok(()), cpus::pin);
                 let ready = pinned.is_ok();
@@ -151,26 +172,26 @@ impl Server {
             })?;
         }
         drop(started);
-        for pinned in starts {
-            if let Err(error) = pinned {
-                service.drain();
-                return Err(error);
-            }
-        }
-        let sockets = listeners
-            .into_iter()
-            .map(|listener| (listener.socket, listener.difficulty))
-            .collect();
+        starts.into_iter().collect::<Result<(), _>>()?;
+        Ok(mailboxes)
+    }
+
+    fn start_acceptor(
+        &mut self,
+        poll: Poll,
+        listeners: Vec<Listener>,
+        mailboxes: Vec<mpsc::Sender<Handoff>>,
+        counters: Arc<Counters>,
+    ) -> Result<(), ServerError> {
         let acceptor = Acceptor::new(
-            acceptor_poll,
-            sockets,
+            poll,
+            listeners,
             mailboxes,
-            service,
-            acceptor_counters,
+            Arc::clone(&self.service),
+            counters,
         )
         .map_err(ServerError::Start)?;
-        server.spawn("acceptor".to_owned(), || acceptor.run())?;
-        Ok(server)
+        self.spawn("acceptor".to_owned(), || acceptor.run())
     }
 
     /// A handle to drain it and to read its counters.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::kit::{Kit, Pace};
 use crate::pow::{Difficulty, Solution};
 use crate::search::{ChunkOutcome, Probe, Progress, Search, SharedSearch, Tally};
+use crate::sha256;
 
 /// A request whose message lies at the front of its connection's input.
 #[derive(Debug)]
@@ -44,8 +45,7 @@ impl Request {
 
     /// Blocks per hash of this message.
     pub(super) fn blocks(&self, kit: &Kit) -> u64 {
-        // 8 bytes of length and one of padding follow seed and message (FIPS 180-4, 5.1.1).
-        ((self.length + kit.options.seed_length + 9).div_ceil(64)) as u64
+        sha256::blocks(kit.options.seed_length + self.length) as u64
     }
 
     /// Whether its search has taken longer than `deadline`.
@@ -149,12 +149,13 @@ impl Request {
 
     /// Opens the search to helpers, when there are any and it is worth their while.
     fn try_to_share(&mut self, kit: &mut Kit, message: &[u8], difficulty: Difficulty) {
-        if !kit.board.has_help() {
+        let (pace, blocks): (Pace, u64) = (kit.pace, self.blocks(kit));
+        // In this order: at easy difficulties the board, which idle workers write to, is not even read.
+        if !pace.is_worth_sharing(difficulty, blocks) || !kit.board.has_help() {
             return;
         }
-        let (pace, blocks): (Pace, u64) = (kit.pace, self.blocks(kit));
         let (ring, walked) = self.search.position();
-        if !pace.is_worth_sharing(difficulty, blocks) || walked == ring.steps() {
+        if walked == ring.steps() {
             return;
         }
         if let Some(mut shared) = kit.shared_search() {

@@ -15,17 +15,22 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::admission::Permit;
-use super::connection::{Connection, LINGER, Next};
+use super::connection::{Connection, Next};
 use super::kit::Kit;
 use super::service::Service;
 use crate::pow::Difficulty;
 use crate::search::{ChunkOutcome, Probe, SharedSearch, Tally};
+use crate::sha256;
 
 /// The waker's token; connections have those of their places in the slab.
 pub(super) const WAKER: Token = Token(usize::MAX);
 
 /// Events taken in at once; more wait in the kernel for the next round.
 const EVENTS: usize = 1024;
+
+/// Sweeps come no more often than this, however short a timeout is, and at least this often.
+const SWEEP_LEAST: Duration = Duration::from_millis(10);
+const SWEEP_MOST: Duration = Duration::from_secs(10);
 
 /// How long the loop waits when its only searches wait for helpers to finish their last chunks.
 const STALL: Duration = Duration::from_millis(1);
@@ -197,10 +202,11 @@ impl Worker {
         if let Err(error) = registered {
             tracing::warn!(%error, "a connection could not be polled and was closed");
             self.close(key);
-        } else if self.kit.draining || connection.has_timer(&self.kit) {
+        } else if self.kit.draining {
             connection.look_again();
             self.enqueue(key);
-            self.arm_sweep();
+        } else if let Some(timeout) = connection.timeout(&self.kit) {
+            self.arm_sweep(timeout);
         }
     }
 
@@ -242,32 +248,23 @@ impl Worker {
         let connection = &mut self.connections[key];
         let next = connection.turn(&mut self.kit, budget);
         connection.queued = matches!(next, Next::Turn | Next::Later);
-        let timed = next == Next::Event && connection.has_timer(&self.kit);
+        let timeout = connection.timeout(&self.kit);
         match next {
             Next::Turn => self.queue.push_back(key),
             Next::Later => self.stalled.push_back(key),
-            Next::Event if timed => self.arm_sweep(),
-            Next::Event => {}
+            Next::Event => {
+                if let Some(timeout) = timeout {
+                    self.arm_sweep(timeout);
+                }
+            }
             Next::Close => self.close(key),
         }
     }
 
-    fn arm_sweep(&mut self) {
-        if self.next_sweep.is_none() {
-            self.next_sweep = Some(self.kit.now + self.sweep_period());
-        }
-    }
-
-    /// Often enough that no timeout is late by more than a quarter, seldom enough to cost nothing.
-    fn sweep_period(&self) -> Duration {
-        let limits = &self.kit.options.limits;
-        let timeouts = [
-            Some(LINGER),
-            Some(limits.half_close_timeout),
-            limits.idle_timeout,
-        ];
-        let shortest = timeouts.into_iter().flatten().min().unwrap_or(LINGER);
-        (shortest / 4).clamp(Duration::from_millis(10), Duration::from_secs(1))
+    /// Has the next sweep come early enough for a timeout of `timeout` to be late by a quarter at most.
+    fn arm_sweep(&mut self, timeout: Duration) {
+        let at = self.kit.now + (timeout / 4).clamp(SWEEP_LEAST, SWEEP_MOST);
+        self.next_sweep = Some(self.next_sweep.map_or(at, |next| next.min(at)));
     }
 
     /// Gives a turn to each connection whose time is over. One pass over all of them a few times per
@@ -277,16 +274,19 @@ impl Worker {
             return;
         }
         self.next_sweep = None;
-        let mut armed = false;
+        let mut shortest: Option<Duration> = None;
         for (key, connection) in &mut self.connections {
-            armed |= connection.has_timer(&self.kit);
+            shortest = [shortest, connection.timeout(&self.kit)]
+                .into_iter()
+                .flatten()
+                .min();
             if !connection.queued && connection.is_overdue(&self.kit) {
                 connection.queued = true;
                 self.queue.push_back(key);
             }
         }
-        if armed {
-            self.arm_sweep();
+        if let Some(timeout) = shortest {
+            self.arm_sweep(timeout);
         }
     }
 
@@ -333,7 +333,7 @@ impl Worker {
 fn help(kit: &mut Kit, search: &SharedSearch) -> Tally {
     let mut tally = Tally::default();
     let (message, length) = (search.message(), search.ring().length());
-    let blocks = ((message.len() + length + 9).div_ceil(64)) as u64;
+    let blocks = sha256::blocks(length + message.len()) as u64;
     let budget = kit.pace.slice / blocks;
     let mut probe = Probe::new(
         &kit.options.kernel,

@@ -16,4 +16,4 @@ pub use compress::{LaneState, compress_first, compress_later};
 pub use constants::{INITIAL_STATE, K};
 #[cfg(target_arch = "x86_64")]
 pub use schedule::Schedule;
-pub use template::{Hoisted, Template, is_constant};
+pub use template::{Hoisted, Template, blocks, is_constant};

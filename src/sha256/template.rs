@@ -56,7 +56,7 @@ impl Template {
 
     /// Memory for messages of up to `max_message_bytes`: the only allocation.
     pub fn with_capacity(max_message_bytes: usize) -> Template {
-        let later = block_count(Template::MAX_SEED_LENGTH + max_message_bytes) - 1;
+        let later = blocks(Template::MAX_SEED_LENGTH + max_message_bytes) - 1;
         let mut template = Template {
             seed_length: 1,
             message_words: [0; 16],
@@ -93,7 +93,7 @@ impl Template {
 
         self.later_blocks.clear();
         self.later_words_plus_k.clear();
-        for index in 1..block_count(total) {
+        for index in 1..blocks(total) {
             let mut block = [0; 64];
             let (here, behind) = rest.split_at(rest.len().min(64));
             block[..here.len()].copy_from_slice(here);
@@ -157,7 +157,7 @@ impl Template {
 }
 
 /// The blocks that `length` bytes take with their padding: a one bit and 64 bits of length.
-const fn block_count(length: usize) -> usize {
+pub const fn blocks(length: usize) -> usize {
     (length + 9).div_ceil(64)
 }
 
@@ -166,7 +166,7 @@ fn pad(block: &mut [u8; 64], index: usize, total: usize) {
     if total / 64 == index {
         block[total % 64] = 0x80;
     }
-    if index + 1 == block_count(total) {
+    if index + 1 == blocks(total) {
         block[56..].copy_from_slice(&(total as u64 * 8).to_be_bytes());
     }
 }

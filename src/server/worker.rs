@@ -35,6 +35,10 @@ const SWEEP_MOST: Duration = Duration::from_secs(10);
 /// How long the loop waits when its only searches wait for helpers to finish their last chunks.
 const STALL: Duration = Duration::from_millis(1);
 
+/// How long a helper looks for the next search before it sleeps. A client with one hard request at a time
+/// sends the next one within this time; to be woken for it takes as long.
+const LOITER: Duration = Duration::from_micros(100);
+
 /// A connection on its way from the acceptor to a worker.
 #[derive(Debug)]
 pub(super) struct Handoff {
@@ -61,6 +65,8 @@ pub(super) struct Worker {
     drain_until: Option<Instant>,
     /// Whether the board counts this worker as available.
     available: bool,
+    /// Until when it looks for more to help with before it sleeps.
+    loiter_until: Option<Instant>,
 }
 
 impl Worker {
@@ -82,6 +88,7 @@ impl Worker {
             next_sweep: None,
             drain_until: None,
             available: false,
+            loiter_until: None,
         }
     }
 
@@ -127,7 +134,9 @@ impl Worker {
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let me = self.kit.worker;
         let mut timeout = Some(Duration::ZERO);
-        if self.queue.is_empty() {
+        let loiters = self.loiter_until.is_some_and(|until| self.kit.now < until);
+        if self.queue.is_empty() && !loiters {
+            self.loiter_until = None;
             self.kit.board.fall_asleep(me);
             let has_offer = self.stalled.is_empty() && self.kit.board.find(me).is_some();
             if !has_offer {
@@ -301,6 +310,7 @@ impl Worker {
             counters.false_hits.add(tally.false_hits);
             counters.help_hashes.add(tally.hashes);
             counters.help_slices.add(1);
+            self.loiter_until = Some(Instant::now() + LOITER);
         }
     }
 

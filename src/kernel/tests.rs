@@ -299,7 +299,7 @@ const NEEDS: [(&str, &[&str]); 6] = [
     ("avx512-sha", &["avx2", "avx512f", "avx512vl", "sha_ni"]),
     ("avx2-sha", &["avx2", "sha_ni"]),
     ("avx512", &["avx512f"]),
-    ("sha-ni", &["sha_ni"]),
+    ("sha-ni", &["avx", "sha_ni"]),
     ("avx2", &["avx2"]),
     ("portable", &[]),
 ];

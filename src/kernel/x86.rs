@@ -83,7 +83,7 @@ impl X86 {
             X86::Avx2Sha(simd, sha) => unsafe { avx2_sha(simd, sha, template, heads, bound) },
             // SAFETY: the witness proves AVX-512F.
             X86::Avx512(simd) => unsafe { avx512(simd, template, heads, bound) },
-            // SAFETY: the witness proves SHA, SSSE3 and SSE4.1.
+            // SAFETY: the witness proves SHA and AVX.
             X86::ShaNi(sha) => unsafe { sha_ni(sha, template, heads, bound) },
             // SAFETY: the witness proves AVX2.
             X86::Avx2(simd) => unsafe { avx2(simd, template, heads, bound) },
@@ -109,9 +109,9 @@ macro_rules! entry_points {
 }
 
 entry_points! {
-    "avx512f,avx512vl,avx2,sha,ssse3,sse4.1" fn avx512_sha(simd: Avx512Vl, sha: ShaNi) = split::scan;
-    "avx2,sha,ssse3,sse4.1" fn avx2_sha(simd: Avx2, sha: ShaNi) = split::scan;
+    "avx512f,avx512vl,avx2,sha" fn avx512_sha(simd: Avx512Vl, sha: ShaNi) = split::scan;
+    "avx2,sha" fn avx2_sha(simd: Avx2, sha: ShaNi) = split::scan;
     "avx512f" fn avx512(simd: Avx512) = lanes::scan;
-    "sha,ssse3,sse4.1" fn sha_ni(sha: ShaNi) = sha_ni::scan;
+    "sha,avx" fn sha_ni(sha: ShaNi) = sha_ni::scan;
     "avx2" fn avx2(simd: Avx2) = lanes::scan;
 }

@@ -104,8 +104,8 @@ impl Weave for Avx2 {
     const SIDE_BY_SIDE: bool = false;
 
     #[inline(always)]
-    fn quartets(self, _: ShaNi, state: State) -> (Low, Low) {
-        (Low::new(state), Low::new(state))
+    fn quartets(self, sha: ShaNi, state: State) -> (Low, Low) {
+        (Low::new(sha, state), Low::new(sha, state))
     }
 
     #[inline(always)]

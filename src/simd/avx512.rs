@@ -171,8 +171,8 @@ impl Weave for Avx512Vl {
     const SIDE_BY_SIDE: bool = true;
 
     #[inline(always)]
-    fn quartets(self, _: ShaNi, state: State) -> (Low, Parked) {
-        (Low::new(state), Parked::new(self, state))
+    fn quartets(self, sha: ShaNi, state: State) -> (Low, Parked) {
+        (Low::new(sha, state), Parked::new(sha, self, state))
     }
 
     #[inline(always)]

@@ -12,7 +12,7 @@ use std::arch::x86_64::__m128i;
 use std::mem::MaybeUninit;
 
 use super::avx512::Avx512Vl;
-use super::sha_ni::State;
+use super::sha_ni::{ShaNi, State};
 
 /// Four states in registers of their own.
 pub trait Quartet: Copy {
@@ -68,7 +68,7 @@ macro_rules! low_rounds {
     ($quartet:ident, $words:expr, $start:expr,
      $([$($offset:literal)?] $cdgh:literal $abef:literal,)*) => {{
         let [a, b, c, d, e, f, g, h] = &mut $quartet.registers;
-        // SAFETY: the quartet was made from witnesses of SHA-NI and AVX; the words are there to read.
+        // SAFETY: the quartet was made with a witness of SHA and AVX; the words are there to read.
         unsafe {
             asm!(
                 $(load!($($offset)?), concat!("sha256rnds2 ", $cdgh, ", ", $abef),)*
@@ -84,9 +84,9 @@ macro_rules! low_rounds {
 }
 
 impl Low {
-    /// Four equal states. The caller holds a witness of AVX.
+    /// Four equal states.
     #[inline(always)]
-    pub(super) fn new(state: State) -> Low {
+    pub(super) fn new(_: ShaNi, state: State) -> Low {
         Low {
             registers: registers([state; 4]),
         }
@@ -152,7 +152,7 @@ macro_rules! parked_rounds {
      [$($offset2:literal)?] $cdgh2:literal $abef2:literal,
      [$($offset3:literal)?] $cdgh3:literal $abef3:literal,) => {{
         let [a, b, c, d, e, f, g, parked] = &mut $quartet.registers;
-        // SAFETY: the quartet was made from witnesses of SHA-NI and AVX-512VL; the words are there to read.
+        // SAFETY: the quartet was made with witnesses of SHA, AVX and AVX-512VL; the words are there to read.
         unsafe {
             asm!(
                 load!($($offset0)?), concat!("sha256rnds2 ", $cdgh0, ", ", $abef0),
@@ -176,7 +176,7 @@ macro_rules! parked_rounds {
 impl Parked {
     /// Four equal states.
     #[inline(always)]
-    pub(super) fn new(_: Avx512Vl, state: State) -> Parked {
+    pub(super) fn new(_: ShaNi, _: Avx512Vl, state: State) -> Parked {
         Parked {
             registers: registers([state; 4]),
         }

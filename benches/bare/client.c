@@ -129,7 +129,8 @@ int main(int count, char **arguments) {
         if (connect(c->fd, (struct sockaddr *)&address, sizeof address)) die("connect");
         setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         if (send_all(c->fd, requests, in_flight * (message_bytes + 1))) die("write");
-        struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+        /* Edge-triggered: one read takes all there is, and a level would be looked at twice. */
+        struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = c};
         if (epoll_ctl(poll, EPOLL_CTL_ADD, c->fd, &event)) die("epoll_ctl");
     }
 

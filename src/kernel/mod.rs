@@ -11,8 +11,6 @@ mod lanes;
 mod measure;
 mod portable;
 #[cfg(target_arch = "x86_64")]
-mod sha_ni;
-#[cfg(target_arch = "x86_64")]
 mod split;
 #[cfg(target_arch = "x86_64")]
 mod x86;

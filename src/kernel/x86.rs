@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{Backend, Entry, lanes, sha_ni, split};
+use super::{Backend, Entry, lanes, split};
 use crate::sha256::Template;
 use crate::simd::{Avx2, Avx512, Avx512Vl, ShaNi};
 
@@ -109,9 +109,9 @@ macro_rules! entry_points {
 }
 
 entry_points! {
-    "avx512f,avx512vl,avx2,sha" fn avx512_sha(simd: Avx512Vl, sha: ShaNi) = split::scan;
-    "avx2,sha" fn avx2_sha(simd: Avx2, sha: ShaNi) = split::scan;
+    "avx512f,avx512vl,avx2,sha" fn avx512_sha(simd: Avx512Vl, sha: ShaNi) = split::scan_by_lanes;
+    "avx2,sha" fn avx2_sha(simd: Avx2, sha: ShaNi) = split::scan_by_lanes;
     "avx512f" fn avx512(simd: Avx512) = lanes::scan;
-    "sha,avx" fn sha_ni(sha: ShaNi) = sha_ni::scan;
+    "sha,avx" fn sha_ni(sha: ShaNi) = split::scan_by_quads;
     "avx2" fn avx2(simd: Avx2) = lanes::scan;
 }

@@ -34,8 +34,7 @@ pub fn compress_first<S: Simd>(simd: S, hoisted: &Hoisted, word0: S::Words) -> L
                 let word_plus_k = match hoisted.word_plus_k($t) {
                     Some(word_plus_k) => simd.splat(word_plus_k),
                     None => {
-                        let early = schedule.early($t);
-                        let word = schedule.finish($t, early);
+                        let word = schedule.word($t);
                         simd.add(word, simd.splat(K[$t]))
                     }
                 };

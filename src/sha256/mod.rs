@@ -15,5 +15,5 @@ mod template;
 pub use compress::{LaneState, compress_first, compress_later};
 pub use constants::{INITIAL_STATE, K};
 #[cfg(target_arch = "x86_64")]
-pub use schedule::Schedule;
+pub use schedule::{Schedule, Step};
 pub use template::{Hoisted, Template, blocks, is_constant};

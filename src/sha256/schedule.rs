@@ -1,18 +1,98 @@
 //! The message schedule of block 0 in lanes, while only word 0 differs between them.
 
-use super::template::{CONSTANT_TERMS_END, Hoisted, is_constant};
+use super::template::{Hoisted, is_constant};
 use crate::simd::Simd;
+
+/// One operation of those that make a schedule word, in the order in which they are done:
+/// `W[t] = small_sigma0(W[t-15]) + W[t-16] + W[t-7] + small_sigma1(W[t-2])`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The first part of `small_sigma0`.
+    EarlyRotateBy7,
+    /// Its second part.
+    EarlyRotateBy18,
+    /// Its third part.
+    EarlyShift,
+    /// All three.
+    EarlyXor,
+    /// Plus `W[t-16]`.
+    AddBack16,
+    /// Plus `W[t-7]`.
+    AddBack7,
+    /// Plus all terms that are constant.
+    AddConstant,
+    /// The first part of `small_sigma1`.
+    LateRotateBy17,
+    /// Its second part.
+    LateRotateBy19,
+    /// Its third part.
+    LateShift,
+    /// All three.
+    LateXor,
+    /// Plus `small_sigma1`.
+    AddLate,
+}
+
+impl Step {
+    /// All of them.
+    pub const ALL: [Step; 12] = [
+        Step::EarlyRotateBy7,
+        Step::EarlyRotateBy18,
+        Step::EarlyShift,
+        Step::EarlyXor,
+        Step::AddBack16,
+        Step::AddBack7,
+        Step::AddConstant,
+        Step::LateRotateBy17,
+        Step::LateRotateBy19,
+        Step::LateShift,
+        Step::LateXor,
+        Step::AddLate,
+    ];
+
+    /// Whether it is a rotation.
+    pub const fn is_rotation(self) -> bool {
+        matches!(
+            self,
+            Step::EarlyRotateBy7
+                | Step::EarlyRotateBy18
+                | Step::LateRotateBy17
+                | Step::LateRotateBy19
+        )
+    }
+
+    /// Whether it is an exclusive or.
+    pub const fn is_xor(self) -> bool {
+        matches!(self, Step::EarlyXor | Step::LateXor)
+    }
+
+    /// Whether the word `W[t]` needs it: not if that is constant, and not for a term that is.
+    pub const fn is_needed(self, t: usize) -> bool {
+        let back = match self {
+            Step::EarlyRotateBy7 | Step::EarlyRotateBy18 | Step::EarlyShift | Step::EarlyXor => 15,
+            Step::AddBack16 => 16,
+            Step::AddBack7 => 7,
+            Step::AddConstant => return !is_constant(t) && has_constant_term(t),
+            _ => 2,
+        };
+        !is_constant(t) && !is_constant(t - back)
+    }
+}
 
 /// The last 16 schedule words of as many messages as there are lanes. Constant words are left out: their part
 /// in the others is in [`Hoisted::terms`].
 ///
-/// Every `t` in a call must be known at compile time once the call is inlined; only then do the words stay in
-/// registers.
+/// Every `t` and step in a call must be known at compile time once the call is inlined; only then do the words
+/// stay in registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule<'t, S: Simd> {
     simd: S,
     hoisted: &'t Hoisted,
     ring: [S::Words; 16],
+    /// What there is of the next word.
+    sum: Option<S::Words>,
+    /// Parts of a sigma.
+    parts: [S::Words; 3],
 }
 
 impl<'t, S: Simd> Schedule<'t, S> {
@@ -23,62 +103,67 @@ impl<'t, S: Simd> Schedule<'t, S> {
             simd,
             hoisted,
             ring: [word0; 16],
+            sum: None,
+            parts: [word0; 3],
         }
     }
 
-    /// The part of `W[t]` that is ready early: all terms but that of `W[t-2]`.
+    /// `W[t]`, by all its steps at once.
     #[inline(always)]
-    pub fn early(&self, t: usize) -> Option<S::Words> {
-        let simd = self.simd;
-        let constant = (t < CONSTANT_TERMS_END && has_constant_term(t))
-            .then(|| simd.splat(self.hoisted.terms[t]));
-        let terms = [
-            constant,
-            self.varying(t - 7),
-            self.varying(t - 15).map(|w| small_sigma0(simd, w)),
-            self.varying(t - 16),
-        ];
-        sum(simd, terms)
+    pub fn word(&mut self, t: usize) -> S::Words {
+        macro_rules! steps {
+            ($($i:literal)*) => { $( self.step(t, Step::ALL[$i]); )* };
+        }
+        steps!(0 1 2 3 4 5 6 7 8 9 10 11);
+        self.finish(t)
     }
 
-    /// `W[t]`, which becomes part of the schedule, from its early part.
+    /// A step towards `W[t]`, if it needs that one.
     #[inline(always)]
-    pub fn finish(&mut self, t: usize, early: Option<S::Words>) -> S::Words {
+    pub fn step(&mut self, t: usize, step: Step) {
+        if !step.is_needed(t) {
+            return;
+        }
         let simd = self.simd;
-        let late = self.varying(t - 2).map(|w| small_sigma1(simd, w));
-        let word = sum(simd, [early, late, None, None]).unwrap_or(self.ring[0]);
+        // `W[t - back]`: constant ones do not come here.
+        let back15 = self.ring[(t - 15) % 16];
+        let back2 = self.ring[(t - 2) % 16];
+        let [x, y, z] = self.parts;
+        match step {
+            Step::EarlyRotateBy7 => self.parts[0] = simd.rotr::<7>(back15),
+            Step::EarlyRotateBy18 => self.parts[1] = simd.rotr::<18>(back15),
+            Step::EarlyShift => self.parts[2] = simd.shr::<3>(back15),
+            Step::EarlyXor => self.sum = Some(simd.xor3(x, y, z)),
+            Step::AddBack16 => self.add(self.ring[t % 16]),
+            Step::AddBack7 => self.add(self.ring[(t - 7) % 16]),
+            Step::AddConstant => self.add(simd.splat(self.hoisted.terms[t])),
+            Step::LateRotateBy17 => self.parts[0] = simd.rotr::<17>(back2),
+            Step::LateRotateBy19 => self.parts[1] = simd.rotr::<19>(back2),
+            Step::LateShift => self.parts[2] = simd.shr::<10>(back2),
+            Step::LateXor => self.parts[0] = simd.xor3(x, y, z),
+            Step::AddLate => self.add(x),
+        }
+    }
+
+    /// Adds a term to what there is of the next word.
+    #[inline(always)]
+    fn add(&mut self, term: S::Words) {
+        self.sum = match self.sum {
+            Some(sum) => Some(self.simd.add(sum, term)),
+            None => Some(term),
+        };
+    }
+
+    /// `W[t]` after all its steps: it becomes part of the schedule.
+    #[inline(always)]
+    pub fn finish(&mut self, t: usize) -> S::Words {
+        let word = self.sum.take().unwrap_or(self.ring[0]);
         self.ring[t % 16] = word;
         word
-    }
-
-    /// `W[t]`, one of the last 16, unless it is constant.
-    #[inline(always)]
-    fn varying(&self, t: usize) -> Option<S::Words> {
-        (!is_constant(t)).then_some(self.ring[t % 16])
     }
 }
 
 /// Whether one of the terms of `W[t]` is constant.
 const fn has_constant_term(t: usize) -> bool {
     is_constant(t - 2) || is_constant(t - 7) || is_constant(t - 15) || is_constant(t - 16)
-}
-
-/// The sum of the terms that there are.
-#[inline(always)]
-fn sum<S: Simd>(simd: S, [a, b, c, d]: [Option<S::Words>; 4]) -> Option<S::Words> {
-    let add = |a, b| match (a, b) {
-        (Some(a), Some(b)) => Some(simd.add(a, b)),
-        (one, None) | (None, one) => one,
-    };
-    add(add(a, b), add(c, d))
-}
-
-#[inline(always)]
-fn small_sigma0<S: Simd>(simd: S, x: S::Words) -> S::Words {
-    simd.xor3(simd.rotr::<7>(x), simd.rotr::<18>(x), simd.shr::<3>(x))
-}
-
-#[inline(always)]
-fn small_sigma1<S: Simd>(simd: S, x: S::Words) -> S::Words {
-    simd.xor3(simd.rotr::<17>(x), simd.rotr::<19>(x), simd.shr::<10>(x))
 }

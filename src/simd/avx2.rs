@@ -102,6 +102,9 @@ impl Weave for Avx2 {
     type Upper = Low;
     /// Eight states and the schedule do not fit into 16 registers.
     const SIDE_BY_SIDE: bool = false;
+    const COST_OF_ROTATION: usize = 3;
+    const COST_OF_XOR3: usize = 2;
+    const MOST_BETWEEN_ROUNDS: Option<usize> = None;
 
     #[inline(always)]
     fn quartets(self, sha: ShaNi, state: State) -> (Low, Low) {
@@ -115,11 +118,11 @@ impl Weave for Avx2 {
     }
 
     #[inline(always)]
-    fn pairs(self, a: __m256i, b: __m256i) -> [__m256i; 2] {
-        [
-            avx2!(_mm256_unpacklo_epi32(a, b)),
-            avx2!(_mm256_unpackhi_epi32(a, b)),
-        ]
+    fn pairs(self, a: __m256i, b: __m256i, half: usize) -> __m256i {
+        match half {
+            0 => avx2!(_mm256_unpacklo_epi32(a, b)),
+            _ => avx2!(_mm256_unpackhi_epi32(a, b)),
+        }
     }
 }
 

@@ -12,12 +12,14 @@
 
 mod avx2;
 mod avx512;
+mod pairs;
 mod quartet;
 mod sha_ni;
 
 pub use avx2::Avx2;
 pub use avx512::{Avx512, Avx512Vl};
-pub use quartet::{Low, Pairs, Parked, Quartet};
+pub use pairs::{LanePairs, Pairs, PairsBuffer, QuadPairs};
+pub use quartet::{Low, Parked, Quartet};
 pub use sha_ni::{ShaNi, State};
 
 use std::arch::x86_64::__m256i;
@@ -59,14 +61,77 @@ pub trait Weave: Simd<Words = __m256i> {
     type Upper: Quartet;
     /// Whether there are registers for both quartets at once.
     const SIDE_BY_SIDE: bool;
+    /// Instructions of a rotation.
+    const COST_OF_ROTATION: usize;
+    /// Instructions of an exclusive or of three.
+    const COST_OF_XOR3: usize;
+    /// How many instructions best stand behind two rounds of two states, or as many as it takes to spread
+    /// them evenly: by measurement.
+    const MOST_BETWEEN_ROUNDS: Option<usize>;
 
     /// Two quartets of the same state, for the lower and for the upper four lanes.
     fn quartets(self, sha: ShaNi, state: State) -> (Low, Self::Upper);
     /// The same value, but computed here: an empty piece of assembly, which the compiler does not move past
     /// others, so that independent computations stay interleaved as they were written.
     fn pin(self, x: __m256i) -> __m256i;
-    /// The pairs (a, b) of each lane: first those of lanes 0, 1, 4, 5, then those of lanes 2, 3, 6, 7.
-    fn pairs(self, a: __m256i, b: __m256i) -> [__m256i; 2];
+    /// The pairs (a, b) of the lanes 0, 1, 4, 5 (`half` 0), or of 2, 3, 6, 7 (1).
+    fn pairs(self, a: __m256i, b: __m256i, half: usize) -> __m256i;
+}
+
+/// The same vectors, each result [pinned](Weave::pin): the instructions stay in the order in which they are
+/// written, among pieces of assembly too.
+#[derive(Clone, Copy, Debug)]
+pub struct Pinned<S>(pub S);
+
+impl<S: Weave> Simd for Pinned<S> {
+    type Words = __m256i;
+    const LANES: usize = S::LANES;
+
+    /// Not pinned: so it can be an operand in memory.
+    #[inline(always)]
+    fn splat(self, word: u32) -> __m256i {
+        self.0.splat(word)
+    }
+
+    #[inline(always)]
+    fn with_upper_halves(self, lower: u32, halves: &[u16]) -> __m256i {
+        self.0.pin(self.0.with_upper_halves(lower, halves))
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256i, b: __m256i) -> __m256i {
+        self.0.pin(self.0.add(a, b))
+    }
+
+    #[inline(always)]
+    fn rotr<const N: i32>(self, x: __m256i) -> __m256i {
+        self.0.pin(self.0.rotr::<N>(x))
+    }
+
+    #[inline(always)]
+    fn shr<const N: i32>(self, x: __m256i) -> __m256i {
+        self.0.pin(self.0.shr::<N>(x))
+    }
+
+    #[inline(always)]
+    fn xor3(self, a: __m256i, b: __m256i, c: __m256i) -> __m256i {
+        self.0.pin(self.0.xor3(a, b, c))
+    }
+
+    #[inline(always)]
+    fn ch(self, x: __m256i, y: __m256i, z: __m256i) -> __m256i {
+        self.0.pin(self.0.ch(x, y, z))
+    }
+
+    #[inline(always)]
+    fn maj(self, x: __m256i, y: __m256i, z: __m256i) -> __m256i {
+        self.0.pin(self.0.maj(x, y, z))
+    }
+
+    #[inline(always)]
+    fn lanes_at_most(self, x: __m256i, bound: u32) -> u32 {
+        self.0.lanes_at_most(x, bound)
+    }
 }
 
 /// The features among these that this CPU lacks.

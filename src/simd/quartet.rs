@@ -9,52 +9,23 @@
 
 use std::arch::asm;
 use std::arch::x86_64::__m128i;
-use std::mem::MaybeUninit;
 
 use super::avx512::Avx512Vl;
+use super::pairs::Pairs;
 use super::sha_ni::{ShaNi, State};
 
 /// Four states in registers of their own.
 pub trait Quartet: Copy {
-    /// Two rounds, all four states with the same `W + K`: the pair number `PAIR` of `words`.
-    fn rounds_alike<const PAIR: usize, const WORDS: usize>(&mut self, words: &[u32; WORDS]);
-    /// Two rounds, each state with its own `W + K` from the line `PAIR`: `QUARTET` 0 is lanes 0 to 3,
-    /// 1 is lanes 4 to 7. The line must be set.
-    fn rounds_apart<const PAIR: usize, const QUARTET: usize>(&mut self, words: &Pairs);
+    /// Two rounds of two of the states: those whose turn comes first (`HALF` 0) or last (1). Each takes the pair
+    /// number `PAIR` of its message, which must be set; the messages are those from `FIRST` on.
+    fn two_rounds<P: Pairs, const FIRST: usize, const PAIR: usize, const HALF: usize>(
+        &mut self,
+        pairs: &P,
+    );
     /// The four states, after an even number of pairs of rounds.
     fn states(&self) -> [State; 4];
     /// The same quartet with other states.
     fn with(self, states: [State; 4]) -> Self;
-}
-
-/// `W + K` of eight messages, in pairs as two rounds take them: a cache line for each pair.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub struct Pairs([[MaybeUninit<std::arch::x86_64::__m256i>; 2]; 32]);
-
-impl Pairs {
-    /// Lines without content.
-    #[inline(always)]
-    #[expect(clippy::new_without_default, reason = "nothing about it is a default")]
-    pub fn new() -> Pairs {
-        Pairs([[MaybeUninit::uninit(); 2]; 32])
-    }
-
-    /// Fills a line, lanes in the order of [`Weave::pairs`](super::Weave::pairs).
-    #[inline(always)]
-    pub fn set(&mut self, pair: usize, line: [std::arch::x86_64::__m256i; 2]) {
-        self.0[pair] = line.map(MaybeUninit::new);
-    }
-}
-
-/// `xmm0`, where the instruction takes its `W + K`, from an offset into the words, or as it is.
-macro_rules! load {
-    () => {
-        ""
-    };
-    ($offset:literal) => {
-        concat!("vmovq xmm0, qword ptr [{words} + {start} + ", $offset, "]")
-    };
 }
 
 /// A quartet in the registers 1 to 8.
@@ -63,17 +34,24 @@ pub struct Low {
     registers: [__m128i; 8],
 }
 
-/// Two rounds in the registers 1 to 8: for each state its load and its registers.
+/// Two rounds of two states in registers 1 to 8: for each the place of its words, and its halves.
 macro_rules! low_rounds {
-    ($quartet:ident, $words:expr, $start:expr,
-     $([$($offset:literal)?] $cdgh:literal $abef:literal,)*) => {{
+    ($quartet:ident, $pairs:ident,
+     [$offset0:expr] $cdgh0:literal $abef0:literal, [$offset1:expr] $cdgh1:literal $abef1:literal) => {{
         let [a, b, c, d, e, f, g, h] = &mut $quartet.registers;
         // SAFETY: the quartet was made with a witness of SHA and AVX; the words are there to read.
         unsafe {
             asm!(
-                $(load!($($offset)?), concat!("sha256rnds2 ", $cdgh, ", ", $abef),)*
-                words = in(reg) $words,
-                start = const $start,
+                "vmovq xmm0, qword ptr [{pairs} + {offset0}]",
+                concat!("sha256rnds2 ", $cdgh0, ", ", $abef0),
+                ".ifeq {alike}",
+                "vmovq xmm0, qword ptr [{pairs} + {offset1}]",
+                ".endif",
+                concat!("sha256rnds2 ", $cdgh1, ", ", $abef1),
+                pairs = in(reg) $pairs,
+                offset0 = const $offset0,
+                offset1 = const $offset1,
+                alike = const P::ALIKE as i32,
                 inout("xmm1") *a, inout("xmm2") *b, inout("xmm3") *c, inout("xmm4") *d,
                 inout("xmm5") *e, inout("xmm6") *f, inout("xmm7") *g, inout("xmm8") *h,
                 out("xmm0") _,
@@ -86,7 +64,7 @@ macro_rules! low_rounds {
 impl Low {
     /// Four equal states.
     #[inline(always)]
-    pub(super) fn new(_: ShaNi, state: State) -> Low {
+    pub fn new(_: ShaNi, state: State) -> Low {
         Low {
             registers: registers([state; 4]),
         }
@@ -95,26 +73,19 @@ impl Low {
 
 impl Quartet for Low {
     #[inline(always)]
-    fn rounds_alike<const PAIR: usize, const WORDS: usize>(&mut self, words: &[u32; WORDS]) {
-        assert!(2 * PAIR + 2 <= WORDS);
-        if PAIR.is_multiple_of(2) {
-            low_rounds!(self, words, 8 * PAIR,
-                ["0"] "xmm1" "xmm2", [] "xmm3" "xmm4", [] "xmm5" "xmm6", [] "xmm7" "xmm8",);
-        } else {
-            low_rounds!(self, words, 8 * PAIR,
-                ["0"] "xmm2" "xmm1", [] "xmm4" "xmm3", [] "xmm6" "xmm5", [] "xmm8" "xmm7",);
-        }
-    }
-
-    #[inline(always)]
-    fn rounds_apart<const PAIR: usize, const QUARTET: usize>(&mut self, words: &Pairs) {
-        assert!(PAIR < 32 && QUARTET < 2);
-        if PAIR.is_multiple_of(2) {
-            low_rounds!(self, words, 64 * PAIR + 16 * QUARTET,
-                ["0"] "xmm1" "xmm2", ["8"] "xmm3" "xmm4", ["32"] "xmm5" "xmm6", ["40"] "xmm7" "xmm8",);
-        } else {
-            low_rounds!(self, words, 64 * PAIR + 16 * QUARTET,
-                ["0"] "xmm2" "xmm1", ["8"] "xmm4" "xmm3", ["32"] "xmm6" "xmm5", ["40"] "xmm8" "xmm7",);
+    fn two_rounds<P: Pairs, const FIRST: usize, const PAIR: usize, const HALF: usize>(
+        &mut self,
+        pairs: &P,
+    ) {
+        match (PAIR % 2, HALF) {
+            (0, 0) => low_rounds!(self, pairs,
+                [P::OFFSETS[FIRST][PAIR]] "xmm1" "xmm2", [P::OFFSETS[FIRST + 1][PAIR]] "xmm3" "xmm4"),
+            (0, _) => low_rounds!(self, pairs,
+                [P::OFFSETS[FIRST + 2][PAIR]] "xmm5" "xmm6", [P::OFFSETS[FIRST + 3][PAIR]] "xmm7" "xmm8"),
+            (_, 0) => low_rounds!(self, pairs,
+                [P::OFFSETS[FIRST][PAIR]] "xmm2" "xmm1", [P::OFFSETS[FIRST + 1][PAIR]] "xmm4" "xmm3"),
+            (_, _) => low_rounds!(self, pairs,
+                [P::OFFSETS[FIRST + 2][PAIR]] "xmm6" "xmm5", [P::OFFSETS[FIRST + 3][PAIR]] "xmm8" "xmm7"),
         }
     }
 
@@ -143,29 +114,32 @@ pub struct Parked {
     registers: [__m128i; 8],
 }
 
-/// Two rounds in the registers 9 to 15. `xmm10` is shared by the first and the last state: what it holds
-/// is parked, and what was parked comes in, before the last of the four instructions.
+/// Two rounds of two states in registers 9 to 15. `xmm10` is shared by the first and the last state: before the
+/// last of their turns, what it holds is parked, and what was parked comes in.
 macro_rules! parked_rounds {
-    ($quartet:ident, $words:expr, $start:expr, $from:tt => $to:tt,
-     [$($offset0:literal)?] $cdgh0:literal $abef0:literal,
-     [$($offset1:literal)?] $cdgh1:literal $abef1:literal,
-     [$($offset2:literal)?] $cdgh2:literal $abef2:literal,
-     [$($offset3:literal)?] $cdgh3:literal $abef3:literal,) => {{
-        let [a, b, c, d, e, f, g, parked] = &mut $quartet.registers;
+    ($quartet:ident, $pairs:ident, $(park $from:tt => $to:tt,)?
+     [$offset0:expr] $cdgh0:literal $abef0:literal, [$offset1:expr] $cdgh1:literal $abef1:literal) => {{
+        let [a, b, c, d, e, f, g, _parked] = &mut $quartet.registers;
         // SAFETY: the quartet was made with witnesses of SHA, AVX and AVX-512VL; the words are there to read.
         unsafe {
             asm!(
-                load!($($offset0)?), concat!("sha256rnds2 ", $cdgh0, ", ", $abef0),
-                load!($($offset1)?), concat!("sha256rnds2 ", $cdgh1, ", ", $abef1),
-                load!($($offset2)?), concat!("sha256rnds2 ", $cdgh2, ", ", $abef2),
-                concat!("vmovdqa64 ", $to, ", xmm10"),
-                concat!("vmovdqa64 xmm10, ", $from),
-                load!($($offset3)?), concat!("sha256rnds2 ", $cdgh3, ", ", $abef3),
-                words = in(reg) $words,
-                start = const $start,
+                "vmovq xmm0, qword ptr [{pairs} + {offset0}]",
+                concat!("sha256rnds2 ", $cdgh0, ", ", $abef0),
+                $(
+                    concat!("vmovdqa64 ", $to, ", xmm10"),
+                    concat!("vmovdqa64 xmm10, ", $from),
+                )?
+                ".ifeq {alike}",
+                "vmovq xmm0, qword ptr [{pairs} + {offset1}]",
+                ".endif",
+                concat!("sha256rnds2 ", $cdgh1, ", ", $abef1),
+                pairs = in(reg) $pairs,
+                offset0 = const $offset0,
+                offset1 = const $offset1,
+                alike = const P::ALIKE as i32,
                 inout("xmm9") *a, inout("xmm10") *b, inout("xmm11") *c, inout("xmm12") *d,
                 inout("xmm13") *e, inout("xmm14") *f, inout("xmm15") *g,
-                in($from) *parked, lateout($to) *parked,
+                $(in($from) *_parked, lateout($to) *_parked,)?
                 out("xmm0") _,
                 options(nostack, preserves_flags, readonly),
             );
@@ -185,17 +159,12 @@ impl Parked {
 
 impl Quartet for Parked {
     #[inline(always)]
-    fn rounds_alike<const PAIR: usize, const WORDS: usize>(&mut self, words: &[u32; WORDS]) {
-        assert!(2 * PAIR + 2 <= WORDS);
+    fn two_rounds<P: Pairs, const FIRST: usize, const PAIR: usize, const HALF: usize>(
+        &mut self,
+        pairs: &P,
+    ) {
         // SAFETY: no quartet of this kind was made without a witness of AVX-512VL.
-        unsafe { parked_alike::<PAIR>(self, words.as_ptr()) }
-    }
-
-    #[inline(always)]
-    fn rounds_apart<const PAIR: usize, const QUARTET: usize>(&mut self, words: &Pairs) {
-        assert!(PAIR < 32 && QUARTET < 2);
-        // SAFETY: no quartet of this kind was made without a witness of AVX-512VL.
-        unsafe { parked_apart::<PAIR, QUARTET>(self, words) }
+        unsafe { parked_two_rounds::<P, FIRST, PAIR, HALF>(self, pairs) }
     }
 
     #[inline(always)]
@@ -213,25 +182,19 @@ impl Quartet for Parked {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl")]
-fn parked_alike<const PAIR: usize>(quartet: &mut Parked, words: *const u32) {
-    if PAIR.is_multiple_of(2) {
-        parked_rounds!(quartet, words, 8 * PAIR, "xmm16" => "xmm17",
-            ["0"] "xmm9" "xmm10", [] "xmm11" "xmm12", [] "xmm13" "xmm14", [] "xmm15" "xmm10",);
-    } else {
-        parked_rounds!(quartet, words, 8 * PAIR, "xmm17" => "xmm16",
-            ["0"] "xmm10" "xmm15", [] "xmm12" "xmm11", [] "xmm14" "xmm13", [] "xmm10" "xmm9",);
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f,avx512vl")]
-fn parked_apart<const PAIR: usize, const QUARTET: usize>(quartet: &mut Parked, words: &Pairs) {
-    if PAIR.is_multiple_of(2) {
-        parked_rounds!(quartet, words, 64 * PAIR + 16 * QUARTET, "xmm16" => "xmm17",
-            ["0"] "xmm9" "xmm10", ["8"] "xmm11" "xmm12", ["32"] "xmm13" "xmm14", ["40"] "xmm15" "xmm10",);
-    } else {
-        parked_rounds!(quartet, words, 64 * PAIR + 16 * QUARTET, "xmm17" => "xmm16",
-            ["40"] "xmm10" "xmm15", ["8"] "xmm12" "xmm11", ["32"] "xmm14" "xmm13", ["0"] "xmm10" "xmm9",);
+fn parked_two_rounds<P: Pairs, const FIRST: usize, const PAIR: usize, const HALF: usize>(
+    quartet: &mut Parked,
+    pairs: &P,
+) {
+    match (PAIR % 2, HALF) {
+        (0, 0) => parked_rounds!(quartet, pairs,
+            [P::OFFSETS[FIRST][PAIR]] "xmm9" "xmm10", [P::OFFSETS[FIRST + 1][PAIR]] "xmm11" "xmm12"),
+        (0, _) => parked_rounds!(quartet, pairs, park "xmm16" => "xmm17",
+            [P::OFFSETS[FIRST + 2][PAIR]] "xmm13" "xmm14", [P::OFFSETS[FIRST + 3][PAIR]] "xmm15" "xmm10"),
+        (_, 0) => parked_rounds!(quartet, pairs,
+            [P::OFFSETS[FIRST + 3][PAIR]] "xmm10" "xmm15", [P::OFFSETS[FIRST + 1][PAIR]] "xmm12" "xmm11"),
+        (_, _) => parked_rounds!(quartet, pairs, park "xmm17" => "xmm16",
+            [P::OFFSETS[FIRST + 2][PAIR]] "xmm14" "xmm13", [P::OFFSETS[FIRST][PAIR]] "xmm10" "xmm9"),
     }
 }
 

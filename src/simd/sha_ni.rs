@@ -1,5 +1,6 @@
 //! SHA-NI: two rounds, or a part of the message schedule, in one instruction.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::lacking;
@@ -39,6 +40,18 @@ impl ShaNi {
     #[inline(always)]
     pub fn words(self, [a, b, c, d]: [u32; 4]) -> __m128i {
         sha_ni!(_mm_setr_epi32(a as i32, b as i32, c as i32, d as i32))
+    }
+
+    /// One word, and zeros behind it.
+    #[inline(always)]
+    pub fn word(self, word: u32) -> __m128i {
+        sha_ni!(_mm_cvtsi32_si128(word as i32))
+    }
+
+    /// The first word in the last place, and zeros before it.
+    #[inline(always)]
+    pub fn first_as_last(self, x: __m128i) -> __m128i {
+        sha_ni!(_mm_slli_si128::<12>(x))
     }
 
     /// A state from its eight words `a` to `h`.
@@ -84,13 +97,22 @@ impl ShaNi {
     /// The words `W[t-7]` to `W[t-4]`, from those at `t - 8` and those behind them.
     #[inline(always)]
     pub fn schedule_back7(self, back8: __m128i, back4: __m128i) -> __m128i {
-        sha_ni!(_mm_alignr_epi8::<4>(back4, back8))
+        // SAFETY: `self` is a witness: this CPU has AVX.
+        unsafe { align_by_a_word(back8, back4) }
     }
 
     /// Four schedule words: adds `small_sigma1` of what stands two before each.
     #[inline(always)]
     pub fn schedule_finish(self, sum: __m128i, back4: __m128i) -> __m128i {
         sha_ni!(_mm_sha256msg2_epu32(sum, back4))
+    }
+
+    /// The same value, but computed here: an empty piece of assembly, which the compiler does not move past
+    /// others, so that independent computations stay interleaved as they were written.
+    #[inline(always)]
+    pub fn pin(self, x: __m128i) -> __m128i {
+        // SAFETY: `self` is a witness: this CPU has AVX.
+        unsafe { pin(x) }
     }
 
     /// Which of four states have a word `a` that is at most `bound` after `add` is added to it, the first
@@ -106,4 +128,31 @@ impl ShaNi {
         let mask = sha_ni!(_mm_movemask_ps(_mm_castsi128_ps(equal)));
         mask as u32
     }
+}
+
+#[inline]
+#[target_feature(enable = "avx")]
+fn pin(mut x: __m128i) -> __m128i {
+    // SAFETY: no instruction at all.
+    unsafe { asm!("/* {0} */", inout(xmm_reg) x, options(nomem, nostack, preserves_flags)) };
+    x
+}
+
+/// The last three words of one quad and the first of the next. Not by the intrinsic: the compiler makes a
+/// blend and a shuffle of it, where one instruction does.
+#[inline]
+#[target_feature(enable = "avx")]
+fn align_by_a_word(x: __m128i, next: __m128i) -> __m128i {
+    let aligned;
+    // SAFETY: registers only.
+    unsafe {
+        asm!(
+            "vpalignr {aligned}, {next}, {x}, 4",
+            aligned = lateout(xmm_reg) aligned,
+            next = in(xmm_reg) next,
+            x = in(xmm_reg) x,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    aligned
 }

@@ -1,0 +1,148 @@
+//! The schedule in vectors of 256 bits: one message per lane.
+
+use super::plan::Plan;
+use super::{Batch, Weaver};
+use crate::sha256::{Hoisted, K, Schedule, Step, Template};
+use crate::simd::{LanePairs, Low, Pinned, ShaNi, Simd, State, Weave};
+
+/// A piece of the schedule, about one instruction.
+#[derive(Clone, Copy)]
+enum Piece {
+    /// A step towards `W[t]`.
+    Step(Step),
+    /// `W[t] + K[t]`.
+    AddK,
+    /// Of an odd word and the one before it, the lower or the upper half of each register, stored.
+    Pair(usize),
+}
+
+/// The piece number `i` of the word `W[t]`, if it needs that one.
+const fn piece_of_word(t: usize, i: usize) -> Option<Piece> {
+    const ADD_K: usize = Step::ALL.len();
+    if i < ADD_K {
+        return match Step::ALL[i].is_needed(t) {
+            true => Some(Piece::Step(Step::ALL[i])),
+            false => None,
+        };
+    }
+    match i - ADD_K {
+        0 => Some(Piece::AddK),
+        half @ (1 | 2) if !t.is_multiple_of(2) => Some(Piece::Pair(half - 1)),
+        _ => None,
+    }
+}
+
+/// Calls of [`piece_of_word`] for a word.
+const CANDIDATES: usize = Step::ALL.len() + 3;
+
+/// How many pieces there are.
+const PIECES: usize = {
+    let (mut count, mut i) = (0, 0);
+    while i < 48 * CANDIDATES {
+        count += piece_of_word(16 + i / CANDIDATES, i % CANDIDATES).is_some() as usize;
+        i += 1;
+    }
+    count
+};
+
+/// All pieces in order, each with the word of which it is one.
+const ALL_PIECES: [(usize, Piece); PIECES] = {
+    let mut pieces = [(16, Piece::AddK); PIECES];
+    let (mut count, mut i) = (0, 0);
+    while i < 48 * CANDIDATES {
+        let t = 16 + i / CANDIDATES;
+        if let Some(piece) = piece_of_word(t, i % CANDIDATES) {
+            pieces[count] = (t, piece);
+            count += 1;
+        }
+        i += 1;
+    }
+    pieces
+};
+
+/// Instructions of each piece.
+const fn costs<S: Weave>() -> [usize; PIECES] {
+    let mut costs = [1; PIECES];
+    let mut i = 0;
+    while i < PIECES {
+        costs[i] = match ALL_PIECES[i].1 {
+            Piece::Step(step) if step.is_rotation() => S::COST_OF_ROTATION,
+            Piece::Step(step) if step.is_xor() => S::COST_OF_XOR3,
+            Piece::Step(_) | Piece::AddK => 1,
+            Piece::Pair(_) => 2,
+        };
+        i += 1;
+    }
+    costs
+}
+
+/// Makes schedules in lanes.
+#[derive(Clone, Copy)]
+pub(super) struct Lanes<'t, S> {
+    pub(super) simd: S,
+    pub(super) template: &'t Template,
+}
+
+/// The schedule of a batch, and how far it is.
+pub(super) struct Progress<'t, S: Weave> {
+    simd: Pinned<S>,
+    hoisted: &'t Hoisted,
+    schedule: Schedule<'t, Pinned<S>>,
+    /// `W + K` of the last even word and of the one behind it.
+    words_plus_k: [S::Words; 2],
+}
+
+impl<'t, S: Weave> Weaver for Lanes<'t, S> {
+    type Upper = S::Upper;
+    type Pairs = LanePairs;
+    type Progress = Progress<'t, S>;
+    const SIDE_BY_SIDE: bool = S::SIDE_BY_SIDE;
+    const PLAN: &'static Plan = &match S::MOST_BETWEEN_ROUNDS {
+        Some(most) => Plan::filled(costs::<S>(), most),
+        None => Plan::even(costs::<S>()),
+    };
+
+    #[inline(always)]
+    fn quartets(self, sha: ShaNi, state: State) -> (Low, S::Upper) {
+        self.simd.quartets(sha, state)
+    }
+
+    #[inline(always)]
+    fn begin(self, batch: &Batch, pairs: &mut LanePairs) -> Progress<'t, S> {
+        let simd = Pinned(self.simd);
+        let hoisted = self.template.hoisted();
+        let word0 = simd.with_upper_halves(batch.row, batch.upper);
+        let first = [
+            simd.add(word0, simd.splat(K[0])),
+            simd.splat(hoisted.words_plus_k[1]),
+        ];
+        for half in [0, 1] {
+            pairs.set(0, half, self.simd.pairs(first[0], first[1], half));
+        }
+        Progress {
+            simd,
+            hoisted,
+            schedule: Schedule::new(simd, hoisted, word0),
+            words_plus_k: first,
+        }
+    }
+
+    #[inline(always)]
+    fn piece(progress: &mut Progress<'t, S>, pairs: &mut LanePairs, number: usize) {
+        let simd = progress.simd;
+        let (t, piece) = ALL_PIECES[number];
+        match piece {
+            Piece::Step(step) => progress.schedule.step(t, step),
+            Piece::AddK => {
+                progress.words_plus_k[t % 2] = match progress.hoisted.word_plus_k(t) {
+                    Some(word_plus_k) => simd.splat(word_plus_k),
+                    None => simd.add(progress.schedule.finish(t), simd.splat(K[t])),
+                };
+            }
+            Piece::Pair(half) => {
+                let [even, odd] = progress.words_plus_k;
+                pairs.set(t / 2, half, simd.0.pin(simd.0.pairs(even, odd, half)));
+            }
+        }
+    }
+}

@@ -26,6 +26,11 @@ pub(super) enum Error {
 }
 
 impl Error {
+    /// Whoever read our output has seen enough: `powd solve ... | head -1`.
+    pub(super) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Error::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// Tells the user, and gives the exit code.
     pub(super) fn report(self) -> ExitCode {
         match self {
@@ -34,8 +39,7 @@ impl Error {
                 let _ = help.print();
                 ExitCode::from(help.exit_code() as u8)
             }
-            // Whoever read our output has seen enough: `powd solve ... | head -1`.
-            Error::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            error if error.is_closed_pipe() => ExitCode::SUCCESS,
             Error::Usage(_) => {
                 self.tell();
                 ExitCode::from(2)

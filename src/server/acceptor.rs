@@ -16,7 +16,7 @@ use super::service::Service;
 use super::worker::{Handoff, WAKER};
 use crate::pow::Difficulty;
 
-/// How long accepting pauses when descriptors or memory ran out: they come back when others close.
+/// How long accepting pauses when descriptors or memory ran out: they come back when connections close.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections taken from one listener before the next has its turn.
@@ -25,7 +25,7 @@ const BATCH: usize = 64;
 #[derive(Debug)]
 pub(super) struct Acceptor {
     poll: Poll,
-    listeners: Vec<Source>,
+    listeners: Vec<PolledListener>,
     mailboxes: Vec<Mailbox>,
     service: Arc<Service>,
     counters: Arc<Counters>,
@@ -43,9 +43,10 @@ struct Mailbox {
     has_mail: bool,
 }
 
+/// A listener in the poll.
 #[derive(Debug)]
-struct Source {
-    listener: TcpListener,
+struct PolledListener {
+    socket: TcpListener,
     difficulty: Difficulty,
     /// It may have connections waiting.
     ready: bool,
@@ -60,13 +61,28 @@ impl Mailbox {
     }
 }
 
-/// How accepting one connection went.
-enum Accepted {
-    One,
-    /// None is waiting.
-    Empty,
-    /// None can be had now.
-    Exhausted,
+/// What a failed accept(2) is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// No connection is waiting.
+    NoneWaiting,
+    /// The connection that was to be accepted; the next one may be well.
+    OneConnection,
+    /// Descriptors or memory: no connection can be had now.
+    Shortage,
+}
+
+impl Failure {
+    /// accept(2), "Error handling": Linux returns what has happened to the new connection already, from
+    /// ENETDOWN to the EPERM of a firewall, and the caller is to try again. Those errors are many and
+    /// depend on the system; the shortages are four. So what is no shortage is of one connection.
+    fn of(error: &io::Error) -> Failure {
+        match error.raw_os_error() {
+            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Failure::Shortage,
+            _ if error.kind() == ErrorKind::WouldBlock => Failure::NoneWaiting,
+            _ => Failure::OneConnection,
+        }
+    }
 }
 
 impl Acceptor {
@@ -77,21 +93,21 @@ impl Acceptor {
         service: Arc<Service>,
         counters: Arc<Counters>,
     ) -> io::Result<Acceptor> {
-        let mut sources = Vec::with_capacity(listeners.len());
+        let mut polled = Vec::with_capacity(listeners.len());
         for (token, Listener { socket, difficulty }) in listeners.into_iter().enumerate() {
             socket.set_nonblocking(true)?;
-            let mut listener = TcpListener::from_std(socket);
+            let mut socket = TcpListener::from_std(socket);
             poll.registry()
-                .register(&mut listener, Token(token), Interest::READABLE)?;
-            sources.push(Source {
-                listener,
+                .register(&mut socket, Token(token), Interest::READABLE)?;
+            polled.push(PolledListener {
+                socket,
                 difficulty,
                 ready: true,
             });
         }
         Ok(Acceptor {
             poll,
-            listeners: sources,
+            listeners: polled,
             mailboxes: mailboxes.into_iter().map(Mailbox::new).collect(),
             service,
             counters,
@@ -115,8 +131,8 @@ impl Acceptor {
             self.accept_batches();
         }
         self.paused = false;
-        for source in &mut self.listeners {
-            source.ready = true;
+        for listener in &mut self.listeners {
+            listener.ready = true;
         }
         // No more than can have waited: clients that keep coming must not keep the service alive.
         for _ in 0..BACKLOG as usize / BATCH {
@@ -131,7 +147,7 @@ impl Acceptor {
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let timeout = if self.paused {
             Some(PAUSE)
-        } else if self.listeners.iter().any(|source| source.ready) {
+        } else if self.listeners.iter().any(|listener| listener.ready) {
             Some(Duration::ZERO)
         } else {
             None
@@ -144,17 +160,8 @@ impl Acceptor {
     }
 
     fn accept_batches(&mut self) {
-        for source in 0..self.listeners.len() {
-            for _ in 0..BATCH {
-                if self.paused || !self.listeners[source].ready {
-                    break;
-                }
-                match self.accept(source) {
-                    Accepted::One => {}
-                    Accepted::Empty => self.listeners[source].ready = false,
-                    Accepted::Exhausted => self.paused = true,
-                }
-            }
+        for listener in 0..self.listeners.len() {
+            self.accept_batch(listener);
         }
         // One wake for each worker with mail, however much it got.
         for (worker, mailbox) in self.mailboxes.iter_mut().enumerate() {
@@ -164,39 +171,43 @@ impl Acceptor {
         }
     }
 
-    fn accept(&mut self, source: usize) -> Accepted {
-        let Source {
-            listener,
-            difficulty,
-            ..
-        } = &self.listeners[source];
-        match listener.accept() {
-            Ok((stream, peer)) => {
-                let difficulty = *difficulty;
-                self.told = false;
-                self.admit(stream, peer, difficulty);
-                Accepted::One
+    /// Accepts from one listener until a batch is full, none is waiting, or accepting has to pause.
+    fn accept_batch(&mut self, listener: usize) {
+        let mut failures = 0;
+        for _ in 0..BATCH {
+            let listener = &mut self.listeners[listener];
+            if self.paused || !listener.ready {
+                return;
             }
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock => Accepted::Empty,
-                // Of the connection, not of the listener (accept(2)): the client is gone already.
-                ErrorKind::Interrupted
-                | ErrorKind::ConnectionAborted
-                | ErrorKind::ConnectionReset
-                | ErrorKind::HostUnreachable
-                | ErrorKind::NetworkUnreachable
-                | ErrorKind::NetworkDown
-                | ErrorKind::TimedOut => Accepted::One,
-                // EMFILE, ENFILE, ENOBUFS, ENOMEM, and whatever else is not over at once.
-                _ => {
-                    self.counters.accept_pauses.add(1);
-                    // Once, not at every try: a shortage can last for hours.
-                    if !std::mem::replace(&mut self.told, true) {
-                        tracing::warn!(%error, "cannot accept connections, trying until it works");
-                    }
-                    Accepted::Exhausted
+            let error = match listener.socket.accept() {
+                Ok((stream, peer)) => {
+                    let difficulty = listener.difficulty;
+                    self.told = false;
+                    self.admit(stream, peer, difficulty);
+                    continue;
                 }
-            },
+                Err(error) => error,
+            };
+            match Failure::of(&error) {
+                Failure::NoneWaiting => listener.ready = false,
+                Failure::Shortage => self.pause(&error),
+                Failure::OneConnection => {
+                    failures += 1;
+                    // Nothing but failures: an error that lasts must not keep a core busy.
+                    if failures == BATCH {
+                        self.pause(&error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn pause(&mut self, error: &io::Error) {
+        self.paused = true;
+        self.counters.accept_pauses.add(1);
+        // Once, not at every try: a shortage can last for hours.
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!(%error, "cannot accept connections, trying until it works");
         }
     }
 
@@ -231,5 +242,84 @@ impl Acceptor {
         let _ = stream.write_all(reason.to_string().as_bytes());
         let _ = stream.shutdown(Shutdown::Write);
         let _ = stream.read(&mut [0; 4096]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use mio::Waker;
+    use socket2::{Domain, Socket, Type};
+
+    use super::super::admission::Admission;
+    use super::super::board::Board;
+    use super::super::counters::Snapshot;
+    use super::super::options::Limits;
+    use super::*;
+
+    #[test]
+    fn only_a_shortage_of_descriptors_or_memory_is_of_all_connections() {
+        for (expected, numbers) in [
+            (Failure::NoneWaiting, &[libc::EAGAIN, libc::EWOULDBLOCK][..]),
+            (
+                Failure::Shortage,
+                &[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM],
+            ),
+            (
+                Failure::OneConnection,
+                &[
+                    libc::ECONNABORTED,
+                    libc::EHOSTDOWN,
+                    libc::EHOSTUNREACH,
+                    libc::EINTR,
+                    libc::ENETDOWN,
+                    libc::ENETUNREACH,
+                    #[cfg(target_os = "linux")]
+                    libc::ENONET,
+                    libc::ENOPROTOOPT,
+                    libc::EOPNOTSUPP,
+                    libc::EPERM,
+                    libc::EPROTO,
+                    libc::ETIMEDOUT,
+                ],
+            ),
+        ] {
+            for &number in numbers {
+                let error = io::Error::from_raw_os_error(number);
+                assert_eq!(Failure::of(&error), expected, "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_that_lasts_pauses_accepting() {
+        // Bound, but not listening: every accept fails, with EINVAL.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        socket.bind(&address.into()).expect("a free port");
+        let listener = Listener {
+            socket: socket.into(),
+            difficulty: Difficulty::NONE,
+        };
+        let poll = Poll::new().expect("a poll");
+        let waker = Waker::new(poll.registry(), WAKER).expect("a waker");
+        let counters = Arc::<Counters>::default();
+        let service = Arc::new(Service::new(
+            Admission::new(&Limits::default()),
+            Board::new(Vec::new()),
+            waker,
+            vec![Arc::clone(&counters)],
+        ));
+        let mut acceptor = Acceptor::new(poll, vec![listener], Vec::new(), service, counters)
+            .expect("a poll takes any socket");
+        acceptor.accept_batches();
+        assert!(acceptor.paused);
+        assert_eq!(
+            Snapshot::merge([&*acceptor.counters])
+                .connections
+                .accept_pauses,
+            1
+        );
     }
 }

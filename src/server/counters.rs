@@ -80,7 +80,7 @@ pub struct Connections {
     pub refused: Refused,
     /// Closed because nothing moved on them.
     pub closed_idle: u64,
-    /// Times that accepting paused because descriptors or memory ran out.
+    /// Times that accepting paused: descriptors or memory ran out, or every attempt failed.
     pub accept_pauses: u64,
 }
 

@@ -17,11 +17,11 @@ use super::values::{count, duration, seconds};
 use crate::load::{self, Messages, Options, Phase, Progress, Report};
 use crate::pow::Difficulty;
 
-/// Keeps a server of the line protocol busy, checks every reply, and prints rates and latencies.
+/// Measures a server under load and checks its replies.
 ///
-/// By default each connection asks again as soon as it was answered (closed loop); with --rate, requests
-/// leave by the clock (open loop). Ctrl-C ends early with what was measured. Exit code 1: wrong replies, or
-/// none at all.
+/// Prints replies per second, latencies, errors and wrong replies. By default each connection asks again as
+/// soon as it was answered (closed loop); with --rate, requests leave by the clock (open loop). Ctrl-C ends
+/// early with what was measured. Exit code 1: wrong replies, or none at all.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The server, 127.0.0.1:20000 for example.

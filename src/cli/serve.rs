@@ -55,8 +55,8 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_NO_PIN", value_parser = BoolishValueParser::new())]
     no_pin: bool,
 
-    /// Instruction set to search with: auto (the fastest here, measured at start) or a name that `powd
-    /// --version` lists. Force one only to compare.
+    /// Instruction set to search with: auto (the fastest here, measured at start) or a name that
+    /// `powd speed` lists. Force one only to compare.
     #[arg(long, env = "POWD_KERNEL", value_name = "NAME", default_value = kernel::AUTO)]
     kernel: String,
 
@@ -89,7 +89,8 @@ pub(super) struct Args {
     max_connections_per_ip: Option<NonZeroUsize>,
 
     /// Close a connection on which nothing has moved for so long, unless it waits for a search; by default
-    /// never. Set it where clients come and forget to go.
+    /// never. Set it where clients come and forget to go. 0s leaves no time to ask anything: each one is
+    /// closed at once.
     #[arg(long, env = "POWD_IDLE_TIMEOUT", value_name = "TIME", value_parser = duration)]
     idle_timeout: Option<Duration>,
 

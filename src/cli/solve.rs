@@ -21,8 +21,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = count)]
     threads: Option<NonZeroUsize>,
 
-    /// Instruction set to search with: auto (the fastest here, measured at start) or a name that `powd
-    /// --version` lists.
+    /// Instruction set to search with: auto (the fastest here, measured at start) or a name that
+    /// `powd speed` lists.
     #[arg(long, value_name = "NAME", default_value = kernel::AUTO)]
     kernel: String,
 

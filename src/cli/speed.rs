@@ -18,10 +18,11 @@ use crate::server::cpus;
 /// A turn of one row.
 const ROUND: Duration = Duration::from_millis(20);
 
-/// Measures hashes per second: the plain sha2 crate for reference, then each kernel that this CPU has.
+/// Measures the hashes per second of each kernel here, beside the plain sha2 crate.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Measure only this kernel beside sha2, by a name that `powd --version` lists, or auto for the fastest.
+    /// Measure only this kernel beside sha2: a name from the table without this option, or auto for the
+    /// fastest.
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
 

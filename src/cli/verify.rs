@@ -6,8 +6,11 @@ use std::process::ExitCode;
 use super::{Error, lines};
 use crate::pow::{Difficulty, Reply};
 
-/// Checks reply lines: the hash, the seed's characters, the zeros. Prints each bad line with its reason;
-/// exit code 0 if all are good, 1 if some are bad.
+/// Checks reply lines and prints the bad ones.
+///
+/// A good line is message,seed,hash with the right hash, a seed of letters and digits, and enough zeros; a
+/// bad one is printed with its reason. Exit code 0: all are good; 1: some are bad, also when nobody reads
+/// the output to its end.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Zeros that each hash must start with at least, 0 to 64.

@@ -1,12 +1,16 @@
 //! Nanoseconds per SHA-256 block: the first one of a message, which holds the seed, and a later one, whose
 //! schedule is computed once for all seeds.
 
+#[path = "support/scanning.rs"]
+mod scanning;
+
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use powd::kernel::{Kernel, Scan};
 use powd::pow::{Difficulty, Seed, digest};
 use powd::sha256::{INITIAL_STATE, Template};
+use scanning::{check, template};
 use sha2::compress256;
 use sha2::digest::generic_array::GenericArray;
 
@@ -44,27 +48,6 @@ fn scan_time(kernel: Kernel, template: &Template, count: u64) -> Duration {
         assert_eq!(kernel.scan(template, heads, Difficulty::MAX), None);
     }
     start.elapsed()
-}
-
-fn template(message: &[u8]) -> Template {
-    let mut template = Template::with_capacity(message.len());
-    template.load(5, message);
-    template.fix_tail(b"a");
-    template
-}
-
-/// The kernel finds what the oracle finds.
-fn check(kernel: Kernel, message: &[u8]) {
-    let difficulty = Difficulty::new(2).expect("0 to 64");
-    let expected = (0..10_000).find(|&head| {
-        let seed = Seed::from_index(5, u128::from(head));
-        difficulty.is_met_by(&digest(&seed, message))
-    });
-    assert_eq!(
-        kernel.scan(&template(message), 0..10_000, difficulty),
-        expected,
-        "{kernel}"
-    );
 }
 
 fn kernels(criterion: &mut Criterion) {

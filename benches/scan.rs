@@ -1,37 +1,20 @@
 //! Hashes per second of every kernel, for messages of one, two and 16 blocks, and what a short scan costs.
 
+#[path = "support/scanning.rs"]
+mod scanning;
+
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use powd::kernel::{Kernel, Scan};
-use powd::pow::{Difficulty, Seed, digest};
+use powd::pow::Difficulty;
 use powd::sha256::Template;
+use scanning::{check, template};
 
 const MESSAGE_BYTES: [usize; 3] = [20, 100, 1000];
 
 fn message(bytes: usize) -> Vec<u8> {
     (b' '..=b'~').cycle().take(bytes).collect()
-}
-
-fn template(message: &[u8]) -> Template {
-    let mut template = Template::with_capacity(message.len());
-    template.load(5, message);
-    template.fix_tail(b"a");
-    template
-}
-
-/// The kernel finds what the oracle finds.
-fn check(kernel: Kernel, message: &[u8]) {
-    let difficulty = Difficulty::new(3).expect("0 to 64");
-    let expected = (0..20_000).find(|&head| {
-        let seed = Seed::from_index(5, u128::from(head));
-        difficulty.is_met_by(&digest(&seed, message))
-    });
-    assert_eq!(
-        kernel.scan(&template(message), 0..20_000, difficulty),
-        expected,
-        "{kernel}"
-    );
 }
 
 /// Many heads and no find: the rate of a hard search.

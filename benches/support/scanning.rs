@@ -1,0 +1,32 @@
+//! What the benchmarks of the kernels share: a template to scan, and the check that a kernel finds what the
+//! oracle finds. It measures nothing by itself.
+
+use powd::kernel::{Kernel, Scan};
+use powd::pow::{Difficulty, Seed, digest};
+use powd::sha256::Template;
+
+/// Heads that are searched for the first solution; at difficulty 3 one in 4096 is one.
+const HEADS: u32 = 20_000;
+
+/// The template of `message` behind seeds of five characters, the last of them an `a`.
+pub(crate) fn template(message: &[u8]) -> Template {
+    let mut template = Template::with_capacity(message.len());
+    template.load(5, message);
+    template.fix_tail(b"a");
+    template
+}
+
+/// The kernel finds what the oracle finds.
+pub(crate) fn check(kernel: Kernel, message: &[u8]) {
+    let difficulty = Difficulty::new(3).expect("0 to 64");
+    let expected = (0..HEADS).find(|&head| {
+        let seed = Seed::from_index(5, u128::from(head));
+        difficulty.is_met_by(&digest(&seed, message))
+    });
+    assert!(expected.is_some(), "a message that has a solution there");
+    assert_eq!(
+        kernel.scan(&template(message), 0..HEADS, difficulty),
+        expected,
+        "{kernel}"
+    );
+}

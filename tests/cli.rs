@@ -5,7 +5,7 @@ mod common;
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 
 use common::{Client, Powd, check, command, lines, messages, wait};
@@ -20,14 +20,19 @@ fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
     end(command(arguments), input)
 }
 
-/// Runs `command` to its end, which must come in time.
-fn end(mut command: Command, input: &[u8]) -> Output {
-    let mut child = command
+/// Starts `command` with a pipe for each of its streams.
+fn start(mut command: Command) -> Child {
+    command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("powd can be started");
+        .expect("powd can be started")
+}
+
+/// Runs `command` to its end, which must come in time.
+fn end(command: Command, input: &[u8]) -> Output {
+    let mut child = start(command);
     let mut stdin = child.stdin.take().expect("it was piped");
     let mut stdout = child.stdout.take().expect("it was piped");
     let mut stderr = child.stderr.take().expect("it was piped");
@@ -336,12 +341,7 @@ fn solve_answers_each_line_before_the_next_is_there() {
 fn a_closed_output_ends_it_quietly() {
     // What `verify` prints are bad lines: that nobody reads all of them makes none of them good.
     for (name, code) in [("solve", 0), ("verify", 1)] {
-        let mut child = command(&[name, "-d", "0"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("powd can be started");
+        let mut child = start(command(&[name, "-d", "0"]));
         let mut stdin = child.stdin.take().expect("it was piped");
         // Lines without end, as from `yes`; writing fails when powd has ended.
         let writing = thread::spawn(move || while stdin.write_all(b"line\n").is_ok() {});

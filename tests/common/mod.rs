@@ -218,6 +218,13 @@ impl Powd {
         });
     }
 
+    /// Waits until its only client is gone: the connection closed, its search cancelled, no core at work.
+    pub(crate) fn until_cancelled(&self) {
+        self.until_counter("/connections/open", |open| open == 0);
+        assert_eq!(self.counter("/cancelled_searches"), 1);
+        self.until_quiet();
+    }
+
     /// Lines on standard error so far.
     pub(crate) fn log_length(&self) -> usize {
         self.log.lines().lines.len()

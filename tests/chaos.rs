@@ -84,6 +84,7 @@ fn a_storm_of_resets_leaves_no_trace() {
         }
     });
     expect_unharmed(&powd, 2);
+    assert!(powd.counter("/cancelled_searches") > 0);
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
 
-use common::{Client, Powd, check, command, lines, messages, wait};
+use common::{Client, DEADLINE, Powd, check, command, lines, messages, wait};
 use powd::pow::{ALPHABET, Difficulty, Seed, verify};
 
 fn run(arguments: &[&str]) -> Output {
@@ -316,22 +317,21 @@ fn solve_takes_messages_from_standard_input_byte_for_byte() {
 
 #[test]
 fn solve_answers_each_line_before_the_next_is_there() {
-    let mut child = command(&["solve", "-d", "1"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("powd can be started");
+    let mut child = start(command(&["solve", "-d", "1"]));
     let mut stdin = child.stdin.take().expect("it was piped");
-    let mut stdout = BufReader::new(child.stdout.take().expect("it was piped"));
+    let stdout = BufReader::new(child.stdout.take().expect("it was piped"));
+    // Read on a thread of its own: a reply that is held back must fail the test, not hang it.
+    let (read, replies) = mpsc::channel();
+    thread::spawn(move || {
+        for line in stdout.split(b'\n') {
+            // Nobody waits for more once the test has failed.
+            let _ = read.send(line.expect("a pipe"));
+        }
+    });
     for message in messages(5) {
         stdin.write_all(&lines([&message])).expect("it reads");
-        let mut line = Vec::new();
-        stdout.read_until(b'\n', &mut line).expect("a reply");
-        check(
-            line.strip_suffix(b"\n").expect("a line"),
-            message.as_bytes(),
-            1,
-        );
+        let line = replies.recv_timeout(DEADLINE).expect("a reply");
+        check(&line, message.as_bytes(), 1);
     }
     drop(stdin);
     assert!(wait(&mut child).success());
@@ -469,7 +469,7 @@ fn without_a_command_it_tells_what_there_is() {
     let output = run(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
     let help = String::from_utf8(output.stdout).expect("text");
-    for name in ["serve", "solve", "verify", "load"] {
+    for name in ["serve", "solve", "verify", "speed", "load"] {
         assert!(help.contains(name));
         assert_eq!(run(&[name, "--help"]).status.code(), Some(0));
     }

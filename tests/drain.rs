@@ -58,7 +58,7 @@ fn an_idle_service_ends_at_once() {
 }
 
 #[test]
-fn one_long_search_is_answered_with_the_help_of_the_other_workers() {
+fn long_searches_are_answered_before_the_end() {
     let mut powd = Powd::serve(&["-d", "5", "--workers", "2"]);
     let mut client = powd.connect();
     let asked = messages(5);
@@ -69,6 +69,30 @@ fn one_long_search_is_answered_with_the_help_of_the_other_workers() {
         client.reply(message.as_bytes(), 5);
     }
     client.expect_end();
+    drop(client);
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+#[test]
+fn the_other_workers_go_on_helping_during_a_drain() {
+    let mut powd = Powd::serve(&[
+        "-d",
+        "64",
+        "--workers",
+        "2",
+        "--drain-timeout",
+        "1h",
+        // A client that leaves is gone at once.
+        "--half-close-timeout",
+        "0s",
+    ]);
+    let client = powd.connect();
+    client.send(b"hard\n");
+    powd.until_counter("/hashes", |hashes| hashes > 0);
+    powd.signal("TERM");
+    powd.wait_for_log("word of the drain", is_draining);
+    let helped = powd.counter("/help/hashes");
+    powd.until_counter("/help/hashes", |hashes| hashes > helped);
     drop(client);
     assert_eq!(powd.wait().code(), Some(0));
 }

@@ -151,13 +151,15 @@ fn a_service_with_nothing_to_do_uses_no_cpu() {
     for _ in 0..100 {
         powd.counters();
     }
-    let woken = voluntary_switches(&powd) - before;
+    let after = voluntary_switches(&powd);
+    assert_eq!((before.len(), after.len()), (2, 2), "one for each worker");
+    let woken = after.iter().sum::<u64>() - before.iter().sum::<u64>();
     assert!(woken < 10, "idle workers woke up {woken} times");
 }
 
-/// How often the workers of `powd` went to sleep so far.
+/// How often each worker of `powd` went to sleep so far.
 #[cfg(target_os = "linux")]
-fn voluntary_switches(powd: &Powd) -> u64 {
+fn voluntary_switches(powd: &Powd) -> Vec<u64> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", powd.pid())).expect("it runs");
     let of_workers = tasks.filter_map(|task| {
         let status = task.expect("it runs").path().join("status");
@@ -167,8 +169,8 @@ fn voluntary_switches(powd: &Powd) -> u64 {
     let switches = of_workers.map(|status| {
         let mut lines = status.lines();
         let line = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        let count = line.and_then(|count| count.trim().parse::<u64>().ok());
+        let count = line.and_then(|count| count.trim().parse().ok());
         count.expect("proc_pid_status(5)")
     });
-    switches.sum()
+    switches.collect()
 }

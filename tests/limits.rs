@@ -105,7 +105,8 @@ fn only_the_ranges_allowed_get_in() {
 
 #[test]
 fn an_idle_connection_is_closed() {
-    let powd = Powd::serve(&["-d", "1", "--idle-timeout", "100ms"]);
+    // Long enough for a request on a busy machine.
+    let powd = Powd::serve(&["-d", "1", "--idle-timeout", "1s"]);
     let mut silent = powd.connect();
     let mut asked_once = powd.connect();
     asked_once.ask(b"one", 1);
@@ -120,8 +121,8 @@ fn an_idle_connection_is_closed() {
 
 #[test]
 fn one_that_waits_for_a_search_is_not_idle() {
-    // Nothing meets 64 zeros: the search lasts ten idle timeouts, then gets its error line.
-    let flags = ["-d", "64", "--idle-timeout", "100ms", "--deadline", "1s"];
+    // Nothing meets 64 zeros: the search lasts several idle timeouts, then gets its error line.
+    let flags = ["-d", "64", "--idle-timeout", "300ms", "--deadline", "1s"];
     let powd = Powd::serve(&flags);
     let mut client = powd.connect();
     client.send(b"hard\nhard again\n");
@@ -163,7 +164,8 @@ fn a_client_that_left_is_cancelled_by_default_too() {
 
 #[test]
 fn a_half_closed_client_is_served_as_long_as_it_gets_answers() {
-    // Twelve answers, 300 ms apart: longer than the timeout in all, never as long between two of them.
+    // Twelve answers, no sooner than 300 ms after one another: longer than the timeout in all, and far from
+    // as long between two of them.
     let flags = [
         "-d",
         "64",
@@ -174,14 +176,12 @@ fn a_half_closed_client_is_served_as_long_as_it_gets_answers() {
     ];
     let powd = Powd::serve(&flags);
     let mut client = powd.connect();
-    let start = Instant::now();
     client.send(&lines(messages(12)));
     client.end();
     for _ in 0..12 {
         client.error("deadline");
     }
     client.expect_end();
-    assert!(start.elapsed() > Duration::from_secs(2));
     assert_eq!(powd.counter("/cancelled_searches"), 0);
 }
 
@@ -202,24 +202,31 @@ fn a_search_past_its_deadline_gets_an_error_line_and_the_connection_goes_on() {
 
 #[test]
 fn an_error_line_stands_in_the_place_of_its_request() {
-    // About as long as a search takes: some are late, some are not, whatever the machine.
-    let powd = Powd::serve(&["-d", "4", "--deadline", "2ms"]);
-    let mut client = powd.connect();
     let asked = messages(300);
-    client.send(&lines(&asked));
-    let mut late = 0;
-    for message in &asked {
-        let line = client.line();
-        if line.starts_with(b"ERR deadline ") {
-            late += 1;
-        } else {
-            check(&line, message.as_bytes(), 4);
+    let mut mixed = false;
+    // Each zero more takes 16 times as long: at one of these, at least, some searches are late and some are
+    // not, whatever the machine.
+    for nibbles in 2..=6 {
+        let powd = Powd::serve(&["-d", &nibbles.to_string(), "--deadline", "2ms"]);
+        let mut client = powd.connect();
+        client.send(&lines(&asked));
+        let mut late = 0;
+        for message in &asked {
+            let line = client.line();
+            if line.starts_with(b"ERR deadline ") {
+                late += 1;
+            } else {
+                check(&line, message.as_bytes(), nibbles);
+            }
         }
+        client.end();
+        client.expect_end();
+        assert_eq!(powd.counter("/errors/deadline"), late);
+        let replies = powd.counter("/replies");
+        assert_eq!(replies, asked.len() as u64 - late);
+        mixed |= late > 0 && replies > 0;
     }
-    client.end();
-    client.expect_end();
-    assert_eq!(powd.counter("/errors/deadline"), late);
-    assert_eq!(powd.counter("/replies"), asked.len() as u64 - late);
+    assert!(mixed, "only replies or only error lines at each difficulty");
 }
 
 #[cfg(target_os = "linux")]
@@ -282,14 +289,21 @@ fn it_recovers_by_itself_when_descriptors_run_out() {
     for client in &clients {
         client.send(b"hello\n");
     }
-    let pauses = powd.until_counter("/connections/accept_pauses", |pauses| pauses > 0);
+    powd.until_counter("/connections/accept_pauses", |pauses| pauses > 0);
+    // The clock starts before the first count and stops behind the last: a slow machine only adds time.
     let (start, ticks) = (Instant::now(), powd.cpu_ticks());
+    let pauses = powd.counter("/connections/accept_pauses");
     let later = powd.until_counter("/connections/accept_pauses", |now| now >= pauses + 20);
-    // Fifty milliseconds each, less one for where the first look fell.
-    let pause = start.elapsed() / (later - pauses + 1) as u32;
-    assert!(pause >= Duration::from_millis(40), "it spins: {pause:?}");
+    let waited = start.elapsed();
+    // Fifty milliseconds each, but for the one that the first count fell into.
+    let pause = waited / (later - pauses - 1) as u32;
+    assert!(pause >= Duration::from_millis(50), "it spins: {pause:?}");
+    // A tick is 10 ms: less than half of the time that passed.
     let ticks = powd.cpu_ticks() - ticks;
-    assert!(ticks < 50, "{ticks} ticks of CPU for waiting");
+    assert!(
+        u128::from(ticks) * 20 < waited.as_millis(),
+        "{ticks} ticks of CPU for waiting {waited:?}"
+    );
 
     let open = powd.counter("/connections/open") as usize;
     assert!(
@@ -320,6 +334,7 @@ fn two_thousand_connections_at_once_are_all_answered() {
     if count < wanted {
         println!("only {count} connections: the hard limit of open files is {granted}");
     }
+    assert!(count > 0, "a hard limit of {granted} open files is too low");
     let powd = Powd::serve(&["-d", "1"]);
     let mut clients: Vec<Client> = (0..count).map(|_| powd.connect()).collect();
     let asked = messages(5);

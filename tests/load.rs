@@ -1,7 +1,7 @@
 //! The load client against small servers that answer rightly, wrongly, late or not at all.
 //!
-//! No run is measured by the clock: each ends when the counts it waits for are there, and `DEADLINE` only
-//! keeps a broken one from lasting for ever.
+//! No run in this process ends by the clock: each ends when the counts it waits for are there, and
+//! `DEADLINE` only keeps a broken one from lasting for ever. Those of the command are short.
 
 #[path = "../benches/support/server.rs"]
 #[allow(dead_code, reason = "shared with the benchmarks")]
@@ -9,7 +9,7 @@ mod server;
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use powd::load::{self, Messages, Options, Progress, Report};
 use powd::pow::{Difficulty, Seed, digest};
+use socket2::{Domain, Socket, Type};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -228,11 +229,18 @@ fn a_reset_is_error_104_by_name() {
     assert!(resets > 0, "{:?}", report.errors);
 }
 
+/// A port that refuses connections, and the socket that keeps it from others: bound, but not listening.
+fn closed_port() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any.into()).expect("a free port");
+    let bound = socket.local_addr().expect("bound");
+    (socket, bound.as_socket().expect("an IP address"))
+}
+
 #[test]
 fn a_closed_port_refuses() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    drop(listener);
+    let (_reserved, address) = closed_port();
     let report = run_until(&options(address), |progress| progress.errors >= 2);
     let names: Vec<&String> = report.errors.keys().collect();
     assert_eq!(names, ["ECONNREFUSED"]);
@@ -423,7 +431,9 @@ fn an_interrupt_ends_early_with_what_was_measured() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("powd load");
-    assert_eq!(count.iter().take(10_000).count(), 10_000);
+    for _ in 0..10_000 {
+        count.recv_timeout(DEADLINE).expect("it asks");
+    }
     drop(count);
     let sent = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
@@ -451,9 +461,8 @@ fn exit_codes() {
     assert_eq!(code, Some(1));
     assert!(out.contains("not the message that was asked"), "{out}");
 
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let closed = listener.local_addr().expect("bound").to_string();
-    drop(listener);
+    let (_reserved, closed) = closed_port();
+    let closed = closed.to_string();
     let (code, out, _) = powd_load(&[&closed, "-s", "0.1", "--warmup", "0s"]);
     assert_eq!(code, Some(1));
     assert!(out.contains("ECONNREFUSED"), "{out}");

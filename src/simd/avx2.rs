@@ -88,6 +88,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn pin(self, x: __m256i) -> __m256i {
+        // SAFETY: `self` is a witness: this CPU has AVX2, and with it AVX.
+        unsafe { pin(x) }
+    }
+
+    #[inline(always)]
     fn lanes_at_most(self, x: __m256i, bound: u32) -> u32 {
         // There is no unsigned comparison, but an unsigned minimum.
         let bound = self.splat(bound);
@@ -109,12 +115,6 @@ impl Weave for Avx2 {
     #[inline(always)]
     fn quartets(self, sha: ShaNi, state: State) -> (Low, Low) {
         (Low::new(sha, state), Low::new(sha, state))
-    }
-
-    #[inline(always)]
-    fn pin(self, x: __m256i) -> __m256i {
-        // SAFETY: `self` is a witness: this CPU has AVX2, and with it AVX.
-        unsafe { pin(x) }
     }
 
     #[inline(always)]

@@ -103,6 +103,12 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn pin(self, x: __m512i) -> __m512i {
+        // SAFETY: `self` is a witness: this CPU has AVX-512F.
+        unsafe { pin_512(x) }
+    }
+
+    #[inline(always)]
     fn lanes_at_most(self, x: __m512i, bound: u32) -> u32 {
         let bound = self.splat(bound);
         u32::from(avx512!(_mm512_cmple_epu32_mask(x, bound)))
@@ -160,6 +166,12 @@ impl Simd for Avx512Vl {
     }
 
     #[inline(always)]
+    fn pin(self, x: __m256i) -> __m256i {
+        // SAFETY: `self` is a witness: this CPU has AVX-512F and AVX-512VL.
+        unsafe { pin(x) }
+    }
+
+    #[inline(always)]
     fn lanes_at_most(self, x: __m256i, bound: u32) -> u32 {
         let bound = self.splat(bound);
         u32::from(avx512!(_mm256_cmple_epu32_mask(x, bound)))
@@ -182,12 +194,6 @@ impl Weave for Avx512Vl {
     }
 
     #[inline(always)]
-    fn pin(self, x: __m256i) -> __m256i {
-        // SAFETY: `self` is a witness: this CPU has AVX-512F and AVX-512VL.
-        unsafe { pin(x) }
-    }
-
-    #[inline(always)]
     fn pairs(self, a: __m256i, b: __m256i, half: usize) -> __m256i {
         match half {
             0 => avx512!(_mm256_unpacklo_epi32(a, b)),
@@ -203,5 +209,13 @@ impl Weave for Avx512Vl {
 fn pin(mut x: __m256i) -> __m256i {
     // SAFETY: no instruction at all.
     unsafe { asm!("/* {0:y} */", inout(zmm_reg) x, options(nomem, nostack, preserves_flags)) };
+    x
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn pin_512(mut x: __m512i) -> __m512i {
+    // SAFETY: no instruction at all.
+    unsafe { asm!("/* {0} */", inout(zmm_reg) x, options(nomem, nostack, preserves_flags)) };
     x
 }

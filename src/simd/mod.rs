@@ -51,6 +51,10 @@ pub trait Simd: Copy {
     fn ch(self, x: Self::Words, y: Self::Words, z: Self::Words) -> Self::Words;
     /// The bit that at least two of three have.
     fn maj(self, x: Self::Words, y: Self::Words, z: Self::Words) -> Self::Words;
+    /// The same value, but computed here: an empty piece of assembly. The compiler does not move it past others,
+    /// so that independent computations stay interleaved as they were written; nor does it know how the
+    /// value was made, so that it cannot order the additions before and behind it anew.
+    fn pin(self, x: Self::Words) -> Self::Words;
     /// The lanes whose word is at most `bound`, lane 0 in bit 0.
     fn lanes_at_most(self, x: Self::Words, bound: u32) -> u32;
 }
@@ -71,14 +75,11 @@ pub trait Weave: Simd<Words = __m256i> {
 
     /// Two quartets of the same state, for the lower and for the upper four lanes.
     fn quartets(self, sha: ShaNi, state: State) -> (Low, Self::Upper);
-    /// The same value, but computed here: an empty piece of assembly, which the compiler does not move past
-    /// others, so that independent computations stay interleaved as they were written.
-    fn pin(self, x: __m256i) -> __m256i;
     /// The pairs (a, b) of the lanes 0, 1, 4, 5 (`half` 0), or of 2, 3, 6, 7 (1).
     fn pairs(self, a: __m256i, b: __m256i, half: usize) -> __m256i;
 }
 
-/// The same vectors, each result [pinned](Weave::pin): the instructions stay in the order in which they are
+/// The same vectors, each result [pinned](Simd::pin): the instructions stay in the order in which they are
 /// written, among pieces of assembly too.
 #[derive(Clone, Copy, Debug)]
 pub struct Pinned<S>(pub S);
@@ -126,6 +127,11 @@ impl<S: Weave> Simd for Pinned<S> {
     #[inline(always)]
     fn maj(self, x: __m256i, y: __m256i, z: __m256i) -> __m256i {
         self.0.pin(self.0.maj(x, y, z))
+    }
+
+    #[inline(always)]
+    fn pin(self, x: __m256i) -> __m256i {
+        self.0.pin(x)
     }
 
     #[inline(always)]

@@ -105,6 +105,11 @@ impl Pace {
         difficulty.expected_hashes() * blocks as f64 >= 2.0 * self.slice as f64
     }
 
+    /// Whether to find a reply takes longer than to write it.
+    pub(super) fn is_worth_a_turn(&self, difficulty: Difficulty) -> bool {
+        difficulty.expected_hashes() >= self.turn as f64
+    }
+
     /// Seeds per claim. When a search is won, every helper still finishes its chunk for nothing: the chunk
     /// is a small part of the search, and at most a slice.
     pub(super) fn chunk(&self, difficulty: Difficulty, blocks: u64) -> u64 {

@@ -165,6 +165,7 @@ fn wrong_values_are_told_in_one_line_before_anything_is_bound() {
         &["--max-connections-per-ip", "0"],
         &["--idle-timeout", "5"],
         &["--idle-timeout", "soon"],
+        &["--idle-timeout", "0s"],
         &["--half-close-timeout", "-1s"],
         &["--deadline", "5 parsecs"],
         &["--drain-timeout", ""],

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-use super::values::{count, duration, number, seed_length, within};
+use super::values::{count, duration, number, positive_duration, seed_length, within};
 use super::{Error, kernel};
 use crate::kernel::measure;
 use crate::pow::Difficulty;
@@ -89,9 +89,8 @@ pub(super) struct Args {
     max_connections_per_ip: Option<NonZeroUsize>,
 
     /// Close a connection on which nothing has moved for so long, unless it waits for a search; by default
-    /// never. Set it where clients come and forget to go. 0s leaves no time to ask anything: each one is
-    /// closed at once.
-    #[arg(long, env = "POWD_IDLE_TIMEOUT", value_name = "TIME", value_parser = duration)]
+    /// never. Set it where clients come and forget to go.
+    #[arg(long, env = "POWD_IDLE_TIMEOUT", value_name = "TIME", value_parser = positive_duration)]
     idle_timeout: Option<Duration>,
 
     /// How long a client that has ended its stream is searched for, counted from then or from its last

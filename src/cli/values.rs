@@ -41,6 +41,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|_| "expected a time with its unit: 300ms, 2s, 5m".to_owned())
 }
 
+/// A time with its unit, above 0.
+pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
+    duration(text)
+        .ok()
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| "expected a time above 0 with its unit: 300ms, 2s, 5m".to_owned())
+}
+
 /// A time in seconds, or with its unit, above 0.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let plain = text

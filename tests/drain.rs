@@ -165,8 +165,9 @@ fn ask_until_the_end(address: SocketAddr, replies: &AtomicUsize) {
 #[test]
 fn under_load_no_reply_is_cut_and_no_connection_is_reset() {
     const CLIENTS: usize = 50;
-    for _ in 0..5 {
-        let mut powd = Powd::serve(&["-d", "1"]);
+    // From difficulty 3 on replies wait to be written together.
+    for difficulty in ["1", "1", "1", "3", "3"] {
+        let mut powd = Powd::serve(&["-d", difficulty]);
         let (address, replies) = (powd.address(), AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..CLIENTS {

@@ -47,6 +47,22 @@ fn a_neighbour_of_twenty_thousand_hard_requests_gets_its_share() {
 }
 
 #[test]
+fn every_client_gets_all_of_its_replies_when_those_of_many_are_written_together() {
+    let powd = Powd::serve(&["-d", "3", "--workers", "1"]);
+    let asked = messages(5);
+    let mut clients: Vec<Client> = (0..40).map(|_| powd.connect()).collect();
+    for client in &clients {
+        client.send(&lines(&asked));
+    }
+    for client in &mut clients {
+        for message in &asked {
+            client.reply(message.as_bytes(), 3);
+        }
+    }
+    powd.until_counter("/replies", |replies| replies == 40 * 5);
+}
+
+#[test]
 fn many_connections_of_one_worker_all_get_their_turn() {
     let powd = Powd::serve(&["-d", "64", "--workers", "1", "--deadline", "100ms"]);
     let mut clients: Vec<Client> = (0..100).map(|_| powd.connect()).collect();

@@ -34,8 +34,6 @@ pub(super) enum Next {
     Turn,
     /// Another turn, but not at once: helpers must finish first.
     Later,
-    /// Its replies written, soon.
-    Write,
     /// A turn when its socket has news.
     Event,
     /// Nothing more: it is over.
@@ -167,27 +165,28 @@ impl Connection {
         matches!(self.phase, Phase::Lingering(until) if kit.now >= until)
     }
 
-    /// One turn: reads, answers, and writes, or asks for [`write`](Connection::write) to be called. Takes
-    /// what it used from `budget`, in blocks.
+    /// One turn: reads, answers, writes. Takes what it used from `budget`, in blocks. Without a result,
+    /// [`write`](Connection::write) must be called to end it.
     ///
     /// Replies that took a search to find wait for those of other connections in the same round. To write
     /// one wakes its client; on a machine that the two share, each by itself would have them take turns on the
     /// same core for every reply (100 connections at difficulty 4 with the client beside: 19 µs of system time
     /// for a reply, 30 without; Zen 4, 2026-11).
-    pub(super) fn turn(&mut self, kit: &mut Kit, budget: &mut u64) -> Next {
+    pub(super) fn turn(&mut self, kit: &mut Kit, budget: &mut u64) -> Option<Next> {
         *budget = budget.saturating_sub(kit.pace.turn);
         if self.gone || self.is_overdue(kit) {
             if !self.gone && self.is_idle(kit) {
                 kit.counters.closed_idle.add(1);
             }
-            return Next::Close;
+            return Some(Next::Close);
         }
         if matches!(self.phase, Phase::Lingering(_)) {
-            return self.discard(kit);
+            return Some(self.discard(kit));
         }
         if self.output.is_some() && !self.writable {
-            return Next::Event;
+            return Some(Next::Event);
         }
+        let before = self.output.as_ref().map_or(0, Buffer::len);
         self.stalled = false;
         if self.phase == Phase::Open {
             if self.hungry && self.readable {
@@ -195,10 +194,9 @@ impl Connection {
             }
             self.stalled = self.answer(kit, budget);
         }
-        if self.output.is_some() && kit.pace.is_worth_a_turn(self.difficulty) {
-            return Next::Write;
-        }
-        self.write(kit)
+        let answered = self.output.as_ref().map_or(0, Buffer::len) > before;
+        let waits = answered && kit.pace.outlasts_a_write(self.difficulty);
+        (!waits).then(|| self.write(kit))
     }
 
     /// The end of a turn: writes what was answered.

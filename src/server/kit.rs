@@ -105,8 +105,8 @@ impl Pace {
         difficulty.expected_hashes() * blocks as f64 >= 2.0 * self.slice as f64
     }
 
-    /// Whether to find a reply takes longer than to write it.
-    pub(super) fn is_worth_a_turn(&self, difficulty: Difficulty) -> bool {
+    /// Whether to find the reply to a message of one block takes longer, on average, than to write it.
+    pub(super) fn outlasts_a_write(&self, difficulty: Difficulty) -> bool {
         difficulty.expected_hashes() >= self.turn as f64
     }
 
@@ -116,5 +116,19 @@ impl Pace {
         let part = (difficulty.expected_hashes() / 128.0) as u64;
         let (least, most) = (self.least_chunk / blocks, self.slice / blocks);
         part.clamp(least.max(1), most.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_a_search_is_decided_by_the_time_it_takes() {
+        let difficulty = |nibbles| Difficulty::new(nibbles).expect("0 to 64");
+        let (fast, slow) = (Pace::new(100e6), Pace::new(2e6));
+        // A write takes 5 µs: 500 hashes of the one, 10 of the other.
+        assert!(!fast.outlasts_a_write(difficulty(2)) && fast.outlasts_a_write(difficulty(3)));
+        assert!(!slow.outlasts_a_write(difficulty(0)) && slow.outlasts_a_write(difficulty(1)));
     }
 }

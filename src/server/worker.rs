@@ -2,7 +2,8 @@
 //!
 //! Each round of the loop polls, takes in what is new, and then works for about one slice on the
 //! connections that have something to do, in turn. Without work of its own a worker helps another for a
-//! slice; without any it sleeps in the poll. Nothing here is shared with other workers but the
+//! slice; without any it sleeps in the poll. Replies that took a search are written at the end of a round,
+//! or when there are [`WRITES`] of them. Nothing here is shared with other workers but the
 //! [`Board`](super::board::Board).
 
 use std::collections::VecDeque;
@@ -72,7 +73,7 @@ pub(super) struct Worker {
     drain_until: Option<Instant>,
     /// Whether the board counts this worker as available.
     available: bool,
-    /// Until when it looks for more to help with before it sleeps.
+    /// Until when it looks for more to do before it sleeps.
     loiter_until: Option<Instant>,
 }
 
@@ -142,7 +143,8 @@ impl Worker {
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
         let me = self.kit.worker;
         let mut timeout = Some(Duration::ZERO);
-        let loiters = self.loiter_until.is_some_and(|until| self.kit.now < until);
+        let loiters =
+            self.stalled.is_empty() && self.loiter_until.is_some_and(|until| self.kit.now < until);
         if self.queue.is_empty() && !loiters {
             self.loiter_until = None;
             self.kit.board.fall_asleep(me);
@@ -257,8 +259,10 @@ impl Worker {
                 break;
             };
             self.set_available(false);
-            let next = self.connections[key].turn(&mut self.kit, &mut budget);
-            self.arrange(key, next);
+            match self.connections[key].turn(&mut self.kit, &mut budget) {
+                Some(next) => self.arrange(key, next),
+                None => self.unwritten.push(key),
+            }
             if self.unwritten.len() == WRITES {
                 self.write();
             }
@@ -287,7 +291,6 @@ impl Worker {
         match next {
             Next::Turn => self.queue.push_back(key),
             Next::Later => self.stalled.push_back(key),
-            Next::Write => self.unwritten.push(key),
             Next::Event => {
                 if let Some(timeout) = timeout {
                     self.arm_sweep(timeout);

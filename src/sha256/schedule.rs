@@ -157,6 +157,7 @@ impl<'t, S: Simd> Schedule<'t, S> {
     /// `W[t]` after all its steps: it becomes part of the schedule.
     #[inline(always)]
     pub fn finish(&mut self, t: usize) -> S::Words {
+        debug_assert!(self.sum.is_some(), "W[{t}] without its steps");
         let word = self.sum.take().unwrap_or(self.ring[0]);
         self.ring[t % 16] = word;
         word

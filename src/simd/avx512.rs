@@ -185,7 +185,7 @@ impl Weave for Avx512Vl {
     const COST_OF_XOR3: usize = 1;
     /// With the rounds and their loads that makes nine. On Zen 4 an even number, again and again, has the
     /// additions wait in front of the rounds' own unit: up to a quarter longer in loops of nothing else; five
-    /// here gives 95.5 million hashes/s where an even spread, of sometimes four and sometimes five, gives 92 (2026-11).
+    /// here gives 96 million hashes/s where an even spread, of sometimes four and sometimes five, gives 92 (2026-11).
     const MOST_BETWEEN_ROUNDS: Option<usize> = Some(5);
 
     #[inline(always)]

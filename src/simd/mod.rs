@@ -4,7 +4,8 @@
 //! that this CPU has the instructions. Code that is generic over [`Simd`] therefore needs no `unsafe`; it
 //! only has to end up inlined into a function with the right `#[target_feature]`.
 //!
-//! These are words of 32 bits and what one does with them. What is computed is not known here.
+//! These are words of 32 bits and what one does with them. What is computed is not known here, but for SHA-NI, whose
+//! instructions are SHA-256.
 #![allow(
     unsafe_code,
     reason = "intrinsics; each call stands behind a witness of its instruction set"

@@ -4,7 +4,11 @@ use std::arch::x86_64::{__m128i, __m256i};
 use std::mem::MaybeUninit;
 
 /// The words of eight messages in pairs, as two rounds take them.
-pub trait Pairs {
+///
+/// # Safety
+///
+/// At each of the `OFFSETS`, but for those that are `usize::MAX`, eight bytes lie within the value.
+pub unsafe trait Pairs {
     /// Whether they are the same for all messages.
     const ALIKE: bool;
     /// Where the pairs of each message are, in bytes from the start.
@@ -12,7 +16,8 @@ pub trait Pairs {
 }
 
 /// The words of all messages, where they do not differ. Pairs behind the last word are not there.
-impl<const WORDS: usize> Pairs for [u32; WORDS] {
+// SAFETY: a pair is two words, and there are offsets for the pairs of whole words only.
+unsafe impl<const WORDS: usize> Pairs for [u32; WORDS] {
     const ALIKE: bool = true;
     const OFFSETS: [[usize; 32]; 8] = {
         let mut offsets = [[usize::MAX; 32]; 8];
@@ -44,7 +49,8 @@ impl LanePairs {
     }
 }
 
-impl Pairs for LanePairs {
+// SAFETY: 32 lines of 64 bytes, in each of which the offsets of eight messages are 0 to 56.
+unsafe impl Pairs for LanePairs {
     const ALIKE: bool = false;
     const OFFSETS: [[usize; 32]; 8] = {
         let in_line = [0, 8, 32, 40, 16, 24, 48, 56];
@@ -78,7 +84,8 @@ impl QuadPairs {
     }
 }
 
-impl Pairs for QuadPairs {
+// SAFETY: 256 bytes for each of eight messages, 32 pairs of 8 bytes.
+unsafe impl Pairs for QuadPairs {
     const ALIKE: bool = false;
     const OFFSETS: [[usize; 32]; 8] = {
         let mut offsets = [[0; 32]; 8];

@@ -17,8 +17,12 @@ use super::sha_ni::{ShaNi, State};
 /// Four states in registers of their own.
 pub trait Quartet: Copy {
     /// Two rounds of two of the states: those whose turn comes first (`HALF` 0) or last (1). Each takes the pair
-    /// number `PAIR` of its message, which must be set; the messages are those from `FIRST` on.
-    fn two_rounds<P: Pairs, const FIRST: usize, const PAIR: usize, const HALF: usize>(
+    /// number `PAIR` of its message; the messages are those from `FIRST` on.
+    ///
+    /// # Safety
+    ///
+    /// That pair of each message is there, and set.
+    unsafe fn two_rounds<P: Pairs, const FIRST: usize, const PAIR: usize, const HALF: usize>(
         &mut self,
         pairs: &P,
     );
@@ -39,7 +43,8 @@ macro_rules! low_rounds {
     ($quartet:ident, $pairs:ident,
      [$offset0:expr] $cdgh0:literal $abef0:literal, [$offset1:expr] $cdgh1:literal $abef1:literal) => {{
         let [a, b, c, d, e, f, g, h] = &mut $quartet.registers;
-        // SAFETY: the quartet was made with a witness of SHA and AVX; the words are there to read.
+        // SAFETY: `ShaNi`, by which alone a quartet is made, proves the instructions; the words are there to
+        // read by the promises of the caller and of `Pairs`; no memory is written.
         unsafe {
             asm!(
                 "vmovq xmm0, qword ptr [{pairs} + {offset0}]",
@@ -73,7 +78,7 @@ impl Low {
 
 impl Quartet for Low {
     #[inline(always)]
-    fn two_rounds<P: Pairs, const FIRST: usize, const PAIR: usize, const HALF: usize>(
+    unsafe fn two_rounds<P: Pairs, const FIRST: usize, const PAIR: usize, const HALF: usize>(
         &mut self,
         pairs: &P,
     ) {
@@ -120,7 +125,8 @@ macro_rules! parked_rounds {
     ($quartet:ident, $pairs:ident, $(park $from:tt => $to:tt,)?
      [$offset0:expr] $cdgh0:literal $abef0:literal, [$offset1:expr] $cdgh1:literal $abef1:literal) => {{
         let [a, b, c, d, e, f, g, _parked] = &mut $quartet.registers;
-        // SAFETY: the quartet was made with witnesses of SHA, AVX and AVX-512VL; the words are there to read.
+        // SAFETY: `ShaNi` and `Avx512Vl`, by which alone a quartet is made, prove the instructions; the words are
+        // there to read by the promises of the caller and of `Pairs`; no memory is written.
         unsafe {
             asm!(
                 "vmovq xmm0, qword ptr [{pairs} + {offset0}]",
@@ -139,7 +145,7 @@ macro_rules! parked_rounds {
                 alike = const P::ALIKE as i32,
                 inout("xmm9") *a, inout("xmm10") *b, inout("xmm11") *c, inout("xmm12") *d,
                 inout("xmm13") *e, inout("xmm14") *f, inout("xmm15") *g,
-                $(in($from) *_parked, lateout($to) *_parked,)?
+                $(in($from) *_parked, out($to) *_parked,)?
                 out("xmm0") _,
                 options(nostack, preserves_flags, readonly),
             );
@@ -159,11 +165,11 @@ impl Parked {
 
 impl Quartet for Parked {
     #[inline(always)]
-    fn two_rounds<P: Pairs, const FIRST: usize, const PAIR: usize, const HALF: usize>(
+    unsafe fn two_rounds<P: Pairs, const FIRST: usize, const PAIR: usize, const HALF: usize>(
         &mut self,
         pairs: &P,
     ) {
-        // SAFETY: no quartet of this kind was made without a witness of AVX-512VL.
+        // SAFETY: no quartet of this kind was made without a witness of AVX-512VL; the rest is the caller's.
         unsafe { parked_two_rounds::<P, FIRST, PAIR, HALF>(self, pairs) }
     }
 
@@ -182,7 +188,7 @@ impl Quartet for Parked {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl")]
-fn parked_two_rounds<P: Pairs, const FIRST: usize, const PAIR: usize, const HALF: usize>(
+unsafe fn parked_two_rounds<P: Pairs, const FIRST: usize, const PAIR: usize, const HALF: usize>(
     quartet: &mut Parked,
     pairs: &P,
 ) {

@@ -5,10 +5,9 @@ use std::arch::x86_64::*;
 
 use super::lacking;
 
-/// Proof that this CPU has the SHA extensions, and AVX: not for wider vectors, but for the encoding that leaves
-/// its operands as they are, where plain SSE copies: with four messages side by side there are no registers to spare
-/// for that (2.77 times the `sha2` crate, before 2.72; Zen 4, 2026-11, within noise). The few small
-/// processors with SHA and without AVX have the portable kernel, and with it these instructions.
+/// Proof that this CPU has the SHA extensions, and AVX: for the encodings of 128 bits with three operands, which
+/// the assembly here and of a [`Quartet`](super::Quartet) uses. The few small processors with SHA and without AVX
+/// have the portable kernel, and with it these instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShaNi(());
 
@@ -76,15 +75,6 @@ impl ShaNi {
             abef: self.add(x.abef, y.abef),
             cdgh: self.add(x.cdgh, y.cdgh),
         }
-    }
-
-    /// Four rounds with four `W + K`.
-    #[inline(always)]
-    pub fn four_rounds(self, State { abef, cdgh }: State, words: __m128i) -> State {
-        let cdgh = sha_ni!(_mm_sha256rnds2_epu32(cdgh, abef, words));
-        let upper = sha_ni!(_mm_shuffle_epi32::<0b1110>(words));
-        let abef = sha_ni!(_mm_sha256rnds2_epu32(abef, cdgh, upper));
-        State { abef, cdgh }
     }
 
     /// The first part of four schedule words: `W[t-16] + small_sigma0(W[t-15])`, from the four

@@ -12,7 +12,7 @@ enum Piece {
     Step(Step),
     /// `W[t] + K[t]`.
     AddK,
-    /// Of an odd word and the one before it, the lower or the upper half of each register, stored.
+    /// An odd word and the one before it, interleaved and stored: half 0 or 1 of [`Weave::pairs`].
     Pair(usize),
 }
 

@@ -10,6 +10,10 @@
 //! spread among the rounds of *this* batch; two buffers take turns. How the first step is done is
 //! a [`Weaver`]'s: [`lanes`] uses vectors, [`quads`] the instructions that SHA-NI has for it. Blocks after
 //! the first have no seed in them: rounds only.
+#![allow(
+    unsafe_code,
+    reason = "the rounds read words that must have been made: by the order of things here"
+)]
 
 mod lanes;
 mod plan;
@@ -42,8 +46,8 @@ trait Weaver: Copy {
 
     /// Two quartets of the same state.
     fn quartets(self, sha: ShaNi, state: State) -> (Low, Self::Upper);
-    /// The pair (0, 1), which is all that varies of the words before 16, if not the first piece does
-    /// it, and nothing yet of the rest.
+    /// Before the first piece. The pair (0, 1) of each message, all that varies of the words before 16, is set
+    /// here or by the first piece of that message.
     fn begin(self, batch: &Batch, pairs: &mut Self::Pairs) -> Self::Progress;
     /// One of the pieces, which are done in the order of their numbers.
     fn piece(progress: &mut Self::Progress, pairs: &mut Self::Pairs, piece: usize);
@@ -189,8 +193,10 @@ fn first_block<W: Weaver>(
         ($quartet:ident, $first:literal, $pair:expr, $half:expr) => {
             // Words 2 to 15 are the same in all messages.
             match $pair {
-                1..=7 => $quartet.two_rounds::<_, $first, $pair, $half>(constant),
-                _ => $quartet.two_rounds::<_, $first, $pair, $half>(pairs),
+                // SAFETY: there are 22 words, and 15 is the last one asked for.
+                1..=7 => unsafe { $quartet.two_rounds::<_, $first, $pair, $half>(constant) },
+                // SAFETY: the caller made all pieces of this schedule.
+                _ => unsafe { $quartet.two_rounds::<_, $first, $pair, $half>(pairs) },
             }
         };
     }
@@ -218,7 +224,8 @@ fn later_block<W: Weaver>(
     let (mut lower, mut upper) = before;
     macro_rules! two_rounds {
         ($quartet:ident, $first:literal, $pair:expr, $half:expr) => {
-            $quartet.two_rounds::<_, $first, $pair, $half>(words)
+            // SAFETY: a block has 64 words, 32 pairs.
+            unsafe { $quartet.two_rounds::<_, $first, $pair, $half>(words) }
         };
     }
     macro_rules! slots {

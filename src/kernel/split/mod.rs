@@ -6,7 +6,7 @@
 //!    pairs (`W[t] + K[t]`, `W[t+1] + K[t+1]`).
 //! 2. For each pair of rounds, and each message: load its pair into `xmm0`, `sha256rnds2`.
 //!
-//! Neither uses the units of the other. So the first step for the *next* batch is cut into pieces, which are
+//! The rounds wait for one unit, the schedule has the others. So the first step for the *next* batch is cut into pieces, which are
 //! spread among the rounds of *this* batch; two buffers take turns. How the first step is done is
 //! a [`Weaver`]'s: [`lanes`] uses vectors, [`quads`] the instructions that SHA-NI has for it. Blocks after
 //! the first have no seed in them: rounds only.

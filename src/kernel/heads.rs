@@ -6,6 +6,7 @@
 //! number is turned into text.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::pow::ALPHABET;
 use crate::sha256::Template;
@@ -38,6 +39,39 @@ static SINGLES: [u16; 62 + MAX_LANES] = {
     singles
 };
 
+/// Heads to be tried, from the front, until another thread says that it is enough.
+#[derive(Clone, Debug)]
+pub struct Heads<'s> {
+    /// Those that are left. Only whole batches are taken, and what is taken is tried.
+    left: Range<u32>,
+    stop: &'s AtomicBool,
+}
+
+impl<'s> Heads<'s> {
+    /// The heads of a range, as long as `stop` is not set.
+    pub fn until(stop: &'s AtomicBool, range: Range<u32>) -> Heads<'s> {
+        Heads { left: range, stop }
+    }
+
+    /// Those that are left: none, unless there was a hit or a stop.
+    pub fn left(&self) -> Range<u32> {
+        self.left.clone()
+    }
+
+    /// Puts those behind `head` back, which were taken with it.
+    pub(super) fn go_on_behind(&mut self, head: u32) {
+        self.left.start = head + 1;
+    }
+}
+
+impl From<Range<u32>> for Heads<'static> {
+    /// The heads of a range, all of them.
+    fn from(range: Range<u32>) -> Heads<'static> {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Heads::until(&NEVER, range)
+    }
+}
+
 /// Neighbours of one row, at most as many as there are lanes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Batch {
@@ -61,23 +95,26 @@ impl Batch {
 }
 
 /// The batches of up to `lanes` heads that make up a range, in order.
-#[derive(Clone, Debug)]
-pub(super) struct Batches {
+#[derive(Debug)]
+pub(super) struct Batches<'h, 's> {
+    heads: &'h mut Heads<'s>,
     table: &'static [u16],
     width: u32,
     seed_length: usize,
     message_word: u32,
     lanes: u32,
-    /// The row, the place in it, and the index of the next head.
+    /// The row of the next head, and the place in it.
     row: u32,
     column: u32,
-    next: u32,
-    end: u32,
 }
 
-impl Batches {
+impl<'h, 's> Batches<'h, 's> {
     /// Heads beyond the last one of the template's seed length are left out.
-    pub(super) fn new(template: &Template, heads: Range<u32>, lanes: usize) -> Batches {
+    pub(super) fn new(
+        template: &Template,
+        heads: &'h mut Heads<'s>,
+        lanes: usize,
+    ) -> Batches<'h, 's> {
         debug_assert!((1..=MAX_LANES).contains(&lanes));
         let seed_length = template.seed_length();
         let (table, width): (&[u16], _) = match seed_length {
@@ -85,16 +122,16 @@ impl Batches {
             _ => (&PAIRS, PAIR_COUNT as u32),
         };
         let head_length = seed_length.min(Template::MAX_HEAD_LENGTH) as u32;
+        heads.left.end = heads.left.end.min(62u32.pow(head_length));
         Batches {
+            row: heads.left.start / width,
+            column: heads.left.start % width,
+            heads,
             table,
             width,
             seed_length,
             message_word: template.words()[0],
             lanes: lanes as u32,
-            row: heads.start / width,
-            column: heads.start % width,
-            next: heads.start,
-            end: heads.end.min(62u32.pow(head_length)),
         }
     }
 
@@ -110,25 +147,28 @@ impl Batches {
     }
 }
 
-impl Iterator for Batches {
+impl Iterator for Batches<'_, '_> {
     type Item = Batch;
 
     #[inline(always)]
     fn next(&mut self) -> Option<Batch> {
-        if self.next >= self.end {
+        let left = &mut self.heads.left;
+        // One load for each batch, from a line that nobody writes before the end: it does not show.
+        if left.start >= left.end || self.heads.stop.load(Relaxed) {
             return None;
         }
+        let first = left.start;
         let count = self
             .lanes
-            .min(self.end - self.next)
+            .min(left.end - first)
             .min(self.width - self.column);
+        left.start += count;
         let batch = Batch {
-            first: self.next,
+            first,
             count,
             row: self.row_word(),
             upper: &self.table[self.column as usize..][..self.lanes as usize],
         };
-        self.next += count;
         self.column += count;
         if self.column == self.width {
             self.column = 0;
@@ -149,7 +189,7 @@ mod tests {
         let mut template = Template::with_capacity(64);
         template.load(seed_length, b"message");
         let mut expected = heads.start;
-        for batch in Batches::new(&template, heads.clone(), lanes) {
+        for batch in Batches::new(&template, &mut heads.clone().into(), lanes) {
             assert_eq!(batch.first, expected);
             assert!((1..=lanes as u32).contains(&batch.count));
             assert_eq!(batch.upper.len(), lanes);
@@ -190,10 +230,12 @@ mod tests {
     fn heads_that_do_not_exist_are_left_out() {
         let mut template = Template::with_capacity(64);
         template.load(1, b"");
-        let count: u32 = Batches::new(&template, 0..1000, 8)
+        let count: u32 = Batches::new(&template, &mut Heads::from(0..1000), 8)
             .map(|batch| batch.count)
             .sum();
         assert_eq!(count, 62);
-        assert!(Batches::new(&template, 62..63, 8).next().is_none());
+        let mut beyond = Heads::from(62..63);
+        assert!(Batches::new(&template, &mut beyond, 8).next().is_none());
+        assert!(beyond.left().is_empty());
     }
 }

@@ -1,17 +1,15 @@
 //! The plain way to use vectors: one message per lane, everything in lanes.
 
-use std::ops::Range;
-
-use super::heads::Batches;
+use super::heads::{Batches, Heads};
 use crate::sha256::{Template, compress_first, compress_later};
 use crate::simd::Simd;
 
-/// The lowest head of the range whose first state word is at most `bound`.
+/// The next head whose first state word is at most `bound`.
 #[inline(always)]
-pub(super) fn scan<S: Simd>(
+pub(super) fn next_at_most<S: Simd>(
     simd: S,
     template: &Template,
-    heads: Range<u32>,
+    heads: &mut Heads<'_>,
     bound: u32,
 ) -> Option<u32> {
     // A loop, not an iterator's method: a closure is a function of its own, without the instruction set.

@@ -18,6 +18,7 @@ mod x86;
 use std::fmt;
 use std::ops::Range;
 
+pub use heads::Heads;
 pub use measure::{Choice, measure, measure_sha2};
 
 use crate::pow::Difficulty;
@@ -25,12 +26,23 @@ use crate::sha256::Template;
 
 /// Something that scans: a [`Kernel`], or what a test puts in its place.
 pub trait Scan {
-    /// The lowest head index in the range whose digest meets `difficulty`, or so the kernel says.
+    /// Tries heads from the front until one's digest meets `difficulty`, or so the kernel says. Without a
+    /// hit, those that are left are those that it was stopped from trying.
     ///
     /// Heads (the first up to four characters) are numbered like [`Seed`](crate::pow::Seed)s, the first
     /// character being the lowest digit; indices at or above 62^min(L, 4) for seeds of length L are left
     /// out.
-    fn scan(&self, template: &Template, heads: Range<u32>, difficulty: Difficulty) -> Option<u32>;
+    fn next_hit(
+        &self,
+        template: &Template,
+        heads: &mut Heads<'_>,
+        difficulty: Difficulty,
+    ) -> Option<u32>;
+
+    /// The lowest head of a whole range whose digest meets `difficulty`.
+    fn scan(&self, template: &Template, heads: Range<u32>, difficulty: Difficulty) -> Option<u32> {
+        self.next_hit(template, &mut heads.into(), difficulty)
+    }
 }
 
 /// A way to scan that this CPU has: holding one is the proof.
@@ -124,45 +136,46 @@ impl Kernel {
         }
     }
 
-    /// The lowest head of the range whose first state word is at most `bound`.
-    fn first_at_most(&self, template: &Template, heads: Range<u32>, bound: u32) -> Option<u32> {
+    /// The next head whose first state word is at most `bound`.
+    fn next_at_most(&self, template: &Template, heads: &mut Heads<'_>, bound: u32) -> Option<u32> {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Backend::X86(kernel) => kernel.scan(template, heads, bound),
-            Backend::Portable => portable::scan(template, heads, bound),
+            Backend::X86(kernel) => kernel.next_at_most(template, heads, bound),
+            Backend::Portable => portable::next_at_most(template, heads, bound),
         }
     }
 }
 
 impl Scan for Kernel {
-    fn scan(&self, template: &Template, heads: Range<u32>, difficulty: Difficulty) -> Option<u32> {
-        scan_by(template, heads, difficulty, |heads, bound| {
-            self.first_at_most(template, heads, bound)
+    fn next_hit(
+        &self,
+        template: &Template,
+        heads: &mut Heads<'_>,
+        difficulty: Difficulty,
+    ) -> Option<u32> {
+        next_hit_by(template, heads, difficulty, |heads, bound| {
+            self.next_at_most(template, heads, bound)
         })
     }
 }
 
-/// A whole scan, by means of one that looks at the first state word alone. Above 8 nibbles, where that
+/// The next hit, by means of a kernel that looks at the first state word alone. Above 8 nibbles, where that
 /// word has to be zero and others decide, one in 2^32 hashes comes to a second look here.
-fn scan_by(
+fn next_hit_by(
     template: &Template,
-    mut heads: Range<u32>,
+    heads: &mut Heads<'_>,
     difficulty: Difficulty,
-    mut first_at_most: impl FnMut(Range<u32>, u32) -> Option<u32>,
+    mut next_at_most: impl FnMut(&mut Heads<'_>, u32) -> Option<u32>,
 ) -> Option<u32> {
-    if difficulty == Difficulty::NONE {
-        let heads_exist = heads.start < 62u32.pow(template.seed_length().min(4) as u32);
-        return (heads_exist && !heads.is_empty()).then_some(heads.start);
-    }
+    let first_word_decides = difficulty.nibbles() <= 8;
     loop {
-        let found = first_at_most(heads.clone(), difficulty.first_word_bound())?;
-        let first_word_decides = difficulty.nibbles() <= 8;
+        let found = next_at_most(heads, difficulty.first_word_bound())?;
+        heads.go_on_behind(found);
         if first_word_decides
             || portable::digest(template, found).is_some_and(|digest| difficulty.is_met_by(&digest))
         {
             return Some(found);
         }
-        heads.start = found + 1;
     }
 }
 

@@ -3,16 +3,14 @@
 //!
 //! It also completes digests for the other kernels, which look at no more than the first word.
 
-use std::ops::Range;
-
 use sha2::compress256;
 use sha2::digest::generic_array::GenericArray;
 
-use super::heads::Batches;
+use super::heads::{Batches, Heads};
 use crate::sha256::{INITIAL_STATE, Template};
 
-/// The lowest head of the range whose first state word is at most `bound`.
-pub(super) fn scan(template: &Template, heads: Range<u32>, bound: u32) -> Option<u32> {
+/// The next head whose first state word is at most `bound`.
+pub(super) fn next_at_most(template: &Template, heads: &mut Heads<'_>, bound: u32) -> Option<u32> {
     let mut block = first_block(template);
     Batches::new(template, heads, 1)
         .find(|batch| {
@@ -25,7 +23,8 @@ pub(super) fn scan(template: &Template, heads: Range<u32>, bound: u32) -> Option
 
 /// The digest of one head with the template's tail and message; nothing if there is no such head.
 pub(super) fn digest(template: &Template, head: u32) -> Option<[u8; 32]> {
-    let batch = Batches::new(template, head..head.checked_add(1)?, 1).next()?;
+    let mut heads = Heads::from(head..head.checked_add(1)?);
+    let batch = Batches::new(template, &mut heads, 1).next()?;
     let mut block = first_block(template);
     let word = batch.row | u32::from(batch.upper[0]) << 16;
     block[..4].copy_from_slice(&word.to_be_bytes());

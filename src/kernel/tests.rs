@@ -1,6 +1,9 @@
 //! Every kernel against the oracle, [`pow`](crate::pow): one suite, stamped on each.
 
 use std::ops::Range;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
 
 use super::*;
 use crate::pow::{ALPHABET, Seed, digest, space};
@@ -63,7 +66,7 @@ impl Work {
         };
         let smallest = words.iter().copied().min().unwrap_or(u32::MAX);
         for bound in [u32::MAX >> 4, smallest] {
-            let found = kernel.first_at_most(&self.template, heads.clone(), bound);
+            let found = first_at_most(kernel, &self.template, heads.clone(), bound);
             assert_eq!(
                 found,
                 lowest_at_most(bound),
@@ -72,10 +75,20 @@ impl Work {
             );
         }
         if let Some(below) = smallest.checked_sub(1) {
-            let found = kernel.first_at_most(&self.template, heads.clone(), below);
+            let found = first_at_most(kernel, &self.template, heads.clone(), below);
             assert_eq!(found, None, "below the smallest; {}", about());
         }
     }
+}
+
+/// The lowest head of a range whose first state word is at most `bound`.
+fn first_at_most(
+    kernel: Kernel,
+    template: &Template,
+    heads: Range<u32>,
+    bound: u32,
+) -> Option<u32> {
+    kernel.next_at_most(template, &mut heads.into(), bound)
 }
 
 /// The examples of FIPS 180-4 and NIST's CAVP, the start of each as the seed.
@@ -103,10 +116,13 @@ fn nist_vectors(kernel: Kernel) {
             template.fix_tail(tail);
             let heads = head..head + 1;
             assert_eq!(
-                kernel.first_at_most(&template, heads.clone(), first_word),
+                first_at_most(kernel, &template, heads.clone(), first_word),
                 Some(head)
             );
-            assert_eq!(kernel.first_at_most(&template, heads, first_word - 1), None);
+            assert_eq!(
+                first_at_most(kernel, &template, heads, first_word - 1),
+                None
+            );
         }
     }
 }
@@ -125,18 +141,18 @@ fn each_lane_is_the_only_winner(kernel: Kernel) {
         for lane in 0..40 {
             for behind in [1, 7, 40] {
                 let heads = winner - lane..winner + behind;
-                let found = kernel.first_at_most(&work.template, heads.clone(), word);
+                let found = first_at_most(kernel, &work.template, heads.clone(), word);
                 assert_eq!(found, Some(winner), "lane {lane} of {heads:?}");
             }
             let heads = winner - lane..winner;
             assert_eq!(
-                kernel.first_at_most(&work.template, heads, word),
+                first_at_most(kernel, &work.template, heads, word),
                 None,
                 "just behind the range"
             );
             let heads = winner + 1..winner + 1 + lane;
             assert_eq!(
-                kernel.first_at_most(&work.template, heads, word),
+                first_at_most(kernel, &work.template, heads, word),
                 None,
                 "just before the range"
             );
@@ -184,8 +200,9 @@ fn heads_that_do_not_exist(kernel: Kernel) {
                 None
             );
         }
-        let below = kernel.first_at_most(&work.template, heads - 3..u32::MAX, 0);
-        assert_eq!(below, None);
+        let mut beyond = Heads::from(heads - 3..u32::MAX);
+        assert_eq!(kernel.next_at_most(&work.template, &mut beyond, 0), None);
+        assert!(beyond.left().is_empty());
     }
 }
 
@@ -211,13 +228,46 @@ fn all_finds_of_a_long_range(kernel: Kernel) {
             .filter(|&head| difficulty.is_met_by(&work.digest(head)))
             .collect();
         let mut found = Vec::new();
-        let mut next = 0;
-        while let Some(head) = kernel.scan(&work.template, next..end, difficulty) {
+        let mut heads = Heads::from(0..end);
+        while let Some(head) = kernel.next_hit(&work.template, &mut heads, difficulty) {
             found.push(head);
-            next = head + 1;
+            assert_eq!(heads.left(), head + 1..end);
         }
         assert_eq!(found, expected, "seed length {seed_length}");
+        assert!(heads.left().is_empty());
     }
+}
+
+/// A stop leaves untried what it leaves, and without one all is tried.
+fn stopping(kernel: Kernel) {
+    let work = Work::new(5, b"message");
+    let stop = AtomicBool::new(true);
+    let mut heads = Heads::until(&stop, 7..100_000);
+    for difficulty in [Difficulty::NONE, Difficulty::MAX] {
+        let found = kernel.next_hit(&work.template, &mut heads, difficulty);
+        assert_eq!((found, heads.left()), (None, 7..100_000));
+    }
+    stop.store(false, Relaxed);
+    let found = kernel.next_hit(&work.template, &mut heads, Difficulty::MAX);
+    assert_eq!((found, heads.left().is_empty()), (None, true));
+}
+
+/// What another thread stops ends long before its time.
+fn stopping_from_another_thread(kernel: Kernel) {
+    let work = Work::new(5, &[b'm'; 8192]);
+    let (stop, begun) = (AtomicBool::new(false), Barrier::new(2));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            begun.wait();
+            stop.store(true, Relaxed);
+        });
+        begun.wait();
+        // 1.9e9 blocks: many seconds even for the fastest kernel, so the stop comes first.
+        let mut heads = Heads::until(&stop, 0..work.heads());
+        let found = kernel.next_hit(&work.template, &mut heads, Difficulty::MAX);
+        assert_eq!(found, None);
+        assert!(!heads.left().is_empty());
+    });
 }
 
 /// Real solutions with seven and with exactly eight zeros, and the difficulties on both sides of them.
@@ -269,7 +319,8 @@ macro_rules! suite {
         $(
             mod $module {
                 suite!(@tests $name nist_vectors each_lane_is_the_only_winner odd_ranges
-                    heads_that_do_not_exist message_lengths all_finds_of_a_long_range difficulty_edges);
+                    heads_that_do_not_exist message_lengths all_finds_of_a_long_range difficulty_edges
+                    stopping stopping_from_another_thread);
             }
         )*
     };
@@ -350,22 +401,24 @@ fn an_unknown_kernel_is_an_error_that_names_the_known() {
 #[test]
 fn later_words_decide_above_eight() {
     let work = Work::new(5, b"message");
-    let claim_every_third = |heads: Range<u32>, bound: u32| {
+    let claim_every_third = |heads: &mut Heads<'_>, bound: u32| {
         assert_eq!(bound, 0);
-        heads.clone().find(|head| head % 3 == 0)
+        heads.left().find(|head| head % 3 == 0)
+    };
+    let next_hit = |heads: Range<u32>, difficulty| {
+        next_hit_by(
+            &work.template,
+            &mut heads.into(),
+            difficulty,
+            claim_every_third,
+        )
     };
     for nibbles in [9, 63, 64] {
         let difficulty = Difficulty::new(nibbles).expect("0 to 64");
-        assert_eq!(
-            scan_by(&work.template, 0..100, difficulty, claim_every_third),
-            None
-        );
+        assert_eq!(next_hit(0..100, difficulty), None);
     }
     let eight = Difficulty::new(8).expect("0 to 64");
-    assert_eq!(
-        scan_by(&work.template, 1..100, eight, claim_every_third),
-        Some(3)
-    );
+    assert_eq!(next_hit(1..100, eight), Some(3));
 }
 
 /// The second look at a candidate is at the right digest.

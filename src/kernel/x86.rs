@@ -1,13 +1,11 @@
 //! The kernels of x86-64: what each one needs of the CPU, and the functions in which its instructions may be
-//! used. Everything that a scan does is inlined into one of these; dispatch is once per scan.
+//! used. All that a scan does is inlined into one of these, so it is dispatched once.
 #![allow(
     unsafe_code,
     reason = "functions of an instruction set, called with its witness in hand"
 )]
 
-use std::ops::Range;
-
-use super::{Backend, Entry, lanes, split};
+use super::{Backend, Entry, Heads, lanes, split};
 use crate::sha256::Template;
 use crate::simd::{Avx2, Avx512, Avx512Vl, ShaNi};
 
@@ -74,8 +72,13 @@ impl X86 {
         }
     }
 
-    /// The lowest head of the range whose first state word is at most `bound`.
-    pub(super) fn scan(self, template: &Template, heads: Range<u32>, bound: u32) -> Option<u32> {
+    /// The next head whose first state word is at most `bound`.
+    pub(super) fn next_at_most(
+        self,
+        template: &Template,
+        heads: &mut Heads<'_>,
+        bound: u32,
+    ) -> Option<u32> {
         match self {
             // SAFETY: the witnesses prove AVX-512F, AVX-512VL, AVX2 and SHA.
             X86::Avx512Sha(simd, sha) => unsafe { avx512_sha(simd, sha, template, heads, bound) },
@@ -91,27 +94,27 @@ impl X86 {
     }
 }
 
-/// Stamps the function of a kernel: the features, the witnesses, and the generic scan that it instantiates.
+/// Stamps the function of a kernel: the features, the witnesses, and the generic function that it instantiates.
 macro_rules! entry_points {
-    ($($features:literal fn $name:ident($($witness:ident: $type:ty),*) = $scan:path;)*) => {
+    ($($features:literal fn $name:ident($($witness:ident: $type:ty),*) = $next_at_most:path;)*) => {
         $(
             #[target_feature(enable = $features)]
             fn $name(
                 $($witness: $type,)*
                 template: &Template,
-                heads: Range<u32>,
+                heads: &mut Heads<'_>,
                 bound: u32,
             ) -> Option<u32> {
-                $scan($($witness,)* template, heads, bound)
+                $next_at_most($($witness,)* template, heads, bound)
             }
         )*
     };
 }
 
 entry_points! {
-    "avx512f,avx512vl,avx2,sha" fn avx512_sha(simd: Avx512Vl, sha: ShaNi) = split::scan_by_lanes;
-    "avx2,sha" fn avx2_sha(simd: Avx2, sha: ShaNi) = split::scan_by_lanes;
-    "avx512f" fn avx512(simd: Avx512) = lanes::scan;
-    "sha,avx" fn sha_ni(sha: ShaNi) = split::scan_by_quads;
-    "avx2" fn avx2(simd: Avx2) = lanes::scan;
+    "avx512f,avx512vl,avx2,sha" fn avx512_sha(simd: Avx512Vl, sha: ShaNi) = split::next_at_most_by_lanes;
+    "avx2,sha" fn avx2_sha(simd: Avx2, sha: ShaNi) = split::next_at_most_by_lanes;
+    "avx512f" fn avx512(simd: Avx512) = lanes::next_at_most;
+    "sha,avx" fn sha_ni(sha: ShaNi) = split::next_at_most_by_quads;
+    "avx2" fn avx2(simd: Avx2) = lanes::next_at_most;
 }

@@ -1,5 +1,7 @@
 //! A search by one thread, resumable after any number of hashes.
 
+use std::sync::atomic::AtomicBool;
+
 use super::{Probe, Ring, Tally};
 use crate::kernel::Scan;
 use crate::pow::{Difficulty, Seed, Solution};
@@ -58,6 +60,7 @@ impl Search {
         budget: u64,
         tally: &mut Tally,
     ) -> Progress {
+        let never = AtomicBool::new(false);
         let mut left = u128::from(budget);
         while left > 0 {
             if self.walked == self.ring.steps() && !self.lengthen() {
@@ -66,7 +69,7 @@ impl Search {
             let end = self.ring.steps().min(self.walked + left);
             let steps = self.walked..end;
             let mut probe = Probe::new(scanner, template, message, self.ring.length(), difficulty);
-            if let Some(solution) = probe.scan(&self.ring, steps, tally) {
+            if let Some(solution) = probe.scan(&self.ring, steps, &never, tally) {
                 return Progress::Found(solution);
             }
             left -= end - self.walked;

@@ -1,10 +1,11 @@
 //! One message, prepared for one thread: the place where the kernel's word meets the oracle's.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::Ring;
 use super::ring::tail_of;
-use crate::kernel::Scan;
+use crate::kernel::{Heads, Scan};
 use crate::pow::{Difficulty, Solution, verify};
 use crate::sha256::Template;
 
@@ -48,11 +49,18 @@ impl<'a, S: Scan> Probe<'a, S> {
         }
     }
 
-    /// Scans `steps` of `ring` (of the length given to [`Probe::new`]) for the first solution.
-    pub fn scan(&mut self, ring: &Ring, steps: Range<u128>, tally: &mut Tally) -> Option<Solution> {
+    /// Scans `steps` of `ring` (of the length given to [`Probe::new`]) for the first solution, unless `stop`
+    /// is set first: then those steps are not proven empty.
+    pub fn scan(
+        &mut self,
+        ring: &Ring,
+        steps: Range<u128>,
+        stop: &AtomicBool,
+        tally: &mut Tally,
+    ) -> Option<Solution> {
         let mut step = steps.start;
-        while step < steps.end {
-            let (walked, hit) = self.candidate(ring, step, steps.end - step);
+        while step < steps.end && !stop.load(Relaxed) {
+            let (walked, hit) = self.candidate(ring, step, steps.end - step, stop);
             tally.hashes += walked as u64;
             step += walked;
             if hit {
@@ -67,22 +75,26 @@ impl<'a, S: Scan> Probe<'a, S> {
         None
     }
 
-    /// Steps walked from `step`, at least one and at most `limit`, and whether the last is a hit.
-    fn candidate(&mut self, ring: &Ring, step: u128, limit: u128) -> (u128, bool) {
+    /// Steps walked from `step`, at most `limit`, and whether the last is a hit.
+    fn candidate(
+        &mut self,
+        ring: &Ring,
+        step: u128,
+        limit: u128,
+        stop: &AtomicBool,
+    ) -> (u128, bool) {
         if self.difficulty == Difficulty::NONE {
             return (1, true);
         }
         let stretch = ring.stretch(step, limit);
         self.template
             .fix_tail(tail_of(&ring.tail_characters(&stretch)));
-        let heads = stretch.heads;
-        match self
+        let mut heads = Heads::until(stop, stretch.heads.clone());
+        let hit = self
             .scanner
-            .scan(self.template, heads.clone(), self.difficulty)
-        {
-            Some(head) => (u128::from(head - heads.start) + 1, true),
-            None => (heads.len() as u128, false),
-        }
+            .next_hit(self.template, &mut heads, self.difficulty);
+        let walked = heads.left().start - stretch.heads.start;
+        (u128::from(walked), hit.is_some())
     }
 }
 
@@ -95,15 +107,18 @@ mod tests {
     struct Liar(Kernel);
 
     impl Scan for Liar {
-        fn scan(
+        fn next_hit(
             &self,
             template: &Template,
-            heads: Range<u32>,
+            heads: &mut Heads<'_>,
             difficulty: Difficulty,
         ) -> Option<u32> {
-            let lie = heads.clone().find(|head| head % 3 == 0);
-            let truth = self.0.scan(template, heads, difficulty);
-            [lie, truth].into_iter().flatten().min()
+            let left = heads.left();
+            let lie = left.clone().find(|head| head % 3 == 0);
+            let truth = self.0.scan(template, left.clone(), difficulty);
+            let hit = [lie, truth].into_iter().flatten().min();
+            *heads = Heads::from(hit.map_or(left.end, |head| head + 1)..left.end);
+            hit
         }
     }
 
@@ -113,12 +128,13 @@ mod tests {
         let mut template = Template::with_capacity(100);
         let ring = Ring::new(5, 12345);
         let kernel = Kernel::PORTABLE;
+        let never = AtomicBool::new(false);
         let honest = Probe::new(&kernel, &mut template, b"message", 5, difficulty)
-            .scan(&ring, 0..100_000, &mut Tally::default())
+            .scan(&ring, 0..100_000, &never, &mut Tally::default())
             .expect("one in 256");
         let mut tally = Tally::default();
         let solution = Probe::new(&Liar(kernel), &mut template, b"message", 5, difficulty)
-            .scan(&ring, 0..100_000, &mut tally)
+            .scan(&ring, 0..100_000, &never, &mut tally)
             .expect("one in 256");
         assert_eq!(solution, honest);
         assert!(tally.false_hits > 0);

@@ -22,13 +22,21 @@ pub struct SharedSearch {
     /// The steps before the first chunk, proven empty by the owner alone.
     base: u128,
     chunk: u64,
+    claims: Claims,
+    /// Won or called off. Every thread looks at it between two batches of its kernel.
+    over: AtomicBool,
+    winner: OnceLock<Solution>,
+}
+
+/// What every claim writes, apart from the lines of what every batch reads.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Claims {
     /// The next chunk to claim. It grows past the last one; at 2^64 it would repeat itself, but no
     /// hardware claims that often.
     next: AtomicU64,
     /// Chunks that were claimed, searched to their end, and are empty.
     emptied: AtomicU64,
-    over: AtomicBool,
-    winner: OnceLock<Solution>,
 }
 
 /// What became of one chunk.
@@ -53,8 +61,7 @@ impl SharedSearch {
             ring: Ring::new(1, 0),
             base: 0,
             chunk: 1,
-            next: AtomicU64::new(0),
-            emptied: AtomicU64::new(0),
+            claims: Claims::default(),
             over: AtomicBool::new(true),
             winner: OnceLock::new(),
         }
@@ -75,8 +82,7 @@ impl SharedSearch {
         self.ring = ring;
         self.base = base;
         self.chunk = chunk.max(1);
-        *self.next.get_mut() = 0;
-        *self.emptied.get_mut() = 0;
+        self.claims = Claims::default();
         *self.over.get_mut() = false;
         self.winner.take();
     }
@@ -99,29 +105,34 @@ impl SharedSearch {
     /// Claims the next chunk and searches it. `probe` must be of this message, length and difficulty.
     pub fn work<S: Scan>(&self, probe: &mut Probe<'_, S>, tally: &mut Tally) -> ChunkOutcome {
         if self.is_over() {
-            return ChunkOutcome::Over;
-        }
-        if self.winner.get().is_some() {
-            return ChunkOutcome::Won;
+            return self.ending();
         }
         let Some(steps) = self.claim() else {
             return ChunkOutcome::NoneLeft;
         };
-        match probe.scan(&self.ring, steps, tally) {
-            Some(solution) => {
-                // Of two winners at once either will do: the first to set it stays.
-                let _ = self.winner.set(solution);
-                ChunkOutcome::Won
-            }
-            None => {
-                self.emptied.fetch_add(1, AcqRel);
-                ChunkOutcome::Empty
-            }
+        if let Some(solution) = probe.scan(&self.ring, steps, &self.over, tally) {
+            // Of two winners at once either will do: the first to set it stays.
+            let _ = self.winner.set(solution);
+            self.over.store(true, Release);
+            return ChunkOutcome::Won;
+        }
+        if self.is_over() {
+            return self.ending();
+        }
+        self.claims.emptied.fetch_add(1, AcqRel);
+        ChunkOutcome::Empty
+    }
+
+    /// How a search that is over ended.
+    fn ending(&self) -> ChunkOutcome {
+        match self.winner.get() {
+            Some(_) => ChunkOutcome::Won,
+            None => ChunkOutcome::Over,
         }
     }
 
     fn claim(&self) -> Option<Range<u128>> {
-        let number = u128::from(self.next.fetch_add(1, Relaxed));
+        let number = u128::from(self.claims.next.fetch_add(1, Relaxed));
         let start = self.base + number * u128::from(self.chunk);
         let end = (start + u128::from(self.chunk)).min(self.ring.steps());
         (start < end).then_some(start..end)
@@ -135,22 +146,22 @@ impl SharedSearch {
     /// Whether every step was walked and none won.
     pub fn is_exhausted(&self) -> bool {
         let chunks = (self.ring.steps() - self.base).div_ceil(u128::from(self.chunk));
-        u128::from(self.emptied.load(Acquire)) == chunks
+        u128::from(self.claims.emptied.load(Acquire)) == chunks
     }
 
     /// Whether a helper would find something to do. A hint: others claim at the same time.
     pub fn is_claimable(&self) -> bool {
-        let claimed = u128::from(self.next.load(Relaxed)) * u128::from(self.chunk);
-        !self.is_over() && self.winner.get().is_none() && self.base + claimed < self.ring.steps()
+        let claimed = u128::from(self.claims.next.load(Relaxed)) * u128::from(self.chunk);
+        !self.is_over() && self.base + claimed < self.ring.steps()
     }
 
-    /// Calls it off: every thread stops after the chunk it is at.
+    /// Calls it off: every thread stops after the batch it is at.
     pub fn call_off(&self) {
         self.over.store(true, Release);
     }
 
-    /// Whether it was called off.
-    pub fn is_over(&self) -> bool {
+    /// Whether it was won or called off.
+    fn is_over(&self) -> bool {
         self.over.load(Acquire)
     }
 }

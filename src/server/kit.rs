@@ -82,8 +82,6 @@ pub(super) struct Pace {
     pub(super) slice: u64,
     /// What a turn costs besides its hashes: about one read and one write.
     pub(super) turn: u64,
-    /// The least that a helper claims.
-    least_chunk: u64,
 }
 
 /// What a request costs besides its search, in blocks: cutting it, checking and writing its reply.
@@ -96,7 +94,6 @@ impl Pace {
         Pace {
             slice: blocks(250.0),
             turn: blocks(5.0),
-            least_chunk: blocks(25.0),
         }
     }
 
@@ -110,12 +107,11 @@ impl Pace {
         difficulty.expected_hashes() >= self.turn as f64
     }
 
-    /// Seeds per claim. When a search is won, every helper still finishes its chunk for nothing: the chunk
-    /// is a small part of the search, and at most a slice.
-    pub(super) fn chunk(&self, difficulty: Difficulty, blocks: u64) -> u64 {
-        let part = (difficulty.expected_hashes() / 128.0) as u64;
-        let (least, most) = (self.least_chunk / blocks, self.slice / blocks);
-        part.clamp(least.max(1), most.max(1))
+    /// Seeds per claim: a quarter of a slice. A worker finishes a chunk however little is left of its slice,
+    /// so it must not be long; each claim takes a cache line from all others at the search, so it must not be
+    /// short.
+    pub(super) fn chunk(&self, blocks: u64) -> u64 {
+        (self.slice / 4 / blocks).max(1)
     }
 }
 

@@ -161,13 +161,7 @@ impl Request {
         if let Some(mut shared) = kit.shared_search() {
             match Arc::get_mut(&mut shared) {
                 Some(alone) => {
-                    alone.begin(
-                        message,
-                        difficulty,
-                        ring,
-                        walked,
-                        pace.chunk(difficulty, blocks),
-                    );
+                    alone.begin(message, difficulty, ring, walked, pace.chunk(blocks));
                     kit.counters.searches_shared.add(1);
                     self.shared = Some(shared);
                 }

@@ -19,10 +19,8 @@ mod lanes;
 mod plan;
 mod quads;
 
-use std::ops::Range;
-
 use self::plan::{MOST, Plan};
-use super::heads::{Batch, Batches};
+use super::heads::{Batch, Batches, Heads};
 use crate::sha256::{INITIAL_STATE, Template};
 use crate::simd::{Low, PairsBuffer, Quartet, ShaNi, State, Weave};
 
@@ -103,27 +101,27 @@ fn all_pieces<W: Weaver>(weaver: W, batch: &Batch, pairs: &mut W::Pairs) {
     for_each_slot!(slots);
 }
 
-/// Schedules in lanes: the lowest head of the range whose first state word is at most `bound`.
+/// Schedules in lanes: the next head whose first state word is at most `bound`.
 #[inline(always)]
-pub(super) fn scan_by_lanes<S: Weave>(
+pub(super) fn next_at_most_by_lanes<S: Weave>(
     simd: S,
     sha: ShaNi,
     template: &Template,
-    heads: Range<u32>,
+    heads: &mut Heads<'_>,
     bound: u32,
 ) -> Option<u32> {
-    scan(lanes::Lanes { simd, template }, sha, template, heads, bound)
+    next_at_most(lanes::Lanes { simd, template }, sha, template, heads, bound)
 }
 
-/// Schedules by quads: the lowest head of the range whose first state word is at most `bound`.
+/// Schedules by quads: the next head whose first state word is at most `bound`.
 #[inline(always)]
-pub(super) fn scan_by_quads(
+pub(super) fn next_at_most_by_quads(
     sha: ShaNi,
     template: &Template,
-    heads: Range<u32>,
+    heads: &mut Heads<'_>,
     bound: u32,
 ) -> Option<u32> {
-    scan(
+    next_at_most(
         quads::Quads::new(sha, template),
         sha,
         template,
@@ -133,11 +131,11 @@ pub(super) fn scan_by_quads(
 }
 
 #[inline(always)]
-fn scan<W: Weaver>(
+fn next_at_most<W: Weaver>(
     weaver: W,
     sha: ShaNi,
     template: &Template,
-    heads: Range<u32>,
+    heads: &mut Heads<'_>,
     bound: u32,
 ) -> Option<u32> {
     let mut buffers = [W::Pairs::new(), W::Pairs::new()];

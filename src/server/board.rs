@@ -80,6 +80,9 @@ impl Board {
     }
 
     /// Puts `search` in the place of worker `owner`, whatever was there, and wakes a helper.
+    ///
+    /// To be said again now and then while the search goes on: a helper that was woken may have found work of
+    /// its own, and have woken no other.
     pub(super) fn offer(&self, owner: usize, search: &Arc<SharedSearch>) {
         let place = &self.places[owner];
         let mut offer = place.offer();
@@ -88,8 +91,10 @@ impl Board {
             .is_some_and(|there| Arc::ptr_eq(there, search))
         {
             *offer = Some(Arc::clone(search));
-            drop(offer);
             place.open.store(true, SeqCst);
+        }
+        drop(offer);
+        if search.is_claimable() {
             self.wake_helper(owner);
         }
     }

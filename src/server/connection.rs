@@ -32,6 +32,8 @@ const READ_FRAME: usize = 8192;
 pub(super) enum Next {
     /// Another turn.
     Turn,
+    /// The end of its turn, by [`Connection::write`], with those of other connections.
+    Write,
     /// Another turn, but not at once: helpers must finish first.
     Later,
     /// A turn when its socket has news.
@@ -114,8 +116,11 @@ impl Connection {
 
     /// Takes in what the poll says of the socket; a turn must follow.
     pub(super) fn notice(&mut self, event: &Event, now: Instant) {
-        // A reset shows as an error and as both directions closed.
-        if event.is_error() || event.is_write_closed() {
+        // A reset shows as an error and as both directions closed. The latter alone is the orderly end of a
+        // client whose own direction powd has closed before: what it has sent is still to be read, or closing
+        // would reset the connection, and replies on their way would be lost.
+        let lingering = matches!(self.phase, Phase::Lingering(_));
+        if event.is_error() || (event.is_write_closed() && !lingering) {
             self.gone = true;
         }
         if event.is_read_closed() {
@@ -141,6 +146,15 @@ impl Connection {
             .min()
     }
 
+    /// Has it try once more what it waits for: the time of an idle one is over only if that does not come, and
+    /// it may have come since the poll.
+    pub(super) fn try_again(&mut self) {
+        match self.output {
+            Some(_) => self.writable = true,
+            None => self.readable = true,
+        }
+    }
+
     /// Whether its time is over; then a turn closes it.
     pub(super) fn is_overdue(&self, kit: &Kit) -> bool {
         self.is_abandoned(kit) || self.is_idle(kit) || self.has_lingered(kit)
@@ -153,11 +167,14 @@ impl Connection {
         since.is_some_and(|at| limit.is_zero() || kit.now.saturating_duration_since(at) > limit)
     }
 
-    /// Nothing moves on it, and it does not wait for a search.
+    /// Nothing moves on it, and that is up to the client: it does not take its replies, or has asked nothing.
     fn is_idle(&self, kit: &Kit) -> bool {
-        let waits_for_search = self.request.is_some() && self.output.is_none();
+        let waits_for_client = match self.output {
+            Some(_) => !self.writable,
+            None => self.request.is_none() && self.hungry && !self.readable && !self.ended,
+        };
         kit.options.limits.idle_timeout.is_some_and(|limit| {
-            !waits_for_search && kit.now.saturating_duration_since(self.moved) > limit
+            waits_for_client && kit.now.saturating_duration_since(self.moved) > limit
         })
     }
 
@@ -165,26 +182,22 @@ impl Connection {
         matches!(self.phase, Phase::Lingering(until) if kit.now >= until)
     }
 
-    /// One turn: reads, answers, writes. Takes what it used from `budget`, in blocks. Without a result,
-    /// [`write`](Connection::write) must be called to end it.
+    /// One turn: reads, answers, writes. Takes what it used from `budget`, in blocks.
     ///
     /// Replies that took a search to find wait for those of other connections in the same round. To write
     /// one wakes its client; on a machine that the two share, each by itself would have them take turns on the
     /// same core for every reply (100 connections at difficulty 4 with the client beside: 19 µs of system time
     /// for a reply, 30 without; Zen 4, 2026-11).
-    pub(super) fn turn(&mut self, kit: &mut Kit, budget: &mut u64) -> Option<Next> {
+    pub(super) fn turn(&mut self, kit: &mut Kit, budget: &mut u64) -> Next {
         *budget = budget.saturating_sub(kit.pace.turn);
-        if self.gone || self.is_overdue(kit) {
-            if !self.gone && self.is_idle(kit) {
-                kit.counters.closed_idle.add(1);
-            }
-            return Some(Next::Close);
+        if self.gone || self.is_abandoned(kit) || self.has_lingered(kit) {
+            return Next::Close;
         }
         if matches!(self.phase, Phase::Lingering(_)) {
-            return Some(self.discard(kit));
+            return self.discard(kit);
         }
         if self.output.is_some() && !self.writable {
-            return Some(Next::Event);
+            return Next::Event;
         }
         let before = self.output.as_ref().map_or(0, Buffer::len);
         self.stalled = false;
@@ -195,22 +208,36 @@ impl Connection {
             self.stalled = self.answer(kit, budget);
         }
         let answered = self.output.as_ref().map_or(0, Buffer::len) > before;
-        let waits = answered && kit.pace.outlasts_a_write(self.difficulty);
-        (!waits).then(|| self.write(kit))
+        if answered && kit.pace.outlasts_a_write(self.difficulty) {
+            Next::Write
+        } else {
+            self.write(kit)
+        }
     }
 
     /// The end of a turn: writes what was answered.
     pub(super) fn write(&mut self, kit: &mut Kit) -> Next {
         self.send(kit);
         self.settle(kit);
+        if self.output.is_some() && !self.writable {
+            self.pause(kit);
+        }
         self.next(kit)
+    }
+
+    /// Lets no core go on for a client that does not take its replies.
+    fn pause(&mut self, kit: &mut Kit) {
+        if let Some(request) = &mut self.request {
+            request.stop_sharing(kit);
+        }
     }
 
     /// Gives back what was lent, and cancels its search.
     pub(super) fn close(mut self, kit: &mut Kit) {
-        if let Some(request) = self.request.take() {
+        kit.counters.connections_closed.add(1);
+        if let Some(mut request) = self.request.take() {
             kit.counters.cancelled_searches.add(1);
-            request.call_off(kit);
+            request.stop_sharing(kit);
         }
         if let Some(input) = self.input.take() {
             kit.pool.keep_input(input);
@@ -298,7 +325,7 @@ impl Connection {
                     kit.counters.errors_deadline.add(1);
                     self.refuse(kit, ErrorLine::Deadline);
                     self.finish(&request);
-                    request.call_off(kit);
+                    request.stop_sharing(kit);
                 }
                 Outcome::Pending => self.request = Some(request),
                 Outcome::Stalled => {
@@ -399,6 +426,10 @@ impl Connection {
 
     fn next(&mut self, kit: &Kit) -> Next {
         if self.gone {
+            return Next::Close;
+        }
+        if self.is_idle(kit) {
+            kit.counters.closed_idle.add(1);
             return Next::Close;
         }
         if self.output.is_some() {

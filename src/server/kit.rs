@@ -59,13 +59,17 @@ impl Kit {
         }
     }
 
-    /// A shared search that no helper is still at, for this worker alone until it is offered.
-    pub(super) fn shared_search(&mut self) -> Option<Arc<SharedSearch>> {
-        let free = self
-            .shared_searches
-            .iter_mut()
-            .position(|search| Arc::get_mut(search).is_some())?;
-        Some(self.shared_searches.swap_remove(free))
+    /// A shared search that no helper is still at, begun anew by `begin`.
+    pub(super) fn begin_shared(
+        &mut self,
+        begin: impl FnOnce(&mut SharedSearch),
+    ) -> Option<Arc<SharedSearch>> {
+        let mut searches = self.shared_searches.iter_mut().enumerate();
+        let (place, free) =
+            searches.find_map(|(place, search)| Some((place, Arc::get_mut(search)?)))?;
+        begin(free);
+        self.counters.searches_shared.add(1);
+        Some(self.shared_searches.swap_remove(place))
     }
 
     /// Takes a shared search back. It is free again when the last helper has let go of it.

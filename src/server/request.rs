@@ -76,9 +76,10 @@ impl Request {
         (outcome, tally)
     }
 
-    /// Stops the search, on every core that is at it.
-    pub(super) fn call_off(self, kit: &mut Kit) {
-        if let Some(shared) = self.shared {
+    /// Stops the search on every other core. What was walked together counts for nothing: the search would
+    /// go on from where sharing began.
+    pub(super) fn stop_sharing(&mut self, kit: &mut Kit) {
+        if let Some(shared) = self.shared.take() {
             end_sharing(kit, shared);
         }
     }
@@ -115,7 +116,7 @@ impl Request {
         tally: &mut Tally,
     ) -> Outcome {
         if kit.board.has_help() {
-            // Another search of this worker may have had its place since the last turn.
+            // Again in each turn: another search of this worker may have had its place meanwhile.
             kit.board.offer(kit.worker, &shared);
         }
         let (kernel, length) = (&kit.options.kernel, shared.ring().length());
@@ -158,16 +159,9 @@ impl Request {
         if walked == ring.steps() {
             return;
         }
-        if let Some(mut shared) = kit.shared_search() {
-            match Arc::get_mut(&mut shared) {
-                Some(alone) => {
-                    alone.begin(message, difficulty, ring, walked, pace.chunk(blocks));
-                    kit.counters.searches_shared.add(1);
-                    self.shared = Some(shared);
-                }
-                None => kit.keep_shared_search(shared),
-            }
-        }
+        self.shared = kit.begin_shared(|shared| {
+            shared.begin(message, difficulty, ring, walked, pace.chunk(blocks));
+        });
     }
 }
 

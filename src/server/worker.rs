@@ -125,11 +125,12 @@ impl Worker {
                 self.help_slice();
             }
         }
-        // A last reference to the board or a search is no reason to linger: nobody waits for this worker.
         self.set_available(false);
-        self.connections
-            .drain()
-            .for_each(|connection| connection.close(&mut self.kit));
+        for connection in self.connections.drain() {
+            connection.close(&mut self.kit);
+        }
+        // The others may have waited for the last connection to close.
+        self.kit.board.wake_all();
         Ok(())
     }
 
@@ -192,10 +193,7 @@ impl Worker {
                 news = true;
             } else if let Some(connection) = self.connections.get_mut(event.token().0) {
                 connection.notice(event, self.kit.now);
-                if !connection.queued {
-                    connection.queued = true;
-                    self.queue.push_back(event.token().0);
-                }
+                enqueue(&mut self.queue, event.token().0, connection);
             }
         }
         news
@@ -235,26 +233,14 @@ impl Worker {
             self.close(key);
         } else if self.kit.draining {
             connection.look_again();
-            self.enqueue(key);
+            enqueue(&mut self.queue, key, connection);
         } else if let Some(timeout) = connection.timeout(&self.kit) {
             self.arm_sweep(timeout);
         }
     }
 
-    fn enqueue(&mut self, key: usize) {
-        if let Some(connection) = self
-            .connections
-            .get_mut(key)
-            .filter(|connection| !connection.queued)
-        {
-            connection.queued = true;
-            self.queue.push_back(key);
-        }
-    }
-
     fn close(&mut self, key: usize) {
         self.connections.remove(key).close(&mut self.kit);
-        self.kit.counters.connections_closed.add(1);
     }
 
     /// Gives turns for about one slice.
@@ -271,10 +257,8 @@ impl Worker {
                 break;
             };
             self.set_available(false);
-            match self.connections[key].turn(&mut self.kit, &mut budget) {
-                Some(next) => self.arrange(key, next),
-                None => self.unwritten.push(key),
-            }
+            let next = self.connections[key].turn(&mut self.kit, &mut budget);
+            self.arrange(key, next);
             if self.unwritten.len() == WRITES {
                 self.write();
             }
@@ -302,6 +286,7 @@ impl Worker {
         let timeout = connection.timeout(&self.kit);
         match next {
             Next::Turn => self.queue.push_back(key),
+            Next::Write => self.unwritten.push(key),
             Next::Later => self.stalled.push_back(key),
             Next::Event => {
                 if let Some(timeout) = timeout {
@@ -331,9 +316,9 @@ impl Worker {
                 .into_iter()
                 .flatten()
                 .min();
-            if !connection.queued && connection.is_overdue(&self.kit) {
-                connection.queued = true;
-                self.queue.push_back(key);
+            if connection.is_overdue(&self.kit) {
+                connection.try_again();
+                enqueue(&mut self.queue, key, connection);
             }
         }
         if let Some(timeout) = shortest {
@@ -361,24 +346,22 @@ impl Worker {
         self.drain_until = Some(self.kit.now + self.kit.options.limits.drain_timeout);
         for (key, connection) in &mut self.connections {
             connection.look_again();
-            if !connection.queued {
-                connection.queued = true;
-                self.queue.push_back(key);
-            }
+            enqueue(&mut self.queue, key, connection);
         }
     }
 
     /// Whether the service has drained. While other workers still answer, this one helps them.
-    fn is_done(&mut self) -> bool {
-        if !self.kit.draining {
-            return false;
-        }
-        let in_time = self.drain_until.is_some_and(|until| self.kit.now < until);
+    fn is_done(&self) -> bool {
+        let too_late = self.drain_until.is_some_and(|until| self.kit.now >= until);
         let drained = self.mailbox_closed && self.connections.is_empty() && self.service.is_empty();
-        if drained {
-            self.kit.board.wake_all();
-        }
-        drained || !in_time
+        self.kit.draining && (drained || too_late)
+    }
+}
+
+/// Gives a connection a place in the queue, unless it has one.
+fn enqueue(queue: &mut VecDeque<usize>, key: usize, connection: &mut Connection) {
+    if !std::mem::replace(&mut connection.queued, true) {
+        queue.push_back(key);
     }
 }
 

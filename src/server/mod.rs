@@ -17,6 +17,7 @@ pub mod framing;
 mod kit;
 mod listener;
 mod options;
+mod pace;
 mod reply;
 mod request;
 mod service;

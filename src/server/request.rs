@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::kit::{Kit, Pace};
+use super::kit::Kit;
 use crate::pow::{Difficulty, Solution};
 use crate::search::{ChunkOutcome, Probe, Progress, Search, SharedSearch, Tally};
 use crate::sha256;
@@ -150,7 +150,7 @@ impl Request {
 
     /// Opens the search to helpers, when there are any and it is worth their while.
     fn try_to_share(&mut self, kit: &mut Kit, message: &[u8], difficulty: Difficulty) {
-        let (pace, blocks): (Pace, u64) = (kit.pace, self.blocks(kit));
+        let (pace, blocks) = (kit.pace, self.blocks(kit));
         // In this order: at easy difficulties the board, which idle workers write to, is not even read.
         if !pace.is_worth_sharing(difficulty, blocks) || !kit.board.has_help() {
             return;

@@ -4,10 +4,11 @@ mod common;
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use common::{Client, DEADLINE, Powd, check, lines, messages, until};
+use common::{Client, DEADLINE, Powd, check, command, lines, messages, until, wait};
 
 fn is_draining(line: &str) -> bool {
     line.contains("a second signal ends at once")
@@ -202,4 +203,57 @@ fn pipelined_requests_in_the_socket_are_answered_under_load() {
     }
     drop(clients);
     assert_eq!(powd.wait().code(), Some(0));
+}
+
+/// Starts `powd serve`; its process, and the reading end of its standard error.
+fn serve_with_stderr_in_hand() -> (Child, BufReader<ChildStderr>) {
+    let mut child = command(&["serve", "--listen", "127.0.0.1:0", "--no-pin"])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("powd can be started");
+    let stderr = child.stderr.take().expect("it was piped");
+    (child, BufReader::new(stderr))
+}
+
+/// Reads up to the announcement; the address in it.
+fn announced(stderr: &mut impl BufRead) -> SocketAddr {
+    let prefix = "powd: listening on ";
+    let mut lines = stderr.lines().map(|line| line.expect("text"));
+    let line = lines.find(|line| line.starts_with(prefix));
+    let line = line.expect("an announcement");
+    let address = line[prefix.len()..].split(' ').next();
+    address.expect("an address").parse().expect("an address")
+}
+
+fn signal(child: &Child, name: &str) {
+    let mut kill = Command::new("kill");
+    let kill = kill.arg(format!("-{name}")).arg(child.id().to_string());
+    assert!(kill.status().expect("kill is a program").success());
+}
+
+#[test]
+fn sigterm_is_heard_when_standard_error_is_closed() {
+    let (mut child, mut stderr) = serve_with_stderr_in_hand();
+    let address = announced(&mut stderr);
+    drop(stderr);
+    // Counters that nobody can read do no harm either.
+    signal(&child, "USR1");
+    Client::connect(address).ask(b"still there", 3);
+    signal(&child, "TERM");
+    assert_eq!(wait(&mut child).code(), Some(0));
+}
+
+#[test]
+fn sigterm_is_heard_when_nobody_reads_standard_error() {
+    let (mut child, mut stderr) = serve_with_stderr_in_hand();
+    let address = announced(&mut stderr);
+    // Twice what a pipe holds, 64 KiB in lines of nearly 300 bytes, because signals that come faster than
+    // they are heard are one.
+    for _ in 0..450 {
+        signal(&child, "USR1");
+    }
+    Client::connect(address).ask(b"still there", 3);
+    signal(&child, "TERM");
+    assert_eq!(wait(&mut child).code(), Some(0));
+    drop(stderr);
 }

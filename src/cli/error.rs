@@ -1,6 +1,6 @@
 //! How a command can fail, and what its user sees of it: one line, and the exit code.
 
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::server::ServerError;
@@ -31,8 +31,8 @@ impl Error {
         matches!(self, Error::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// Tells the user, and gives the exit code.
-    pub(super) fn report(self) -> ExitCode {
+    /// Tells the user on standard error, and gives the exit code.
+    pub(super) fn report(self, stderr: &mut impl Write) -> ExitCode {
         match self {
             Error::Help(help) => {
                 // A closed pipe here is of no interest to anyone.
@@ -41,19 +41,19 @@ impl Error {
             }
             error if error.is_closed_pipe() => ExitCode::SUCCESS,
             Error::Usage(_) => {
-                self.tell();
+                self.tell(stderr);
                 ExitCode::from(2)
             }
             _ => {
-                self.tell();
+                self.tell(stderr);
                 ExitCode::FAILURE
             }
         }
     }
 
-    fn tell(&self) {
-        // Not `eprintln!`, which panics when nobody is left to read it.
-        let _ = writeln!(io::stderr(), "powd: {self}");
+    fn tell(&self, stderr: &mut impl Write) {
+        // Not `eprintln!`, which panics when nobody is left to read it. In one write: the line stays whole.
+        let _ = stderr.write_all(format!("powd: {self}\n").as_bytes());
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod kernel;
 mod lines;
 mod load;
+mod log;
 mod serve;
 mod solve;
 mod speed;
@@ -56,7 +57,7 @@ pub fn run() -> ExitCode {
         },
         Err(error) => Err(Error::from(error)),
     };
-    outcome.unwrap_or_else(|error| error.report())
+    outcome.unwrap_or_else(|error| error.report(&mut std::io::stderr()))
 }
 
 /// An environment variable that is set to nothing counts as not set, as unit and compose files mean it.

@@ -12,6 +12,7 @@ use ipnet::IpNet;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
+use super::log::Log;
 use super::values::{count, duration, number, positive_duration, seed_length, within};
 use super::{Error, kernel};
 use crate::kernel::measure;
@@ -176,11 +177,23 @@ pub(super) fn rng_seed(asked: Option<u64>) -> Result<u64, Error> {
 const MEASURE: Duration = Duration::from_millis(2);
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
+    let mut log = Log::start()?;
+    let writer = log.clone();
     tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(move || writer.clone())
         .with_ansi(false)
         .with_target(false)
+        // It would panic where it cannot tell them.
+        .log_internal_errors(false)
         .init();
+    // Told through the log like all else: a full pipe must not keep the process from its end.
+    let code = serve(&args, &mut log).unwrap_or_else(|error| error.report(&mut log));
+    log.finish();
+    Ok(code)
+}
+
+/// Serves until it has drained.
+fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
     // What was asked wrongly is said before anything is bound, what takes time is done after.
     let kernel = kernel::named(&args.kernel)?;
     raise_file_limit();
@@ -197,12 +210,12 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     let signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
     let announcement = announce(&listeners, &options)?;
     let server = Server::start(listeners, options)?;
-    // Nobody may be left to read it.
-    let _ = std::io::stderr().write_all(announcement.as_bytes());
+    log.write_all(announcement.as_bytes())?;
     let control = server.control();
+    let log = log.clone();
     std::thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || heed(signals, &control))?;
+        .spawn(move || heed(signals, &control, log))?;
     server.wait()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -252,23 +265,23 @@ fn announce(listeners: &[Listener], options: &Options) -> Result<String, Error> 
     listeners.iter().map(line).collect()
 }
 
-/// Does what signals ask for, until the process ends.
-fn heed(mut signals: Signals, control: &Control) {
+/// Does what signals ask for, until the process ends. Waits for nothing but signals: one that ends the service
+/// is heard whatever became of standard error.
+fn heed(mut signals: Signals, control: &Control, mut log: Log) {
     let mut draining = false;
     for signal in signals.forever() {
         if signal == SIGUSR1 {
             let counters = serde_json::to_string(&control.snapshot()).unwrap_or_default();
-            // One write: the line stays whole among what others log.
-            let _ = std::io::stderr().write_all(format!("{counters}\n").as_bytes());
+            let _ = log.write_all(format!("{counters}\n").as_bytes());
         } else if draining {
             // As a shell reports death by that signal.
             std::process::exit(128 + signal);
         } else {
             draining = true;
+            control.drain();
             tracing::info!(
                 "answering what was received, then ending; a second signal ends at once"
             );
-            control.drain();
         }
     }
 }

@@ -1,0 +1,69 @@
+//! Standard error of the service: nobody who writes to it waits for who reads it.
+//!
+//! A full pipe blocks a write, and whoever waits for standard error then waits too: the thread that must
+//! hear SIGTERM, the acceptor, a worker. So one thread does nothing but write, and the others hand their
+//! lines to it. Lines that find [`WAITING`] others before them are lost, as are those that follow the end
+//! of the reader.
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+/// Lines that wait to be written: more than a healthy reader ever lets wait, some 100 KiB at most.
+const WAITING: usize = 256;
+
+/// How long [`Log::finish`] waits for a reader: a line takes microseconds, a full pipe for ever.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Takes lines, each in one write, so that it stays whole among others.
+#[derive(Clone, Debug)]
+pub(super) struct Log(SyncSender<Entry>);
+
+#[derive(Debug)]
+enum Entry {
+    Line(Vec<u8>),
+    /// All lines before it are written: tell whoever asked.
+    Mark(SyncSender<()>),
+}
+
+impl Log {
+    /// Starts the thread that writes.
+    pub(super) fn start() -> io::Result<Log> {
+        let (sender, entries) = sync_channel(WAITING);
+        std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || write_all(&entries))?;
+        Ok(Log(sender))
+    }
+
+    /// Waits until what was handed over is written, but not long.
+    pub(super) fn finish(&self) {
+        let (tell, written) = sync_channel(1);
+        if self.0.try_send(Entry::Mark(tell)).is_ok() {
+            // Without an answer nobody reads: then there is nobody to wait for.
+            let _ = written.recv_timeout(PATIENCE);
+        }
+    }
+}
+
+impl Write for Log {
+    /// Hands one line over. Never fails and never waits.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let _ = self.0.try_send(Entry::Line(line.to_vec()));
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write_all(entries: &Receiver<Entry>) {
+    for entry in entries {
+        // Both fail when nobody is left to read or to be told.
+        match entry {
+            Entry::Line(line) => drop(io::stderr().write_all(&line)),
+            Entry::Mark(tell) => drop(tell.send(())),
+        }
+    }
+}

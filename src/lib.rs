@@ -12,9 +12,11 @@
 //! | [`kernel`] | choosing an instruction set at run time, scanning a range of seeds |
 //! | [`sha256`] | the compression function, written once, and the layout of a message |
 //! | [`simd`] | vector words, one set per instruction set |
+//! | [`cpus`] | the CPUs of this process, binding a thread to one |
 //! | [`pow`] | difficulty, seed, solution, verification: the oracle for all the rest |
 
 pub mod cli;
+pub mod cpus;
 pub mod kernel;
 pub mod load;
 pub mod pow;

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use crate::cpus::CpuError;
 use crate::server::ServerError;
 
 /// Why a command ended without a result.
@@ -15,7 +16,7 @@ pub(super) enum Error {
     #[error(transparent)]
     Help(clap::Error),
     /// The server could not start or did not end well.
-    #[error(transparent)]
+    #[error("{}{}", .0, remedy(.0))]
     Server(#[from] ServerError),
     /// Standard input or output failed.
     #[error("{0}")]
@@ -57,6 +58,28 @@ impl Error {
     }
 }
 
+/// What the user of `powd serve` can do about it: the server knows no flags.
+fn remedy(error: &ServerError) -> &'static str {
+    match error {
+        ServerError::Listen { source, .. } => match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                ": something listens there already, choose another port with --listen"
+            }
+            io::ErrorKind::PermissionDenied => ": ports below 1024 need a privilege",
+            io::ErrorKind::AddrNotAvailable => ": no interface of this machine has that address",
+            _ => "",
+        },
+        ServerError::Cpu(_) => ": --no-pin does without",
+        ServerError::Start(_) | ServerError::Failed => "",
+    }
+}
+
+impl From<CpuError> for Error {
+    fn from(error: CpuError) -> Error {
+        Error::Failed(error.to_string())
+    }
+}
+
 impl From<clap::Error> for Error {
     fn from(error: clap::Error) -> Error {
         if error.use_stderr()
@@ -84,6 +107,20 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_are_named_to_who_has_them() {
+        let cpu = CpuError::Pin(3);
+        let serve = Error::from(ServerError::from(cpu)).to_string();
+        assert_eq!(
+            serve,
+            "cannot bind a thread to CPU 3: --no-pin does without"
+        );
+        assert_eq!(
+            Error::from(cpu).to_string(),
+            "cannot bind a thread to CPU 3"
+        );
+    }
 
     #[test]
     fn what_clap_says_fits_one_line() {

@@ -14,6 +14,7 @@ use signal_hook::consts::SIGINT;
 
 use super::Error;
 use super::values::{count, duration, seconds};
+use crate::cpus;
 use crate::load::{self, Messages, Options, Phase, Progress, Report};
 use crate::pow::Difficulty;
 
@@ -114,8 +115,11 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
 
 fn options(args: Args) -> Options {
     let pin = args.pin.map(|list| list.0).unwrap_or_default();
-    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let by_default = if pin.is_empty() { cpus } else { pin.len() };
+    let by_default = if pin.is_empty() {
+        cpus::available()
+    } else {
+        pin.len()
+    };
     Options {
         connections: args.connections.get(),
         pipeline: args.pipeline.get(),

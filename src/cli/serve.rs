@@ -15,9 +15,10 @@ use signal_hook::iterator::Signals;
 use super::log::Log;
 use super::values::{count, duration, number, positive_duration, seed_length, within};
 use super::{Error, kernel};
+use crate::cpus;
 use crate::kernel::measure;
 use crate::pow::Difficulty;
-use crate::server::{Control, Framing, Limits, Listener, MAX_MESSAGE_BYTES, Options, Server, cpus};
+use crate::server::{Control, Framing, Limits, Listener, MAX_MESSAGE_BYTES, Options, Server};
 
 /// Serves proofs of work over TCP: a line in, message,seed,hash out.
 ///

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use super::values::{count, number, seed_length};
 use super::{Error, kernel, lines};
+use crate::cpus;
 use crate::pow::Difficulty;
-use crate::server::cpus;
 use crate::solver::{Solver, Task};
 
 /// Finds a seed for each message and prints message,seed,hash, one line each, in order.

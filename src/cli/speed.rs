@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{Error, kernel};
+use crate::cpus;
 use crate::kernel::{Kernel, measure, measure_sha2};
-use crate::server::cpus;
 
 /// A turn of one row.
 const ROUND: Duration = Duration::from_millis(20);

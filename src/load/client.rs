@@ -21,6 +21,7 @@ use super::options::{Error, Options};
 use super::pace::Pace;
 use super::stats::{Stats, error_name};
 use super::window::Window;
+use crate::cpus;
 use crate::pow::Difficulty;
 
 /// Connections that wait for the answer to `connect` at a time: more would overflow a listen queue.
@@ -92,7 +93,7 @@ impl<'a> Client<'a> {
     /// Keeps the connections busy until the window closes.
     pub(super) fn run(mut self, stats: &Mutex<Stats>) {
         if let Some(id) = self.cpu
-            && !core_affinity::set_for_current(core_affinity::CoreId { id })
+            && cpus::pin(id).is_err()
         {
             lock(stats).error(Cow::Owned(format!("no pinning to CPU {id}")));
         }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::cpus;
 use crate::pow::Difficulty;
 
 /// Descriptors that are not connections: standard streams, pollers, what the process had open before.
@@ -126,8 +127,8 @@ impl Options {
         if self.pin.is_empty() {
             return Ok(());
         }
-        let usable = core_affinity::get_core_ids().unwrap_or_default();
-        let absent = |&cpu: &usize| !usable.iter().any(|core| core.id == cpu);
+        let usable = cpus::usable();
+        let absent = |cpu: &usize| !usable.contains(cpu);
         match self.pin.iter().copied().find(absent) {
             Some(cpu) => Err(Error::Pin(cpu)),
             None => Ok(()),

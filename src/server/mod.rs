@@ -12,7 +12,6 @@ mod board;
 mod buffers;
 mod connection;
 mod counters;
-pub mod cpus;
 pub mod framing;
 mod kit;
 mod listener;
@@ -39,6 +38,8 @@ use kit::Kit;
 use service::Service;
 use worker::{Handoff, WAKER, Worker};
 
+use crate::cpus::{self, CpuError};
+
 pub use counters::{Connections, Errors, Help, Refused, Snapshot};
 pub use framing::Framing;
 pub use listener::Listener;
@@ -48,39 +49,22 @@ pub use options::{Limits, MAX_MESSAGE_BYTES, Options};
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}{}", hint(source))]
+    #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address asked for.
         address: SocketAddr,
         /// What the system said.
         source: io::Error,
     },
-    /// The system does not say which CPUs there are.
-    #[error("cannot find out which CPUs this process may use: --no-pin does without")]
-    Cpus,
-    /// A worker cannot be bound to its CPU.
-    #[error("cannot bind a worker to CPU {cpu}: --no-pin does without")]
-    Pin {
-        /// The number of the CPU.
-        cpu: usize,
-    },
+    /// A worker cannot be bound to a CPU.
+    #[error(transparent)]
+    Cpu(#[from] CpuError),
     /// A poll, a waker or a thread could not be made.
     #[error("cannot start: {0}")]
     Start(#[source] io::Error),
     /// A thread ended before its time; what it had open is lost.
     #[error("a worker failed; the others were drained")]
     Failed,
-}
-
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            ": another program listens there, choose another port with --listen"
-        }
-        io::ErrorKind::PermissionDenied => ": ports below 1024 need a privilege",
-        io::ErrorKind::AddrNotAvailable => ": no interface of this machine has that address",
-        _ => "",
-    }
 }
 
 /// A running service. Dropping it leaves its threads running; [`Server::wait`] ends with them.
@@ -173,7 +157,7 @@ impl Server {
             })?;
         }
         drop(started);
-        starts.into_iter().collect::<Result<(), _>>()?;
+        starts.into_iter().collect::<Result<(), CpuError>>()?;
         Ok(mailboxes)
     }
 

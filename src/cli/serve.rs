@@ -16,7 +16,7 @@ use super::log::Log;
 use super::values::{count, duration, number, positive_duration, seed_length, within};
 use super::{Error, kernel};
 use crate::cpus;
-use crate::kernel::measure;
+use crate::kernel::Kernel;
 use crate::pow::Difficulty;
 use crate::server::{Control, Framing, Limits, Listener, MAX_MESSAGE_BYTES, Options, Server};
 
@@ -174,9 +174,6 @@ pub(super) fn rng_seed(asked: Option<u64>) -> Result<u64, Error> {
     })
 }
 
-/// How long the chosen kernel is measured, to size the slices of searches.
-const MEASURE: Duration = Duration::from_millis(2);
-
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     let mut log = Log::start()?;
     let writer = log.clone();
@@ -206,7 +203,11 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
         .iter()
         .map(bind)
         .collect::<Result<Vec<_>, _>>()?;
-    let options = args.options(kernel.unwrap_or_else(kernel::fastest))?;
+    let (kernel, hash_rate) = match kernel {
+        Some(kernel) => (kernel, kernel::hash_rate(&kernel)),
+        None => kernel::fastest(),
+    };
+    let options = args.options(kernel, hash_rate)?;
     // Heard from here on, so that no signal falls between the start and the loop that waits for them.
     let signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
     let announcement = announce(&listeners, &options)?;
@@ -222,12 +223,12 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
 }
 
 impl Args {
-    fn options(&self, kernel: crate::kernel::Kernel) -> Result<Options, Error> {
+    fn options(&self, kernel: Kernel, hash_rate: f64) -> Result<Options, Error> {
         Ok(Options {
             workers: self.workers.map_or_else(cpus::available, usize::from),
             pin: !self.no_pin && !cpus::has_quota(),
             kernel,
-            hash_rate: measure(&kernel, 20, MEASURE),
+            hash_rate,
             seed_length: self.seed_length,
             framing: self.framing,
             rng_seed: rng_seed(self.rng_seed)?,

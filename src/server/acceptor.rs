@@ -9,6 +9,7 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
+use super::admission::Refusal;
 use super::counters::Counters;
 use super::listener::{BACKLOG, Listener};
 use super::reply::ErrorLine;
@@ -214,7 +215,7 @@ impl Acceptor {
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr, difficulty: Difficulty) {
         let permit = match self.service.admission.admit(peer.ip()) {
             Ok(permit) => permit,
-            Err(reason) => return self.refuse(stream, reason),
+            Err(refusal) => return self.refuse(stream, refusal),
         };
         // Replies are small and complete: waiting for more to send would only delay them. A client that is
         // gone already is found out by its worker.
@@ -231,15 +232,17 @@ impl Acceptor {
     }
 
     /// Says why, without waiting for anything, and closes.
-    fn refuse(&self, mut stream: TcpStream, reason: ErrorLine) {
-        match reason {
-            ErrorLine::BusyAddress => self.counters.refused_busy_address.add(1),
-            ErrorLine::Denied => self.counters.refused_denied.add(1),
-            _ => self.counters.refused_busy.add(1),
-        }
+    fn refuse(&self, mut stream: TcpStream, refusal: Refusal) {
+        let counter = match refusal {
+            Refusal::Busy => &self.counters.refused_busy,
+            Refusal::BusyAddress => &self.counters.refused_busy_address,
+            Refusal::Denied => &self.counters.refused_denied,
+        };
+        counter.add(1);
+        let line = ErrorLine::Refused(refusal).to_string();
         // A new socket has room for one line. What has come in already is read, because closing a socket
         // with unread bytes resets it, and some systems then drop the line.
-        let _ = stream.write_all(reason.to_string().as_bytes());
+        let _ = stream.write_all(line.as_bytes());
         let _ = stream.shutdown(Shutdown::Write);
         let _ = stream.read(&mut [0; 4096]);
     }

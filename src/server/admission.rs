@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::options::Limits;
-use super::reply::ErrorLine;
 use ipnet::IpNet;
+
+use super::options::Limits;
 
 /// Counts the connections that are open, in all and by address. Asked by the acceptor once for each
 /// connection; told by whichever thread closes one.
@@ -19,6 +19,17 @@ pub(super) struct Admission {
     open: AtomicUsize,
     /// Used only with a limit per address.
     open_by_ip: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// Why somebody does not get in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Too many connections.
+    Busy,
+    /// Too many connections from one address.
+    BusyAddress,
+    /// An address that is not served.
+    Denied,
 }
 
 /// The right to have a connection; given back when dropped.
@@ -41,15 +52,15 @@ impl Admission {
     }
 
     /// A permit for a client at `ip`, or the reason why there is none.
-    pub(super) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, ErrorLine> {
+    pub(super) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, Refusal> {
         // A listener on [::] sees IPv4 clients as ::ffff:a.b.c.d.
         let ip = ip.to_canonical();
         if !self.allow.is_empty() && !self.allow.iter().any(|range| range.contains(&ip)) {
-            return Err(ErrorLine::Denied);
+            return Err(Refusal::Denied);
         }
         if self.open.fetch_add(1, AcqRel) >= self.max {
             self.open.fetch_sub(1, AcqRel);
-            return Err(ErrorLine::Busy);
+            return Err(Refusal::Busy);
         }
         let mut permit = Permit {
             admission: Arc::clone(self),
@@ -63,7 +74,7 @@ impl Admission {
             let open = by_ip.entry(ip).or_default();
             if *open >= max {
                 drop(by_ip);
-                return Err(ErrorLine::BusyAddress);
+                return Err(Refusal::BusyAddress);
             }
             *open += 1;
             permit.ip = Some(ip);
@@ -118,7 +129,7 @@ mod tests {
         for _ in 0..3 {
             let held = [ip("10.0.0.1"), ip("10.0.0.2")].map(|ip| admission.admit(ip));
             assert!(held.iter().all(Result::is_ok));
-            assert_eq!(admission.admit(ip("10.0.0.3")).err(), Some(ErrorLine::Busy));
+            assert_eq!(admission.admit(ip("10.0.0.3")).err(), Some(Refusal::Busy));
         }
     }
 
@@ -132,7 +143,7 @@ mod tests {
         assert!(first.is_ok());
         assert_eq!(
             admission.admit(ip("::ffff:10.0.0.1")).err(),
-            Some(ErrorLine::BusyAddress)
+            Some(Refusal::BusyAddress)
         );
         assert!(admission.admit(ip("10.0.0.2")).is_ok());
         drop(first);
@@ -156,7 +167,7 @@ mod tests {
         for denied in ["10.2.0.1", "::1", "127.0.0.1"] {
             assert_eq!(
                 admission.admit(ip(denied)).err(),
-                Some(ErrorLine::Denied),
+                Some(Refusal::Denied),
                 "{denied}"
             );
         }

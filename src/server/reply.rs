@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use super::admission::Refusal;
 use super::buffers::Buffer;
 use crate::pow::{Seed, Solution, hex_digits};
 
@@ -20,12 +21,8 @@ pub(super) enum ErrorLine {
     Deadline,
     /// No seed of up to 16 characters has the difficulty; the connection goes on.
     Exhausted,
-    /// Too many connections; closed.
-    Busy,
-    /// Too many connections from one address; closed.
-    BusyAddress,
-    /// An address that is not served; closed.
-    Denied,
+    /// The connection is not wanted; closed.
+    Refused(Refusal),
 }
 
 impl fmt::Display for ErrorLine {
@@ -40,9 +37,11 @@ impl fmt::Display for ErrorLine {
             ErrorLine::Exhausted => {
                 f.write_str("exhausted no seed of up to 16 characters is a solution")
             }
-            ErrorLine::Busy => f.write_str("busy too many connections: try again later"),
-            ErrorLine::BusyAddress => f.write_str("busy too many connections from your address"),
-            ErrorLine::Denied => f.write_str("denied your address is not served here"),
+            ErrorLine::Refused(refusal) => f.write_str(match refusal {
+                Refusal::Busy => "busy too many connections: try again later",
+                Refusal::BusyAddress => "busy too many connections from your address",
+                Refusal::Denied => "denied your address is not served here",
+            }),
         }?;
         f.write_str("\n")
     }
@@ -74,9 +73,9 @@ mod tests {
             ErrorLine::TooLong { max: usize::MAX },
             ErrorLine::Deadline,
             ErrorLine::Exhausted,
-            ErrorLine::Busy,
-            ErrorLine::BusyAddress,
-            ErrorLine::Denied,
+            ErrorLine::Refused(Refusal::Busy),
+            ErrorLine::Refused(Refusal::BusyAddress),
+            ErrorLine::Refused(Refusal::Denied),
         ] {
             let text = line.to_string();
             assert!(text.starts_with("ERR ") && text.ends_with('\n') && !text.contains(','));

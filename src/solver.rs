@@ -3,6 +3,7 @@
 //! The service has its own way of sharing a search, between pollings. Here the threads have nothing else
 //! to do, so they simply wait for the next message.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Scope;
@@ -42,28 +43,30 @@ pub struct Solver {
 }
 
 impl Solver {
-    /// A solver of `threads` threads, the calling one included; the others end with the solver.
+    /// A solver of `threads` threads, the calling one included; the others end with the solver. Fails when
+    /// the system gives no further thread.
     pub fn new<'scope>(
         scope: &'scope Scope<'scope, '_>,
         task: Task,
         threads: usize,
         rng_seed: u64,
-    ) -> Solver {
+    ) -> io::Result<Solver> {
         let (finish, finished) = channel();
         let helpers = (1..threads).map(|_| {
             let (search, searches) = channel();
             let finish = finish.clone();
-            scope.spawn(move || help(task.kernel, &searches, &finish));
-            search
+            std::thread::Builder::new()
+                .spawn_scoped(scope, move || help(task.kernel, &searches, &finish))?;
+            Ok(search)
         });
-        Solver {
+        Ok(Solver {
             task,
             draws: Draws::reproducible(rng_seed, 0),
             template: Template::with_capacity(0),
             shared: Arc::new(SharedSearch::with_capacity(0)),
-            helpers: helpers.collect(),
+            helpers: helpers.collect::<io::Result<_>>()?,
             finished,
-        }
+        })
     }
 
     /// A solution for `message`; none when no seed of up to 16 characters is one.
@@ -169,7 +172,7 @@ mod tests {
                 kernel: Kernel::PORTABLE,
             };
             std::thread::scope(|scope| {
-                let mut solver = Solver::new(scope, task, threads, 1);
+                let mut solver = Solver::new(scope, task, threads, 1).expect("four threads");
                 for number in 0..10 {
                     let message = format!("message {number}").repeat(number);
                     let solution = solver.solve(message.as_bytes()).expect("there is one");

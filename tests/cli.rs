@@ -183,6 +183,81 @@ fn wrong_values_are_told_in_one_line_before_anything_is_bound() {
 }
 
 #[test]
+fn extreme_values_are_told_in_one_line() {
+    const HUGE: &str = "18446744073709551615";
+    const HUGE_TIME: &str = "18446744073709551615s";
+    let years = "366d";
+    for (arguments, allowed) in [
+        (&["serve", "--drain-timeout", HUGE_TIME][..], "365d"),
+        (&["serve", "--drain-timeout", years], "365d"),
+        (&["serve", "--idle-timeout", HUGE_TIME], "365d"),
+        (&["serve", "--half-close-timeout", HUGE_TIME], "365d"),
+        (&["serve", "--deadline", HUGE_TIME], "365d"),
+        (&["serve", "--workers", HUGE], "1 to 10000"),
+        (&["serve", "--max-connections", "abc"], "1 or more"),
+        (&["serve", "--max-connections", "0"], "1 or more"),
+        (&["solve", "--threads", HUGE, "x"], "1 to 10000"),
+        (&["speed", "--threads", HUGE], "1 to 10000, or all"),
+        (&["speed", "--seconds", "1000000000000"], "3600"),
+        (&["speed", "--message-bytes", HUGE], "0 to 65536"),
+        (&["load", "127.0.0.1:1", "-c", HUGE], "1 to 1000000"),
+        (&["load", "127.0.0.1:1", "-P", HUGE], "1 to 1000000"),
+        (&["load", "127.0.0.1:1", "-s", HUGE], "31536000"),
+        (&["load", "127.0.0.1:1", "--threads", HUGE], "1 to 10000"),
+        (&["load", "127.0.0.1:1", "--warmup", HUGE_TIME], "365d"),
+        (&["load", "127.0.0.1:1", "--timeout", HUGE_TIME], "365d"),
+        (
+            &["load", "127.0.0.1:1", "--message-bytes", HUGE],
+            "0 to 65536",
+        ),
+        (
+            &["load", "127.0.0.1:1", "--message-bytes", "x"],
+            "0 to 65536",
+        ),
+        (
+            &["load", "127.0.0.1:1", "--rate", "x"],
+            "0.001 to 1000000000",
+        ),
+        (
+            &["load", "127.0.0.1:1", "--rate", "1e300"],
+            "0.001 to 1000000000",
+        ),
+        (
+            &["load", "127.0.0.1:1", "--rate", "nan"],
+            "0.001 to 1000000000",
+        ),
+    ] {
+        let told = expect_one_line(&run(arguments), 2, &format!("{arguments:?}"));
+        assert!(told.contains(allowed), "{arguments:?}: {told}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_that_the_system_does_not_give_are_told_in_one_line() {
+    for arguments in [
+        &["solve", "--threads", "3", "--kernel", "portable", "x"][..],
+        &[
+            "speed",
+            "--threads",
+            "3",
+            "--kernel",
+            "portable",
+            "--seconds",
+            "0.1",
+        ],
+        &["load", "127.0.0.1:1", "--threads", "3"],
+        &["serve", "--listen", "127.0.0.1:0", "--kernel", "portable"],
+    ] {
+        let mut command = command(arguments);
+        // A stack that fills the address space: no thread can be had.
+        command.env("RUST_MIN_STACK", (1u64 << 47).to_string());
+        let told = expect_one_line(&end(command, b""), 1, &format!("{arguments:?}"));
+        assert!(told.contains("cannot start a thread"), "{told}");
+    }
+}
+
+#[test]
 fn a_wrong_line_says_what_is_wrong_and_what_is_allowed() {
     for (arguments, said) in [
         (&["serve", "-d", "65"][..], &["65", "0 to 64"][..]),

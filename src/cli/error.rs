@@ -21,6 +21,9 @@ pub(super) enum Error {
     /// Standard input or output failed.
     #[error("{0}")]
     Stream(#[from] io::Error),
+    /// The system gives no further thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
     /// Whatever else went wrong.
     #[error("{0}")]
     Failed(String),

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::SIGINT;
 
 use super::Error;
-use super::values::{count, duration, seconds};
+use super::values::{count, duration, message_bytes, rate, seconds, threads, within};
 use crate::cpus;
 use crate::load::{self, Messages, Options, Phase, Progress, Report};
 use crate::pow::Difficulty;
@@ -31,8 +31,8 @@ pub(super) struct Args {
 
     /// Connections held open. More show how the server copes with many clients, fewer how fast it answers
     /// one.
-    #[arg(short, long, value_name = "N", default_value = "100", value_parser = count)]
-    connections: NonZeroUsize,
+    #[arg(short, long, value_name = "N", default_value = "100", value_parser = connections)]
+    connections: usize,
 
     /// Requests in flight on each connection (with --rate: at most). Raise it for the most replies a server
     /// can give; leave it at 1 for servers that answer once per read.
@@ -51,11 +51,11 @@ pub(super) struct Args {
 
     /// Requests per second in all, sent by the clock whether answered or not; latency counts from the moment
     /// each was due. For the latency at a known load, where the closed loop would hide a stall.
-    #[arg(long, value_name = "R")]
+    #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
 
     /// Length of each message; all differ. From 51 on a request takes two SHA-256 blocks.
-    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = message_bytes)]
     message_bytes: usize,
 
     /// Ask for this message each time. For servers with one fixed answer.
@@ -64,8 +64,8 @@ pub(super) struct Args {
 
     /// Threads of this client; by default one per CPU it may use (or per CPU of --pin). One is enough for
     /// difficulties above 1.
-    #[arg(long, value_name = "N", value_parser = count)]
-    threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = threads)]
+    threads: Option<usize>,
 
     /// CPUs to pin these threads to, 0,2-3 for example, to keep the client apart from the server.
     #[arg(long, value_name = "CPUS", value_parser = cpu_list)]
@@ -121,7 +121,7 @@ fn options(args: Args) -> Options {
         pin.len()
     };
     Options {
-        connections: args.connections.get(),
+        connections: args.connections,
         pipeline: args.pipeline.get(),
         duration: args.seconds,
         warmup: args.warmup,
@@ -131,7 +131,7 @@ fn options(args: Args) -> Options {
             Some(message) => Messages::Fixed(message.into_bytes()),
             None => Messages::Unique(args.message_bytes),
         },
-        threads: args.threads.map_or(by_default, usize::from),
+        threads: args.threads.unwrap_or(by_default),
         pin,
         timeout: args.timeout,
         ..Options::new(args.address)
@@ -142,7 +142,7 @@ impl From<load::Error> for Error {
     fn from(error: load::Error) -> Error {
         match error {
             load::Error::Options(_) | load::Error::Pin(_) => Error::Usage(error.to_string()),
-            load::Error::Descriptors { .. } | load::Error::Poll(_) => {
+            load::Error::Descriptors { .. } | load::Error::Poll(_) | load::Error::Thread(_) => {
                 Error::Failed(error.to_string())
             }
         }
@@ -292,6 +292,11 @@ fn time(milliseconds: f64) -> String {
         ms if ms < 10_000.0 => format!("{ms:.0} ms"),
         ms => format!("{:.1} s", ms / 1e3),
     }
+}
+
+/// More than a client can have ports for, and few enough to count.
+fn connections(text: &str) -> Result<usize, String> {
+    within(text, 1..=1_000_000)
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

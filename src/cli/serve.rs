@@ -13,7 +13,7 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::log::Log;
-use super::values::{count, duration, number, positive_duration, seed_length, within};
+use super::values::{count, duration, number, positive_duration, seed_length, threads, within};
 use super::{Error, kernel};
 use crate::cpus;
 use crate::kernel::Kernel;
@@ -49,8 +49,8 @@ pub(super) struct Args {
     difficulty: Difficulty,
 
     /// Worker threads; by default one for each CPU that this process may use. Fewer leave CPUs to others.
-    #[arg(long, env = "POWD_WORKERS", value_name = "N", value_parser = count)]
-    workers: Option<NonZeroUsize>,
+    #[arg(long, env = "POWD_WORKERS", value_name = "N", value_parser = threads)]
+    workers: Option<usize>,
 
     /// Do not bind each worker to a CPU. For machines shared with other busy programs, where a bound worker
     /// cannot move out of their way. Under a cgroup's CPU quota workers are never bound.
@@ -82,7 +82,8 @@ pub(super) struct Args {
         long,
         env = "POWD_MAX_CONNECTIONS",
         value_name = "N",
-        default_value = "65536"
+        default_value = "65536",
+        value_parser = count
     )]
     max_connections: NonZeroUsize,
 
@@ -175,7 +176,7 @@ pub(super) fn rng_seed(asked: Option<u64>) -> Result<u64, Error> {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
-    let mut log = Log::start()?;
+    let mut log = Log::start().map_err(Error::Thread)?;
     let writer = log.clone();
     tracing_subscriber::fmt()
         .with_writer(move || writer.clone())
@@ -217,7 +218,8 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
     let log = log.clone();
     std::thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || heed(signals, &control, log))?;
+        .spawn(move || heed(signals, &control, log))
+        .map_err(Error::Thread)?;
     server.wait()?;
     Ok(ExitCode::SUCCESS)
 }
@@ -225,7 +227,7 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
 impl Args {
     fn options(&self, kernel: Kernel, hash_rate: f64) -> Result<Options, Error> {
         Ok(Options {
-            workers: self.workers.map_or_else(cpus::available, usize::from),
+            workers: self.workers.unwrap_or_else(cpus::available),
             pin: !self.no_pin && !cpus::has_quota(),
             kernel,
             hash_rate,

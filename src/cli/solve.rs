@@ -1,10 +1,9 @@
 //! `powd solve`: messages in, reply lines out.
 
 use std::ffi::OsString;
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
-use super::values::{count, number, seed_length};
+use super::values::{number, seed_length, threads};
 use super::{Error, kernel, lines};
 use crate::cpus;
 use crate::pow::Difficulty;
@@ -18,8 +17,8 @@ pub(super) struct Args {
     difficulty: Difficulty,
 
     /// Threads that search; by default one for each CPU that this process may use.
-    #[arg(long, value_name = "N", value_parser = count)]
-    threads: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = threads)]
+    threads: Option<usize>,
 
     /// Instruction set to search with: auto (the fastest here, measured at start) or a name that
     /// `powd speed` lists.
@@ -55,10 +54,11 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         seed_length: args.seed_length,
         kernel: kernel::choose(&args.kernel)?,
     };
-    let threads = args.threads.map_or_else(cpus::available, usize::from);
+    let threads = args.threads.unwrap_or_else(cpus::available);
     let rng_seed = super::serve::rng_seed(args.rng_seed)?;
     std::thread::scope(|scope| {
-        let mut solver = Solver::new(scope, task, threads, rng_seed);
+        let solver = Solver::new(scope, task, threads, rng_seed);
+        let mut solver = solver.map_err(Error::Thread)?;
         lines::for_each(args.messages, |message, output| {
             let solution = solver.solve(message).ok_or_else(|| {
                 Error::Failed("no seed of up to 16 characters is a solution".to_owned())

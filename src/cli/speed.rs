@@ -6,12 +6,12 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::sync::Barrier;
+use std::sync::{Barrier, OnceLock};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Error, kernel};
+use super::{Error, kernel, values};
 use crate::cpus;
 use crate::kernel::{Kernel, measure, measure_sha2};
 
@@ -32,26 +32,16 @@ pub(super) struct Args {
     threads: Threads,
 
     /// Length of the message behind the seed. From 51 on a hash takes two SHA-256 blocks.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = message_bytes)]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = values::message_bytes)]
     message_bytes: usize,
 
-    /// Time for each row, in all its turns. Longer is steadier on a machine that does other things too.
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = super::values::seconds)]
+    /// Time for each row, in all its turns, up to an hour. Longer is steadier on a machine that does other things too.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = values::seconds_of_an_hour)]
     seconds: Duration,
 
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// The longest message measured: what a template is meant for.
-const MAX_MESSAGE_BYTES: usize = 65536;
-
-fn message_bytes(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(bytes) if bytes <= MAX_MESSAGE_BYTES => Ok(bytes),
-        _ => Err(format!("a number of bytes from 0 to {MAX_MESSAGE_BYTES}")),
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,11 +54,13 @@ impl FromStr for Threads {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Threads, String> {
-        match (text, text.parse()) {
-            ("all", _) => Ok(Threads::All),
-            (_, Ok(number @ 1..=1024)) => Ok(Threads::Number(number)),
-            _ => Err("a number of threads from 1 to 1024, or all".to_owned()),
+        if text == "all" {
+            return Ok(Threads::All);
         }
+        let number = values::threads(text);
+        number
+            .map(Threads::Number)
+            .map_err(|expected| format!("{expected}, or all"))
     }
 }
 
@@ -153,7 +145,7 @@ fn take_turns(
 ) -> Result<Vec<f64>, Error> {
     let cpus = cpus::assign(threads)?;
     let together = Barrier::new(threads);
-    let turns = || -> Vec<f64> {
+    let turns = &|| -> Vec<f64> {
         let mut hash_rates = Vec::with_capacity(rounds * subjects.len());
         for _ in 0..rounds {
             for subject in subjects {
@@ -163,22 +155,28 @@ fn take_turns(
         }
         hash_rates
     };
+    // Each waits for the others: none may begin before all were started.
+    let all_started = &OnceLock::new();
     let by_thread = std::thread::scope(|scope| {
-        let running: Vec<_> = cpus
-            .into_iter()
-            .map(|cpu| {
-                scope.spawn(move || {
-                    // Where pinning is not allowed the threads run where they are put.
-                    let _ = cpus::pin(cpu);
-                    turns()
-                })
+        let started = cpus.into_iter().map(|cpu| {
+            std::thread::Builder::new().spawn_scoped(scope, move || {
+                let begin: &bool = all_started.wait();
+                if !begin {
+                    return Vec::new();
+                }
+                // Where pinning is not allowed the threads run where they are put.
+                let _ = cpus::pin(cpu);
+                turns()
             })
-            .collect();
-        let results = running.into_iter().map(|thread| thread.join());
-        results.collect::<Result<Vec<_>, _>>()
-    });
-    let by_thread =
-        by_thread.map_err(|_| Error::Failed("a measuring thread panicked".to_owned()))?;
+        });
+        let started: Result<Vec<_>, _> = started.collect();
+        let _ = all_started.set(started.is_ok());
+        let results = started.map_err(Error::Thread)?.into_iter();
+        results
+            .map(|thread| thread.join())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| Error::Failed("a measuring thread panicked".to_owned()))
+    })?;
     let medians = (0..subjects.len()).map(|subject| {
         let turns = (0..rounds).map(|round| round * subjects.len() + subject);
         median(

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::pow::Seed;
+use crate::server::MAX_MESSAGE_BYTES;
 
 /// A number of something there must be one of.
 pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
@@ -16,6 +17,31 @@ pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
 pub(super) fn number(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
+}
+
+/// The most threads that are started: more than any machine has CPUs, and few enough to count and to keep
+/// track of. Whether the system gives so many is found out by starting them.
+const MAX_THREADS: usize = 10_000;
+
+/// The longest time. Far above any use, and far below where sums of times overflow.
+const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// A number of threads.
+pub(super) fn threads(text: &str) -> Result<usize, String> {
+    within(text, 1..=MAX_THREADS)
+}
+
+/// The length of the messages that a measurement is made with.
+pub(super) fn message_bytes(text: &str) -> Result<usize, String> {
+    within(text, 0..=MAX_MESSAGE_BYTES)
+}
+
+/// Requests per second.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok();
+    number
+        .filter(|number| (0.001..=1e9).contains(number))
+        .ok_or_else(|| "expected a number from 0.001 to 1000000000".to_owned())
 }
 
 /// The length of a seed.
@@ -37,27 +63,45 @@ pub(super) fn within(text: &str, allowed: RangeInclusive<usize>) -> Result<usize
 
 /// A time with its unit.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|_| "expected a time with its unit: 300ms, 2s, 5m".to_owned())
+    with_unit(text)
+        .ok_or_else(|| "expected a time with its unit: 300ms, 2s, 5m, up to 365d".to_owned())
 }
 
 /// A time with its unit, above 0.
 pub(super) fn positive_duration(text: &str) -> Result<Duration, String> {
-    duration(text)
-        .ok()
+    with_unit(text)
         .filter(|time| !time.is_zero())
-        .ok_or_else(|| "expected a time above 0 with its unit: 300ms, 2s, 5m".to_owned())
+        .ok_or_else(|| {
+            "expected a time above 0 with its unit: 300ms, 2s, 5m, up to 365d".to_owned()
+        })
+}
+
+fn with_unit(text: &str) -> Option<Duration> {
+    let time = humantime::parse_duration(text).ok();
+    time.filter(|time| *time <= MAX_TIME)
 }
 
 /// A time in seconds, or with its unit, above 0.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    seconds_up_to(MAX_TIME, text)
+}
+
+/// The same, up to an hour.
+pub(super) fn seconds_of_an_hour(text: &str) -> Result<Duration, String> {
+    seconds_up_to(Duration::from_secs(60 * 60), text)
+}
+
+fn seconds_up_to(longest: Duration, text: &str) -> Result<Duration, String> {
     let plain = text
         .parse()
         .ok()
         .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let time = plain.or_else(|| humantime::parse_duration(text).ok());
-    time.filter(|time| !time.is_zero())
-        .ok_or_else(|| "expected a number of seconds above 0: 3, 0.5, 300ms".to_owned())
+    time.filter(|time| !time.is_zero() && *time <= longest)
+        .ok_or_else(|| {
+            let longest = longest.as_secs();
+            format!("expected a number of seconds above 0, up to {longest}: 3, 0.5, 300ms")
+        })
 }
 
 #[cfg(test)]
@@ -77,7 +121,8 @@ mod tests {
         assert_eq!(duration("300ms"), Ok(Duration::from_millis(300)));
         assert_eq!(duration("0s"), Ok(Duration::ZERO));
         assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
-        for wrong in ["5", "", "fast", "-1s"] {
+        assert_eq!(duration("365d"), Ok(MAX_TIME));
+        for wrong in ["5", "", "fast", "-1s", "366d", "18446744073709551615s"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
     }
@@ -86,15 +131,20 @@ mod tests {
     fn seconds_do_not_and_are_above_zero() {
         assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
         assert_eq!(seconds("3s"), Ok(Duration::from_secs(3)));
-        for wrong in ["0", "-1", "nan", "inf", "0s", ""] {
+        for wrong in ["0", "-1", "nan", "inf", "0s", "", "366d"] {
             assert!(seconds(wrong).is_err(), "{wrong:?}");
         }
+        assert!(seconds_of_an_hour("3600").is_ok() && seconds_of_an_hour("3601").is_err());
     }
 
     #[test]
     fn numbers_out_of_range_are_refused() {
         assert_eq!(seed_length("16"), Ok(16));
         assert!(seed_length("0").is_err() && seed_length("17").is_err());
+        assert_eq!(rate("0.5"), Ok(0.5));
+        for wrong in ["", "x", "0", "-1", "nan", "inf", "1e10"] {
+            assert!(rate(wrong).is_err(), "{wrong:?}");
+        }
         assert_eq!(within("7", 7..=8), Ok(7));
         assert!(within("6", 7..=8).is_err() && within("9", 7..=8).is_err());
     }

@@ -95,11 +95,16 @@ pub fn run(
         .collect::<Result<Vec<_>, _>>()?;
 
     let measured = thread::scope(|scope| {
+        // Neither a thread that cannot be started nor a panic in the hook must leave the others running,
+        // which the scope waits for.
+        let _end = EndOnDrop(&window);
         for (client, stats) in clients.into_iter().zip(&stats) {
-            scope.spawn(move || client.run(stats));
+            thread::Builder::new()
+                .spawn_scoped(scope, move || client.run(stats))
+                .map_err(Error::Thread)?;
         }
-        conduct(options, &window, &stats, progress, stop)
-    });
+        Ok(conduct(options, &window, &stats, progress, stop))
+    })?;
 
     let mut total = Stats::new();
     for one in &stats {
@@ -116,8 +121,6 @@ fn conduct(
     progress: &mut dyn FnMut(&Progress),
     stop: &AtomicBool,
 ) -> Duration {
-    // A panic in the hook must not leave the threads running, which the scope waits for.
-    let _end = EndOnDrop(window);
     let mut phase = Phase::Connecting;
     let mut until = CONNECT_PATIENCE;
     loop {

@@ -74,6 +74,9 @@ pub enum Error {
     /// The system gave no poller.
     #[error("no poller: {0}")]
     Poll(#[source] std::io::Error),
+    /// The system gave no further thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] std::io::Error),
     /// A CPU that does not exist, or that this process may not use.
     #[error(
         "a thread cannot be pinned to CPU {0}: it does not exist, or this process may not use it"

@@ -296,6 +296,33 @@ fn a_port_in_use_is_told_in_one_line() {
 }
 
 #[test]
+fn an_address_given_twice_is_told_before_anything_is_bound() {
+    // Taken: had anything been bound first, the exit code would be 1.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listen = taken.local_addr().expect("bound").to_string();
+    let again = format!("{listen}@5");
+    let output = run(&["serve", "--listen", &listen, "--listen", &again]);
+    let told = expect_one_line(&output, 2, "an address twice");
+    assert!(told.contains(&listen) && told.contains("twice"), "{told}");
+}
+
+#[test]
+fn ipv4_and_ipv6_are_served_side_by_side_on_one_port() {
+    let free = TcpListener::bind("0.0.0.0:0").expect("a free port");
+    let port = free.local_addr().expect("bound").port();
+    drop(free);
+    let [v4, v6] = ["0.0.0.0", "[::]"].map(|ip| format!("{ip}:{port}"));
+    let powd = Powd::serve(&["-d", "1", "--listen", &v4, "--listen", &v6]);
+    for address in ["127.0.0.1", "[::1]"] {
+        let address = format!("{address}:{port}").parse().expect("an address");
+        Client::connect(address).ask(b"both", 1);
+    }
+    drop(powd);
+    // Free ports are another each time, so that two of them are no address twice.
+    Powd::serve(&["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
+}
+
+#[test]
 fn an_address_of_no_interface_is_told_in_one_line() {
     // TEST-NET-1 (RFC 5737): nobody's.
     let output = run(&["serve", "--kernel", "portable", "--listen", "192.0.2.1:0"]);

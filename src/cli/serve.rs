@@ -1,7 +1,8 @@
 //! `powd serve`: the service.
 
+use std::collections::HashSet;
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -27,7 +28,8 @@ use crate::server::{Control, Framing, Limits, Listener, MAX_MESSAGE_BYTES, Optio
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Where to listen; repeatable, or separated by commas. @N gives this listener a difficulty of its own: 0.0.0.0:20006@6. Port 0
-    /// takes a free one. Change it to serve one interface only, IPv6 ([::]:20000), or two difficulties.
+    /// takes a free one. Change it to serve one interface only, two difficulties, or IPv6: [::]:20000 takes
+    /// IPv6 clients only, so give it beside 0.0.0.0:20000 to serve both.
     #[arg(
         long,
         env = "POWD_LISTEN",
@@ -138,13 +140,26 @@ impl FromStr for Listen {
             Some((address, nibbles)) => (address, Some(nibbles)),
             None => (text, None),
         };
+        let address: SocketAddr = address.parse().map_err(|_| {
+            "expected ADDR:PORT or ADDR:PORT@DIFFICULTY with a numeric address: 127.0.0.1:20000, [::]:20000@6".to_owned()
+        })?;
+        let difficulty = difficulty.map(Difficulty::from_str).transpose();
         Ok(Listen {
-            address: address.parse().map_err(|_| {
-                "expected ADDR:PORT or ADDR:PORT@DIFFICULTY with a numeric address: 127.0.0.1:20000, [::]:20000@6".to_owned()
-            })?,
-            difficulty: difficulty.map(Difficulty::from_str).transpose().map_err(|error| error.to_string())?,
+            // ::ffff:a.b.c.d is IPv4.
+            address: match address.ip().to_canonical() {
+                IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
+                IpAddr::V6(_) => address,
+            },
+            difficulty: difficulty.map_err(|error| error.to_string())?,
         })
     }
+}
+
+/// An address that two listeners share, which no system lets them. Port 0 is another one each time.
+fn listened_on_twice(listen: &[Listen]) -> Option<SocketAddr> {
+    let mut seen = HashSet::new();
+    let mut addresses = listen.iter().map(|listen| listen.address);
+    addresses.find(|address| address.port() != 0 && !seen.insert(*address))
 }
 
 fn framing(text: &str) -> Result<Framing, String> {
@@ -195,6 +210,11 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
 fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
     // What was asked wrongly is said before anything is bound, what takes time is done after.
     let kernel = kernel::named(&args.kernel)?;
+    if let Some(address) = listened_on_twice(&args.listen) {
+        return Err(Error::Usage(format!(
+            "--listen {address} is given twice: each address and port takes one listener"
+        )));
+    }
     raise_file_limit();
     let bind = |listen: &Listen| {
         Listener::bind(listen.address, listen.difficulty.unwrap_or(args.difficulty))
@@ -311,6 +331,10 @@ mod tests {
         assert_eq!(
             listen("[::1]:20000@14"),
             Some(("[::1]:20000".to_owned(), Some(14)))
+        );
+        assert_eq!(
+            listen("[::ffff:127.0.0.1]:1"),
+            Some(("127.0.0.1:1".to_owned(), None))
         );
         for wrong in [
             "",

@@ -53,7 +53,8 @@ impl Admission {
 
     /// A permit for a client at `ip`, or the reason why there is none.
     pub(super) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, Refusal> {
-        // A listener on [::] sees IPv4 clients as ::ffff:a.b.c.d.
+        // A socket that takes both sees IPv4 clients as ::ffff:a.b.c.d. The listeners here do not, but a
+        // limit must not hang on that.
         let ip = ip.to_canonical();
         if !self.allow.is_empty() && !self.allow.iter().any(|range| range.contains(&ip)) {
             return Err(Refusal::Denied);

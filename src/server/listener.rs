@@ -39,6 +39,10 @@ impl Listener {
             // A restart must not wait for the old connections to time out (socket(7)).
             #[cfg(unix)]
             socket.set_reuse_address(true)?;
+            // [::] takes IPv6 clients only, whatever the system's default: 0.0.0.0 can stand beside it.
+            if address.is_ipv6() {
+                socket.set_only_v6(true)?;
+            }
             // Accepted sockets inherit it: no system call for each.
             socket.set_tcp_keepalive(&KEEPALIVE)?;
             socket.bind(&address.into())?;

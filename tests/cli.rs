@@ -168,6 +168,7 @@ fn wrong_values_are_told_in_one_line_before_anything_is_bound() {
         &["--idle-timeout", "0s"],
         &["--half-close-timeout", "-1s"],
         &["--deadline", "5 parsecs"],
+        &["--deadline", "0s"],
         &["--drain-timeout", ""],
         &["--allow", "10.0.0.0/33"],
         &["--allow", "everyone"],

@@ -104,6 +104,12 @@ fn only_the_ranges_allowed_get_in() {
 }
 
 #[test]
+fn an_ipv4_range_in_ipv6_form_lets_ipv4_clients_in() {
+    let powd = Powd::serve(&["-d", "1", "--allow", "::ffff:127.0.0.1"]);
+    powd.connect().ask(b"canonical", 1);
+}
+
+#[test]
 fn an_idle_connection_is_closed() {
     // Long enough for a request on a busy machine.
     let powd = Powd::serve(&["-d", "1", "--idle-timeout", "1s"]);

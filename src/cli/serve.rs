@@ -89,7 +89,8 @@ pub(super) struct Args {
     )]
     max_connections: NonZeroUsize,
 
-    /// Connections open at once from one address; by default no limit. Set it where clients are strangers.
+    /// Connections open at once from one address, or from one /64 network of IPv6, which is what one
+    /// subscriber has; by default no limit. Set it where clients are strangers.
     #[arg(long, env = "POWD_MAX_CONNECTIONS_PER_IP", value_name = "N", value_parser = count)]
     max_connections_per_ip: Option<NonZeroUsize>,
 
@@ -106,7 +107,7 @@ pub(super) struct Args {
 
     /// The longest search; after it the request gets an error line. By default none: at difficulty 8 and
     /// above a search can take minutes to centuries.
-    #[arg(long, env = "POWD_DEADLINE", value_name = "TIME", value_parser = duration)]
+    #[arg(long, env = "POWD_DEADLINE", value_name = "TIME", value_parser = positive_duration)]
     deadline: Option<Duration>,
 
     /// How long to go on answering after SIGTERM or SIGINT. Keep it below what your supervisor waits before
@@ -171,10 +172,17 @@ fn framing(text: &str) -> Result<Framing, String> {
 }
 
 fn range(text: &str) -> Result<IpNet, String> {
-    let single = text.parse::<std::net::IpAddr>().map(IpNet::from);
-    single.or_else(|_| text.parse()).map_err(|_| {
+    let single = text.parse::<IpAddr>().map(IpNet::from);
+    let range = single.or_else(|_| text.parse()).map_err(|_| {
         "expected an address or a range of them: 192.0.2.7, 10.0.0.0/8, fd00::/8".to_owned()
-    })
+    })?;
+    // ::ffff:a.b.c.d is IPv4, and its clients come as such.
+    match (range.addr().to_canonical(), range.prefix_len()) {
+        (IpAddr::V4(ip), bits @ 96..) if range.addr().is_ipv6() => {
+            IpNet::new(ip.into(), bits - 96).map_err(|error| error.to_string())
+        }
+        _ => Ok(range),
+    }
 }
 
 fn max_message_bytes(text: &str) -> Result<usize, String> {
@@ -355,6 +363,9 @@ mod tests {
             ("10.0.0.0/8", "10.0.0.0/8"),
             ("10.1.2.3", "10.1.2.3/32"),
             ("::1", "::1/128"),
+            ("::ffff:127.0.0.1", "127.0.0.1/32"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::/0", "::/0"),
         ] {
             assert_eq!(
                 range(text).map(|range| range.to_string()),

@@ -1,7 +1,7 @@
 //! Who gets in, and how many at once.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,8 +17,8 @@ pub(super) struct Admission {
     max: usize,
     max_per_ip: Option<usize>,
     open: AtomicUsize,
-    /// Used only with a limit per address.
-    open_by_ip: Mutex<HashMap<IpAddr, usize>>,
+    /// By [`origin`]. Used only with a limit per address.
+    open_by_origin: Mutex<HashMap<IpAddr, usize>>,
 }
 
 /// Why somebody does not get in.
@@ -36,8 +36,17 @@ pub(super) enum Refusal {
 #[derive(Debug)]
 pub(super) struct Permit {
     admission: Arc<Admission>,
-    /// Set when the address is counted.
-    ip: Option<IpAddr>,
+    /// Set when it is counted.
+    origin: Option<IpAddr>,
+}
+
+/// What counts as one address: an IPv4 address, or a /64 of IPv6, any address of which its subscriber can
+/// take (RFC 6177, RFC 8981).
+fn origin(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+    }
 }
 
 impl Admission {
@@ -47,7 +56,7 @@ impl Admission {
             max: limits.max_connections,
             max_per_ip: limits.max_connections_per_ip,
             open: AtomicUsize::new(0),
-            open_by_ip: Mutex::new(HashMap::new()),
+            open_by_origin: Mutex::new(HashMap::new()),
         })
     }
 
@@ -65,20 +74,21 @@ impl Admission {
         }
         let mut permit = Permit {
             admission: Arc::clone(self),
-            ip: None,
+            origin: None,
         };
         if let Some(max) = self.max_per_ip {
-            let mut by_ip = self
-                .open_by_ip
+            let mut by_origin = self
+                .open_by_origin
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            let open = by_ip.entry(ip).or_default();
+            let origin = origin(ip);
+            let open = by_origin.entry(origin).or_default();
             if *open >= max {
-                drop(by_ip);
+                drop(by_origin);
                 return Err(Refusal::BusyAddress);
             }
             *open += 1;
-            permit.ip = Some(ip);
+            permit.origin = Some(origin);
         }
         Ok(permit)
     }
@@ -91,17 +101,17 @@ impl Admission {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(ip) = self.ip {
-            let mut by_ip = self
+        if let Some(origin) = self.origin {
+            let mut by_origin = self
                 .admission
-                .open_by_ip
+                .open_by_origin
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            if let Some(open) = by_ip.get_mut(&ip) {
+            if let Some(open) = by_origin.get_mut(&origin) {
                 *open -= 1;
                 // An address without connections is forgotten: the map is bounded by the open ones.
                 if *open == 0 {
-                    by_ip.remove(&ip);
+                    by_origin.remove(&origin);
                 }
             }
         }
@@ -149,8 +159,28 @@ mod tests {
         assert!(admission.admit(ip("10.0.0.2")).is_ok());
         drop(first);
         assert!(admission.admit(ip("10.0.0.1")).is_ok());
-        assert!(admission.open_by_ip.lock().expect("no panic").is_empty());
+        assert!(
+            admission
+                .open_by_origin
+                .lock()
+                .expect("no panic")
+                .is_empty()
+        );
         assert_eq!(admission.open.load(Acquire), 0);
+    }
+
+    #[test]
+    fn a_64_of_ipv6_counts_as_one_address() {
+        let admission = admission(Limits {
+            max_connections_per_ip: Some(1),
+            ..Limits::default()
+        });
+        let _first = admission.admit(ip("2001:db8:0:1::1"));
+        assert_eq!(
+            admission.admit(ip("2001:db8:0:1:ffff::2")).err(),
+            Some(Refusal::BusyAddress)
+        );
+        assert!(admission.admit(ip("2001:db8:0:2::1")).is_ok());
     }
 
     #[test]

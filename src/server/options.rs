@@ -39,7 +39,7 @@ pub struct Limits {
     pub max_message_bytes: usize,
     /// Connections open at once.
     pub max_connections: usize,
-    /// Connections open at once from one address.
+    /// Connections open at once from one address, or from one /64 of IPv6.
     pub max_connections_per_ip: Option<usize>,
     /// A connection on which nothing moves for so long is closed, unless it waits for a search.
     pub idle_timeout: Option<Duration>,

@@ -360,9 +360,51 @@ fn it_recovers_by_itself_when_descriptors_run_out() {
         client.reply(b"hello", 1);
     }
     powd.connect().ask(b"recovered", 1);
+
+    // A shortage that comes and goes is told once a minute.
+    let before = powd.counter("/connections/accept_pauses");
+    clients.extend((0..50).map(|_| powd.connect()));
+    powd.until_counter("/connections/accept_pauses", |now| now > before);
+    let told = powd.log();
+    let told = told.iter().filter(|line| line.contains("cannot accept"));
+    let minutes = start.elapsed().as_secs() as usize / 60;
+    assert!((1..=2 + minutes).contains(&told.count()));
     drop(clients);
     powd.signal("TERM");
     assert!(powd.wait().success());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn too_few_open_files_for_the_connections_promised_are_told_at_the_start() {
+    use std::process::Command;
+    for (max, is_told) in [("50", true), ("20", false)] {
+        let mut shell = Command::new("sh");
+        let serve = r#"ulimit -n 60; exec "$0" serve --listen 127.0.0.1:0 -d 1 --workers 2 --no-pin --max-connections "$1""#;
+        shell.args(["-c", serve, env!("CARGO_BIN_EXE_powd"), max]);
+        let powd = Powd::run(common::without_variables(shell), 1);
+        let log = powd.log();
+        let told: Vec<_> = log
+            .iter()
+            .filter(|line| line.contains("open files"))
+            .collect();
+        assert_eq!(told.len(), usize::from(is_told), "{told:?}");
+        for line in told {
+            let room = line.rsplit(' ').next().and_then(|room| room.parse().ok());
+            let room: usize = room.expect("the remedy ends with a number");
+            assert!(line.contains("60") && (20..50).contains(&room), "{line}");
+            // What the line recommends works: whoever comes beyond that hears that powd is busy.
+            let mut shell = Command::new("sh");
+            shell.args(["-c", serve, env!("CARGO_BIN_EXE_powd"), &room.to_string()]);
+            let powd = Powd::run(common::without_variables(shell), 1);
+            let mut clients: Vec<Client> = (0..room).map(|_| powd.connect()).collect();
+            for client in &mut clients {
+                client.ask(b"let in", 1);
+            }
+            powd.connect().error("busy");
+            assert!(!powd.log().iter().any(|line| line.contains("open files")));
+        }
+    }
 }
 
 #[test]

@@ -223,7 +223,6 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
             "--listen {address} is given twice: each address and port takes one listener"
         )));
     }
-    raise_file_limit();
     let bind = |listen: &Listen| {
         Listener::bind(listen.address, listen.difficulty.unwrap_or(args.difficulty))
     };
@@ -237,6 +236,7 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
         None => kernel::fastest(),
     };
     let options = args.options(kernel, hash_rate)?;
+    raise_file_limit(listeners.len(), &options);
     // Heard from here on, so that no signal falls between the start and the loop that waits for them.
     let signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
     let announcement = announce(&listeners, &options)?;
@@ -276,10 +276,26 @@ impl Args {
     }
 }
 
-/// As many open files as the system lets us have: every connection is one.
-fn raise_file_limit() {
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
+/// As many open files as the system lets us have: every connection is one. Tells when that is too few for
+/// the connections promised: those beyond would wait in silence, where they should hear that powd is busy.
+fn raise_file_limit(listeners: usize, options: &Options) {
+    let granted = match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(granted) => granted,
+        Err(error) => {
+            return tracing::warn!(%error, "the limit of open files could not be raised");
+        }
+    };
+    // A poll and a waker each for the workers and the acceptor, the listeners, the standard streams, what
+    // hears signals, and a few to spare; one more, to accept those who are refused.
+    let others = 2 * (options.workers + 1) + listeners + 10;
+    let max = options.limits.max_connections;
+    let room = granted.saturating_sub(others as u64);
+    if room < max as u64 {
+        tracing::warn!(
+            "at most {granted} open files are allowed, which are enough for {room} connections: more wait unheard, \
+             up to --max-connections {max}; raise the hard limit (ulimit -Hn, LimitNOFILE=), or give \
+             --max-connections {room}"
+        );
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
@@ -20,6 +20,10 @@ use crate::pow::Difficulty;
 /// How long accepting pauses when descriptors or memory ran out: they come back when connections close.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How often the log hears that accepting has paused: a shortage can last for hours, and come and go with
+/// each connection.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
 /// Connections taken from one listener before the next has its turn.
 const BATCH: usize = 64;
 
@@ -32,8 +36,8 @@ pub(super) struct Acceptor {
     counters: Arc<Counters>,
     next_worker: usize,
     paused: bool,
-    /// The log has the reason of the pause already.
-    told: bool,
+    /// When the log got the reason of a pause last.
+    told: Option<Instant>,
 }
 
 /// The way to one worker.
@@ -114,7 +118,7 @@ impl Acceptor {
             counters,
             next_worker: 0,
             paused: false,
-            told: false,
+            told: None,
         })
     }
 
@@ -183,7 +187,6 @@ impl Acceptor {
             let error = match listener.socket.accept() {
                 Ok((stream, peer)) => {
                     let difficulty = listener.difficulty;
-                    self.told = false;
                     self.admit(stream, peer, difficulty);
                     continue;
                 }
@@ -206,8 +209,9 @@ impl Acceptor {
     fn pause(&mut self, error: &io::Error) {
         self.paused = true;
         self.counters.accept_pauses.add(1);
-        // Once, not at every try: a shortage can last for hours.
-        if !std::mem::replace(&mut self.told, true) {
+        let now = Instant::now();
+        if self.told.is_none_or(|told| now - told >= TELL_AGAIN) {
+            self.told = Some(now);
             tracing::warn!(%error, "cannot accept connections, trying until it works");
         }
     }

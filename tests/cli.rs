@@ -465,6 +465,22 @@ fn a_closed_output_ends_it_quietly() {
 }
 
 #[test]
+fn load_tells_its_verdict_to_who_does_not_read_its_result() {
+    let closed = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = closed.local_addr().expect("bound").to_string();
+    drop(closed);
+    let flags = ["-c", "1", "-s", "0.1", "--warmup", "0s"];
+    let mut child = start(command(&[&["load", &address][..], &flags].concat()));
+    drop(child.stdout.take());
+    assert_eq!(wait(&mut child).code(), Some(1), "no replies");
+    let powd = Powd::serve(&["-d", "0"]);
+    let address = powd.address().to_string();
+    let mut child = start(command(&[&["load", &address][..], &flags].concat()));
+    drop(child.stdout.take());
+    assert_eq!(wait(&mut child).code(), Some(0), "right replies");
+}
+
+#[test]
 fn verify_tells_each_bad_line_with_its_reason() {
     let solved = run(&["solve", "-d", "2", "hello"]);
     let good = String::from_utf8(solved.stdout).expect("text");

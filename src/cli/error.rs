@@ -31,8 +31,16 @@ pub(super) enum Error {
 
 impl Error {
     /// Whoever read our output has seen enough: `powd solve ... | head -1`.
-    pub(super) fn is_closed_pipe(&self) -> bool {
+    fn is_closed_pipe(&self) -> bool {
         matches!(self, Error::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// For commands whose exit code is a verdict: it stands, whether or not somebody read the output.
+    pub(super) fn unless_closed_pipe(outcome: Result<(), Error>) -> Result<(), Error> {
+        match outcome {
+            Err(error) if error.is_closed_pipe() => Ok(()),
+            outcome => outcome,
+        }
     }
 
     /// Tells the user on standard error, and gives the exit code.

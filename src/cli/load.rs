@@ -22,7 +22,7 @@ use crate::pow::Difficulty;
 ///
 /// Prints replies per second, latencies, errors and wrong replies. By default each connection asks again as
 /// soon as it was answered (closed loop); with --rate, requests leave by the clock (open loop). Ctrl-C ends
-/// early with what was measured. Exit code 1: wrong replies, or none at all.
+/// early with what was measured. Exit code 1: wrong replies, or none at all, whether or not the output is read.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The server, 127.0.0.1:20000 for example.
@@ -108,7 +108,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     } else {
         table(&report)
     };
-    writeln!(std::io::stdout(), "{}", text.trim_end())?;
+    let written = writeln!(std::io::stdout(), "{}", text.trim_end());
+    Error::unless_closed_pipe(written.map_err(Error::from))?;
     let good = report.wrong.total == 0 && report.replies > 0;
     Ok(ExitCode::from(u8::from(!good)))
 }

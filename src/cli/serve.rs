@@ -64,8 +64,9 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_KERNEL", value_name = "NAME", default_value = kernel::AUTO)]
     kernel: String,
 
-    /// Characters of a seed, 1 to 16. A message that has no solution of that length gets a longer one; from
-    /// difficulty 7 on, 6 spares the search through the shorter ones.
+    /// Characters of a seed, 1 to 16. A message that has no solution of that length gets a longer one. From
+    /// difficulty 7 on many messages have none of 5 characters (one in 30 at 7, four of five at 8): 6 skips
+    /// that search.
     #[arg(long, env = "POWD_SEED_LENGTH", value_name = "N", default_value_t = 5, value_parser = seed_length)]
     seed_length: usize,
 
@@ -99,8 +100,8 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_IDLE_TIMEOUT", value_name = "TIME", value_parser = positive_duration)]
     idle_timeout: Option<Duration>,
 
-    /// How long a client that has ended its stream is searched for, counted from then or from its last
-    /// reply: a half-close and a close look the same. 0s takes the end of stream as the end; raise it for
+    /// How long powd goes on working for a client that has ended its stream, counted from then or from its
+    /// last reply: a half-close and a close look the same. 0s takes the end of stream as the end; raise it for
     /// files piped through `nc -N` at difficulties where one reply takes longer.
     #[arg(long, env = "POWD_HALF_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = duration)]
     half_close_timeout: Duration,
@@ -120,7 +121,7 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_ALLOW", value_name = "CIDR", value_delimiter = ',', value_parser = range)]
     allow: Vec<IpNet>,
 
-    /// Makes the seeds found repeatable, for tests: the number that the searches' starting points are drawn
+    /// Makes the seeds found repeatable (with --workers 1), for tests: the number that the searches' starting points are drawn
     /// from. By default the system gives one.
     #[arg(long, env = "POWD_RNG_SEED", value_name = "N", value_parser = number)]
     rng_seed: Option<u64>,

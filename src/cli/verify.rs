@@ -36,11 +36,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         }
         Ok::<(), Error>(())
     });
-    match checked {
-        // Only bad lines are printed: whoever closed the pipe has missed some, but what was found stands.
-        Err(error) if error.is_closed_pipe() => {}
-        checked => checked?,
-    }
+    // Only bad lines are printed: whoever closed the pipe has missed some, but what was found stands.
+    Error::unless_closed_pipe(checked)?;
     Ok(if all_good {
         ExitCode::SUCCESS
     } else {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::values::{number, seed_length, threads};
 use super::{Error, kernel, lines};
 use crate::cpus;
-use crate::pow::Difficulty;
+use crate::pow::{Difficulty, Reply, hex_digits};
 use crate::solver::{Solver, Task};
 
 /// Finds a seed for each message and prints message,seed,hash, one line each, in order.
@@ -64,10 +64,13 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
             let solution = solver.solve(message).ok_or_else(|| {
                 Error::Failed("no seed of up to 16 characters is a solution".to_owned())
             })?;
-            output.write_all(message)?;
-            let hash = hex::encode(solution.digest());
-            writeln!(output, ",{},{hash}", solution.seed())?;
-            Ok::<(), Error>(())
+            let hash = hex_digits(solution.digest());
+            let reply = Reply {
+                message,
+                seed: solution.seed().as_bytes(),
+                hash: &hash,
+            };
+            reply.write(|piece| output.write_all(piece).map_err(Error::from))
         })
     })?;
     Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
-//! A reply line, `message,seed,hash`: read back and checked.
+//! A reply line, `message,seed,hash`: put together, read back and checked.
 //!
-//! Used by whoever receives replies: `powd verify`, the load client, the tests.
+//! Used by whoever sends replies, the server and `powd solve`, and by whoever receives them: `powd verify`, the
+//! load client, the tests.
 
 use super::{Difficulty, Seed, SeedError, digest};
 
@@ -41,6 +42,18 @@ pub enum Fault {
 }
 
 impl<'a> Reply<'a> {
+    /// Gives the line with its `\n` to `put`, piece by piece. Inlined, so that pieces of a known length are
+    /// plain stores.
+    #[inline(always)]
+    pub fn write<E>(&self, mut put: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        put(self.message)?;
+        put(b",")?;
+        put(self.seed)?;
+        put(b",")?;
+        put(self.hash)?;
+        put(b"\n")
+    }
+
     /// Splits a line without its `\n` at its last two commas.
     pub fn parse(line: &'a [u8]) -> Result<Reply<'a>, Fault> {
         let mut fields = line.rsplitn(3, |&byte| byte == b',');
@@ -78,6 +91,8 @@ impl<'a> Reply<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
 
     fn line(message: &str, seed: &str) -> String {
@@ -95,6 +110,20 @@ mod tests {
     fn a_right_line_passes_commas_in_its_message_or_not() {
         for message in ["", "hello", "a,b,,c", ",", "ERR a,b"] {
             assert_eq!(check(&line(message, "abcde"), 0), Ok(()), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_parsed() {
+        for message in ["", "hello", "a,b,,c"] {
+            let line = line(message, "abcde");
+            let reply = Reply::parse(line.as_bytes()).expect("a reply");
+            let mut written = Vec::new();
+            let Ok(()) = reply.write(|piece| {
+                written.extend_from_slice(piece);
+                Ok::<(), Infallible>(())
+            });
+            assert_eq!(written, format!("{line}\n").as_bytes());
         }
     }
 

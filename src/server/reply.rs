@@ -1,10 +1,11 @@
 //! Reply and error lines, as bytes of an output buffer.
 
+use std::convert::Infallible;
 use std::fmt::{self, Write as _};
 
 use super::admission::Refusal;
 use super::buffers::Buffer;
-use crate::pow::{Seed, Solution, hex_digits};
+use crate::pow::{Reply, Seed, Solution, hex_digits};
 
 /// Bytes of a reply besides its message: two commas, the longest seed, 64 hex digits, `\n`.
 pub(super) const REPLY_OVERHEAD: usize = 2 + Seed::MAX_LENGTH + 64 + 1;
@@ -55,12 +56,16 @@ pub(super) fn push_error(output: &mut Buffer, error: ErrorLine) {
 
 /// Writes `message,seed,hash\n` to `output`, which has room for it.
 pub(super) fn push_reply(output: &mut Buffer, message: &[u8], solution: &Solution) {
-    output.push(message);
-    output.push(b",");
-    output.push(solution.seed().as_bytes());
-    output.push(b",");
-    output.push(&hex_digits(solution.digest()));
-    output.push(b"\n");
+    let hash = hex_digits(solution.digest());
+    let reply = Reply {
+        message,
+        seed: solution.seed().as_bytes(),
+        hash: &hash,
+    };
+    let Ok(()) = reply.write(|piece| {
+        output.push(piece);
+        Ok::<(), Infallible>(())
+    });
 }
 
 #[cfg(test)]

@@ -292,10 +292,12 @@ fn raise_file_limit(listeners: usize, options: &Options) {
     let max = options.limits.max_connections;
     let room = granted.saturating_sub(others as u64);
     if room < max as u64 {
+        // Where there is room for none, the server does not start at all.
         tracing::warn!(
             "at most {granted} open files are allowed, which are enough for {room} connections: more wait unheard, \
              up to --max-connections {max}; raise the hard limit (ulimit -Hn, LimitNOFILE=), or give \
-             --max-connections {room}"
+             --max-connections {}",
+            room.max(1)
         );
     }
 }

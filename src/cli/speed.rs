@@ -57,7 +57,7 @@ impl FromStr for Threads {
         if text == "all" {
             return Ok(Threads::All);
         }
-        let number = values::threads(text);
+        let number = values::within(text, 1..=1024);
         number
             .map(Threads::Number)
             .map_err(|expected| format!("{expected}, or all"))

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,7 +12,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::SIGINT;
 
 use super::Error;
-use super::values::{count, duration, message_bytes, rate, seconds, threads, within};
+use super::values::{duration, message_bytes, rate, seconds, threads, within};
 use crate::cpus;
 use crate::load::{self, Messages, Options, Phase, Progress, Report};
 use crate::pow::Difficulty;
@@ -36,8 +35,8 @@ pub(super) struct Args {
 
     /// Requests in flight on each connection (with --rate: at most). Raise it for the most replies a server
     /// can give; leave it at 1 for servers that answer once per read.
-    #[arg(short = 'P', long, value_name = "N", default_value = "1", value_parser = count)]
-    pipeline: NonZeroUsize,
+    #[arg(short = 'P', long, value_name = "N", default_value = "1", value_parser = pipeline)]
+    pipeline: usize,
 
     /// Length of the measurement. Raise it for hard difficulties: 10,000 replies give 1 % of luck, 100 give
     /// 10 %.
@@ -92,7 +91,7 @@ struct CpuList(Vec<usize>);
 /// Runs one measurement.
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     let json = args.json;
-    let options = options(args);
+    let options = options(args)?;
     let stop = Arc::new(AtomicBool::new(false));
     // The first Ctrl-C ends the measurement, a second one the program.
     signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop))?;
@@ -114,16 +113,19 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(u8::from(!good)))
 }
 
-fn options(args: Args) -> Options {
+/// The most that all requests in flight may take together: what a server does not take in waits here.
+const MAX_IN_FLIGHT_BYTES: u64 = 4 << 30;
+
+fn options(args: Args) -> Result<Options, Error> {
     let pin = args.pin.map(|list| list.0).unwrap_or_default();
     let by_default = if pin.is_empty() {
         cpus::available()
     } else {
         pin.len()
     };
-    Options {
+    let options = Options {
         connections: args.connections,
-        pipeline: args.pipeline.get(),
+        pipeline: args.pipeline,
         duration: args.seconds,
         warmup: args.warmup,
         difficulty: args.difficulty,
@@ -136,7 +138,20 @@ fn options(args: Args) -> Options {
         pin,
         timeout: args.timeout,
         ..Options::new(args.address)
+    };
+    let bytes = match &options.messages {
+        Messages::Unique(bytes) => *bytes,
+        Messages::Fixed(message) => message.len(),
+    };
+    // Each factor is bounded where it is typed: the product fits.
+    let in_flight = options.connections as u64 * options.pipeline as u64 * (bytes as u64 + 1);
+    if in_flight > MAX_IN_FLIGHT_BYTES {
+        return Err(Error::Usage(format!(
+            "so many requests of that length in flight, --connections times --pipeline, are more than {} GiB",
+            MAX_IN_FLIGHT_BYTES >> 30
+        )));
     }
+    Ok(options)
 }
 
 impl From<load::Error> for Error {
@@ -297,6 +312,10 @@ fn time(milliseconds: f64) -> String {
 
 /// More than a client can have ports for, and few enough to count.
 fn connections(text: &str) -> Result<usize, String> {
+    within(text, 1..=1_000_000)
+}
+
+fn pipeline(text: &str) -> Result<usize, String> {
     within(text, 1..=1_000_000)
 }
 

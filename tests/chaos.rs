@@ -19,9 +19,11 @@ fn expect_unharmed(powd: &Powd, nibbles: u8) {
     powd.until_quiet();
     assert_eq!(powd.counter("/false_hits"), 0);
     let log = powd.log();
-    let complaint = log.iter().find(|line| {
-        !(line.starts_with('{') || line.starts_with("powd: listening") || line.contains("INFO"))
-    });
+    // A low limit of open files is the machine's, and told before any client came.
+    let harmless = ["powd: listening", "INFO", "open files are allowed"];
+    let complaint = log
+        .iter()
+        .find(|line| !line.starts_with('{') && !harmless.iter().any(|words| line.contains(words)));
     assert_eq!(complaint, None);
 }
 

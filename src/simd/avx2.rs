@@ -39,7 +39,8 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn with_upper_halves(self, lower: u32, halves: &[u16]) -> __m256i {
         let halves = halves[..8].as_ptr().cast();
-        // SAFETY: eight halves of 16 bits are there to read; no alignment is asked for.
+        // SAFETY: `self` is a witness: this CPU has AVX2, and with it SSE2. The slice has eight halves of 16 bits
+        // to read; no alignment is asked for.
         let halves = unsafe { _mm_loadu_si128(halves) };
         let words = avx2!(_mm256_cvtepu16_epi32(halves));
         let upper = avx2!(_mm256_slli_epi32::<16>(words));

@@ -19,7 +19,7 @@ mod sha_ni;
 
 pub use avx2::Avx2;
 pub use avx512::{Avx512, Avx512Vl};
-pub use pairs::{LanePairs, Pairs, PairsBuffer, QuadPairs};
+pub use pairs::{LanePairs, Pairs, QuadPairs};
 pub use quartet::{Low, Parked, Quartet};
 pub use sha_ni::{ShaNi, State};
 

@@ -30,18 +30,18 @@ unsafe impl<const WORDS: usize> Pairs for [u32; WORDS] {
     };
 }
 
-/// Memory for pairs.
-pub trait PairsBuffer: Pairs {
-    /// Pairs without content.
-    fn new() -> Self;
-}
-
 /// Made in lanes, one pair of all messages at a time: a cache line for each.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct LanePairs([[MaybeUninit<__m256i>; 2]; 32]);
 
 impl LanePairs {
+    /// Memory without content.
+    #[inline(always)]
+    pub fn unset() -> LanePairs {
+        LanePairs([[MaybeUninit::uninit(); 2]; 32])
+    }
+
     /// Fills half of a line, as [`Weave::pairs`](super::Weave::pairs) makes it.
     #[inline(always)]
     pub fn set(&mut self, pair: usize, half: usize, pairs: __m256i) {
@@ -64,19 +64,18 @@ unsafe impl Pairs for LanePairs {
     };
 }
 
-impl PairsBuffer for LanePairs {
-    #[inline(always)]
-    fn new() -> LanePairs {
-        LanePairs([[MaybeUninit::uninit(); 2]; 32])
-    }
-}
-
 /// Made by SHA-NI, two pairs of one message at a time: a quad of words.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 pub struct QuadPairs([[MaybeUninit<__m128i>; 16]; 8]);
 
 impl QuadPairs {
+    /// Memory without content.
+    #[inline(always)]
+    pub fn unset() -> QuadPairs {
+        QuadPairs([[MaybeUninit::uninit(); 16]; 8])
+    }
+
     /// Sets the pairs `2 * quad` and `2 * quad + 1` of a message.
     #[inline(always)]
     pub fn set(&mut self, message: usize, quad: usize, words: __m128i) {
@@ -96,11 +95,4 @@ unsafe impl Pairs for QuadPairs {
         }
         offsets
     };
-}
-
-impl PairsBuffer for QuadPairs {
-    #[inline(always)]
-    fn new() -> QuadPairs {
-        QuadPairs([[MaybeUninit::uninit(); 16]; 8])
-    }
 }

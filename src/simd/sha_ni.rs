@@ -115,8 +115,8 @@ impl ShaNi {
         // There is no unsigned comparison, but an unsigned minimum.
         let low = sha_ni!(_mm_min_epu32(first, self.words([bound; 4])));
         let equal = sha_ni!(_mm_cmpeq_epi32(low, first));
-        let mask = sha_ni!(_mm_movemask_ps(_mm_castsi128_ps(equal)));
-        mask as u32
+        let equal = sha_ni!(_mm_castsi128_ps(equal));
+        sha_ni!(_mm_movemask_ps(equal)) as u32
     }
 }
 
@@ -134,7 +134,7 @@ fn pin(mut x: __m128i) -> __m128i {
 #[target_feature(enable = "avx")]
 fn align_by_a_word(x: __m128i, next: __m128i) -> __m128i {
     let aligned;
-    // SAFETY: registers only.
+    // SAFETY: the instruction is AVX's, which this function is declared to need; it touches registers only.
     unsafe {
         asm!(
             "vpalignr {aligned}, {next}, {x}, 4",

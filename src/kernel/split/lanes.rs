@@ -92,7 +92,9 @@ pub(super) struct Progress<'t, S: Weave> {
     words_plus_k: [S::Words; 2],
 }
 
-impl<'t, S: Weave> Weaver for Lanes<'t, S> {
+// SAFETY: `begin` sets both halves of pair 0. `ALL_PIECES` has both halves of the pair of each odd word from 17
+// on, 8 to 31, and `costs` gives each of them a place in the plan, which has room for all or does not compile.
+unsafe impl<'t, S: Weave> Weaver for Lanes<'t, S> {
     type Upper = S::Upper;
     type Pairs = LanePairs;
     type Progress = Progress<'t, S>;
@@ -105,6 +107,11 @@ impl<'t, S: Weave> Weaver for Lanes<'t, S> {
     #[inline(always)]
     fn quartets(self, sha: ShaNi, state: State) -> (Low, S::Upper) {
         self.simd.quartets(sha, state)
+    }
+
+    #[inline(always)]
+    fn unset() -> LanePairs {
+        LanePairs::unset()
     }
 
     #[inline(always)]

@@ -12,7 +12,7 @@
 //! the first have no seed in them: rounds only.
 #![allow(
     unsafe_code,
-    reason = "the rounds read words that must have been made: by the order of things here"
+    reason = "the rounds read pairs that must have been made: by a `Weaver`, in the order of things here"
 )]
 
 mod lanes;
@@ -22,7 +22,7 @@ mod quads;
 use self::plan::{MOST, Plan};
 use super::heads::{Batch, Batches, Heads};
 use crate::sha256::{INITIAL_STATE, Template};
-use crate::simd::{Low, PairsBuffer, Quartet, ShaNi, State, Weave};
+use crate::simd::{Low, Pairs, Quartet, ShaNi, State, Weave};
 
 /// Messages in a batch.
 const MESSAGES: usize = 8;
@@ -30,11 +30,17 @@ const MESSAGES: usize = 8;
 const PAIRS: usize = 32;
 
 /// A way to make the schedules of a batch, piece by piece.
-trait Weaver: Copy {
+///
+/// # Safety
+///
+/// After [`begin`](Weaver::begin) and then each piece of the [`PLAN`](Weaver::PLAN) in its order, all on the
+/// same progress and the same pairs, pair 0 and the pairs 8 to 31 of each message are set. (Pairs 1 to 7 are
+/// the same for all messages, and not read from there.)
+unsafe trait Weaver: Copy {
     /// The states of the upper four messages; the lower four are a [`Low`].
     type Upper: Quartet;
     /// Where the schedules go.
-    type Pairs: PairsBuffer;
+    type Pairs: Pairs;
     /// The schedules of a batch, and how far they are.
     type Progress;
     /// Whether there are registers for the rounds of both quartets at once.
@@ -44,8 +50,9 @@ trait Weaver: Copy {
 
     /// Two quartets of the same state.
     fn quartets(self, sha: ShaNi, state: State) -> (Low, Self::Upper);
-    /// Before the first piece. The pair (0, 1) of each message, all that varies of the words before 16, is set
-    /// here or by the first piece of that message.
+    /// Memory for the schedules of a batch, without content.
+    fn unset() -> Self::Pairs;
+    /// What comes before the first piece.
     fn begin(self, batch: &Batch, pairs: &mut Self::Pairs) -> Self::Progress;
     /// One of the pieces, which are done in the order of their numbers.
     fn piece(progress: &mut Self::Progress, pairs: &mut Self::Pairs, piece: usize);
@@ -91,7 +98,7 @@ fn pieces<W: Weaver>(progress: &mut W::Progress, pairs: &mut W::Pairs, slot: usi
     pieces!(0 1 2 3 4 5 6 7);
 }
 
-/// The whole schedule of a batch, on its own.
+/// The whole schedule of a batch, on its own: sets every pair that [`first_block`] reads.
 #[inline(always)]
 fn all_pieces<W: Weaver>(weaver: W, batch: &Batch, pairs: &mut W::Pairs) {
     let mut progress = weaver.begin(batch, pairs);
@@ -138,7 +145,7 @@ fn next_at_most<W: Weaver>(
     heads: &mut Heads<'_>,
     bound: u32,
 ) -> Option<u32> {
-    let mut buffers = [W::Pairs::new(), W::Pairs::new()];
+    let mut buffers = [W::unset(), W::unset()];
     let [this, next] = &mut buffers;
     let (mut this, mut next) = (this, next);
     let mut batches = Batches::new(template, heads, MESSAGES);
@@ -148,10 +155,13 @@ fn next_at_most<W: Weaver>(
         let following = batches.next();
         // Without a next batch the rounds stand alone: a short range pays for no more than it has.
         let mut states = match &following {
-            Some(following) => {
+            // SAFETY: the pairs of `this` are set: for the first batch by `all_pieces`, for each later one by
+            // the pieces among the rounds of the batch before, which had it as its next.
+            Some(following) => unsafe {
                 first_block(weaver, sha, template, this, Some((following, &mut *next)))
-            }
-            None => first_block(weaver, sha, template, this, None),
+            },
+            // SAFETY: as in the arm before.
+            None => unsafe { first_block(weaver, sha, template, this, None) },
         };
         let mut add = INITIAL_STATE[0];
         if template.blocks() > 1 {
@@ -172,9 +182,13 @@ fn next_at_most<W: Weaver>(
     }
 }
 
-/// The rounds of block 0 of one batch, and the schedule of the next.
+/// The rounds of block 0 of one batch, and the whole schedule of the next.
+///
+/// # Safety
+///
+/// The pairs that the rounds read from `pairs` are set: pair 0 and the pairs 8 to 31 of each message.
 #[inline(always)]
-fn first_block<W: Weaver>(
+unsafe fn first_block<W: Weaver>(
     weaver: W,
     sha: ShaNi,
     template: &Template,
@@ -191,9 +205,9 @@ fn first_block<W: Weaver>(
         ($quartet:ident, $first:literal, $pair:expr, $half:expr) => {
             // Words 2 to 15 are the same in all messages.
             match $pair {
-                // SAFETY: there are 22 words, and 15 is the last one asked for.
+                // SAFETY: there are 11 pairs, all set, and 7 is the last one asked for.
                 1..=7 => unsafe { $quartet.two_rounds::<_, $first, $pair, $half>(constant) },
-                // SAFETY: the caller made all pieces of this schedule.
+                // SAFETY: there are 32 pairs of each message, and the caller says that these are set.
                 _ => unsafe { $quartet.two_rounds::<_, $first, $pair, $half>(pairs) },
             }
         };
@@ -222,7 +236,7 @@ fn later_block<W: Weaver>(
     let (mut lower, mut upper) = before;
     macro_rules! two_rounds {
         ($quartet:ident, $first:literal, $pair:expr, $half:expr) => {
-            // SAFETY: a block has 64 words, 32 pairs.
+            // SAFETY: a block has 64 words: 32 pairs, all set.
             unsafe { $quartet.two_rounds::<_, $first, $pair, $half>(words) }
         };
     }

@@ -63,7 +63,9 @@ pub(super) struct Progress {
     ring: [[__m128i; 4]; 4],
 }
 
-impl Weaver for Quads {
+// SAFETY: the plan has room for every piece, or does not compile. The pieces are quads 4 to 15, pairs 8 to 31, of
+// each of eight messages, and the first one of a message sets its pair 0, with quad 0.
+unsafe impl Weaver for Quads {
     type Upper = Low;
     type Pairs = QuadPairs;
     type Progress = Progress;
@@ -74,6 +76,11 @@ impl Weaver for Quads {
     #[inline(always)]
     fn quartets(self, sha: ShaNi, state: State) -> (Low, Low) {
         (Low::new(sha, state), Low::new(sha, state))
+    }
+
+    #[inline(always)]
+    fn unset() -> QuadPairs {
+        QuadPairs::unset()
     }
 
     #[inline(always)]

@@ -14,14 +14,15 @@ use crate::sha256::Template;
 /// The most lanes that a kernel tries at once, and so what the tables hold beyond their end.
 pub(super) const MAX_LANES: usize = 16;
 
-const PAIR_COUNT: usize = 62 * 62;
+/// The heads of a row: as many as there are pairs of characters.
+const ROW: usize = 62 * 62;
 
 /// All pairs of characters in order, the first one in the upper byte. The last batch of a row reads
 /// beyond the end; those lanes are never winners.
-static PAIRS: [u16; PAIR_COUNT + MAX_LANES] = {
-    let mut pairs = [0; PAIR_COUNT + MAX_LANES];
+static CHARACTER_PAIRS: [u16; ROW + MAX_LANES] = {
+    let mut pairs = [0; ROW + MAX_LANES];
     let mut index = 0;
-    while index < PAIR_COUNT {
+    while index < ROW {
         pairs[index] = u16::from_be_bytes([ALPHABET[index % 62], ALPHABET[index / 62]]);
         index += 1;
     }
@@ -86,6 +87,12 @@ pub(super) struct Batch {
 }
 
 impl Batch {
+    /// Word 0 of one lane.
+    #[inline(always)]
+    pub(super) fn word0(&self, lane: usize) -> u32 {
+        self.row | u32::from(self.upper[lane]) << 16
+    }
+
     /// The head of the lowest lane among `lanes` (lane 0 in bit 0), those beyond the end left out.
     #[inline(always)]
     pub(super) fn lowest(&self, lanes: u32) -> Option<u32> {
@@ -119,7 +126,7 @@ impl<'h, 's> Batches<'h, 's> {
         let seed_length = template.seed_length();
         let (table, width): (&[u16], _) = match seed_length {
             1 => (&SINGLES, 62),
-            _ => (&PAIRS, PAIR_COUNT as u32),
+            _ => (&CHARACTER_PAIRS, ROW as u32),
         };
         let head_length = seed_length.min(Template::MAX_HEAD_LENGTH) as u32;
         heads.left.end = heads.left.end.min(62u32.pow(head_length));
@@ -142,7 +149,7 @@ impl<'h, 's> Batches<'h, 's> {
             | match self.seed_length {
                 1 | 2 => 0,
                 3 => u32::from(ALPHABET[row]) << 8,
-                _ => u32::from(PAIRS[row]),
+                _ => u32::from(CHARACTER_PAIRS[row]),
             }
     }
 }
@@ -194,7 +201,7 @@ mod tests {
             assert!((1..=lanes as u32).contains(&batch.count));
             assert_eq!(batch.upper.len(), lanes);
             for lane in 0..batch.count {
-                let word = batch.row | u32::from(batch.upper[lane as usize]) << 16;
+                let word = batch.word0(lane as usize);
                 let seed = Seed::from_index(seed_length, u128::from(batch.first + lane));
                 let text = [seed.as_bytes(), b"message"].concat();
                 assert_eq!(word.to_be_bytes(), text[..4], "{seed}");

@@ -14,8 +14,7 @@ pub(super) fn next_at_most(template: &Template, heads: &mut Heads<'_>, bound: u3
     let mut block = first_block(template);
     Batches::new(template, heads, 1)
         .find(|batch| {
-            let word = batch.row | u32::from(batch.upper[0]) << 16;
-            block[..4].copy_from_slice(&word.to_be_bytes());
+            block[..4].copy_from_slice(&batch.word0(0).to_be_bytes());
             state(&block, template)[0] <= bound
         })
         .map(|batch| batch.first)
@@ -26,8 +25,7 @@ pub(super) fn digest(template: &Template, head: u32) -> Option<[u8; 32]> {
     let mut heads = Heads::from(head..head.checked_add(1)?);
     let batch = Batches::new(template, &mut heads, 1).next()?;
     let mut block = first_block(template);
-    let word = batch.row | u32::from(batch.upper[0]) << 16;
-    block[..4].copy_from_slice(&word.to_be_bytes());
+    block[..4].copy_from_slice(&batch.word0(0).to_be_bytes());
     let mut digest = [0; 32];
     for (bytes, word) in digest
         .as_chunks_mut()

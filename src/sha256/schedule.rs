@@ -4,32 +4,33 @@ use super::template::{Hoisted, is_constant};
 use crate::simd::Simd;
 
 /// One operation of those that make a schedule word, in the order in which they are done:
-/// `W[t] = small_sigma0(W[t-15]) + W[t-16] + W[t-7] + small_sigma1(W[t-2])`.
+/// `W[t] = small_sigma0(W[t-15]) + W[t-16] + W[t-7] + small_sigma1(W[t-2])`. What comes from `W[t-15]` is
+/// early, what comes from `W[t-2]` is late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The first part of `small_sigma0`.
+    /// `rotr 7` of `W[t-15]`.
     EarlyRotateBy7,
-    /// Its second part.
+    /// `rotr 18` of `W[t-15]`.
     EarlyRotateBy18,
-    /// Its third part.
+    /// `shr 3` of `W[t-15]`.
     EarlyShift,
-    /// All three.
+    /// `small_sigma0(W[t-15])`, the exclusive or of the three.
     EarlyXor,
-    /// Plus `W[t-16]`.
+    /// `+ W[t-16]`.
     AddBack16,
-    /// Plus `W[t-7]`.
+    /// `+ W[t-7]`.
     AddBack7,
-    /// Plus all terms that are constant.
+    /// `+` the sum of those terms that are constant.
     AddConstant,
-    /// The first part of `small_sigma1`.
+    /// `rotr 17` of `W[t-2]`.
     LateRotateBy17,
-    /// Its second part.
+    /// `rotr 19` of `W[t-2]`.
     LateRotateBy19,
-    /// Its third part.
+    /// `shr 10` of `W[t-2]`.
     LateShift,
-    /// All three.
+    /// `small_sigma1(W[t-2])`, the exclusive or of the three.
     LateXor,
-    /// Plus `small_sigma1`.
+    /// `+ small_sigma1(W[t-2])`.
     AddLate,
 }
 
@@ -91,7 +92,7 @@ pub struct Schedule<'t, S: Simd> {
     ring: [S::Words; 16],
     /// What there is of the next word.
     sum: Option<S::Words>,
-    /// Parts of a sigma.
+    /// Parts of `small_sigma0` or `small_sigma1`.
     parts: [S::Words; 3],
 }
 
@@ -155,10 +156,13 @@ impl<'t, S: Simd> Schedule<'t, S> {
     }
 
     /// `W[t]` after all its steps: it becomes part of the schedule.
+    ///
+    /// # Panics
+    ///
+    /// When none of its steps was done. With all of them known at compile time nothing is left of the check.
     #[inline(always)]
     pub fn finish(&mut self, t: usize) -> S::Words {
-        debug_assert!(self.sum.is_some(), "W[{t}] without its steps");
-        let word = self.sum.take().unwrap_or(self.ring[0]);
+        let word = self.sum.take().expect("W[t] after its steps");
         self.ring[t % 16] = word;
         word
     }

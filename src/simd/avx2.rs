@@ -3,19 +3,18 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-use super::{Low, ShaNi, Simd, State, Weave, lacking};
+use super::{Avx512Vl, Simd};
 
-/// Proof that this CPU has AVX2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx2(());
+witness! {
+    /// Proof that this CPU has AVX2.
+    Avx2: "avx2"
+}
 
-impl Avx2 {
-    /// The witness, or the features that are missing.
-    pub fn detect() -> Result<Avx2, Vec<&'static str>> {
-        match lacking!("avx2") {
-            none if none.is_empty() => Ok(Avx2(())),
-            lacking => Err(lacking),
-        }
+impl From<Avx512Vl> for Avx2 {
+    /// What proves AVX-512VL proves AVX2 too.
+    #[inline(always)]
+    fn from(_: Avx512Vl) -> Avx2 {
+        Avx2(())
     }
 }
 
@@ -25,6 +24,17 @@ macro_rules! avx2 {
         // SAFETY: `self` is a witness: this CPU has AVX2.
         unsafe { $call }
     };
+}
+
+impl Avx2 {
+    /// The words of `a` and `b` in turn: those of the lanes 0, 1, 4, 5 (`half` 0), or of 2, 3, 6, 7 (1).
+    #[inline(always)]
+    pub fn interleave(self, a: __m256i, b: __m256i, half: usize) -> __m256i {
+        match half {
+            0 => avx2!(_mm256_unpacklo_epi32(a, b)),
+            _ => avx2!(_mm256_unpackhi_epi32(a, b)),
+        }
+    }
 }
 
 impl Simd for Avx2 {
@@ -39,8 +49,8 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn with_upper_halves(self, lower: u32, halves: &[u16]) -> __m256i {
         let halves = halves[..8].as_ptr().cast();
-        // SAFETY: `self` is a witness: this CPU has AVX2, and with it SSE2. The slice has eight halves of 16 bits
-        // to read; no alignment is asked for.
+        // SAFETY: `self` is a witness: this CPU has AVX2, and with it SSE2. The slice has eight halves of
+        // 16 bits to read; no alignment is asked for.
         let halves = unsafe { _mm_loadu_si128(halves) };
         let words = avx2!(_mm256_cvtepu16_epi32(halves));
         let upper = avx2!(_mm256_slli_epi32::<16>(words));
@@ -102,28 +112,6 @@ impl Simd for Avx2 {
         let equal = avx2!(_mm256_cmpeq_epi32(low, x));
         let equal = avx2!(_mm256_castsi256_ps(equal));
         avx2!(_mm256_movemask_ps(equal)) as u32
-    }
-}
-
-impl Weave for Avx2 {
-    type Upper = Low;
-    /// Eight states and the schedule do not fit into 16 registers.
-    const SIDE_BY_SIDE: bool = false;
-    const COST_OF_ROTATION: usize = 3;
-    const COST_OF_XOR3: usize = 2;
-    const MOST_BETWEEN_ROUNDS: Option<usize> = None;
-
-    #[inline(always)]
-    fn quartets(self, sha: ShaNi, state: State) -> (Low, Low) {
-        (Low::new(sha, state), Low::new(sha, state))
-    }
-
-    #[inline(always)]
-    fn pairs(self, a: __m256i, b: __m256i, half: usize) -> __m256i {
-        match half {
-            0 => avx2!(_mm256_unpacklo_epi32(a, b)),
-            _ => avx2!(_mm256_unpackhi_epi32(a, b)),
-        }
     }
 }
 

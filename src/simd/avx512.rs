@@ -6,34 +6,16 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-use super::{Low, Parked, ShaNi, Simd, State, Weave, lacking};
+use super::Simd;
 
-/// Proof that this CPU has AVX-512F: vectors of 16 words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx512(());
-
-/// Proof that this CPU has AVX-512F and AVX-512VL: vectors of 8 words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx512Vl(());
-
-impl Avx512 {
-    /// The witness, or the features that are missing.
-    pub fn detect() -> Result<Avx512, Vec<&'static str>> {
-        match lacking!("avx512f") {
-            none if none.is_empty() => Ok(Avx512(())),
-            lacking => Err(lacking),
-        }
-    }
+witness! {
+    /// Proof that this CPU has AVX-512F: vectors of 16 words.
+    Avx512: "avx512f"
 }
 
-impl Avx512Vl {
-    /// The witness, or the features that are missing.
-    pub fn detect() -> Result<Avx512Vl, Vec<&'static str>> {
-        match lacking!("avx2", "avx512f", "avx512vl") {
-            none if none.is_empty() => Ok(Avx512Vl(())),
-            lacking => Err(lacking),
-        }
-    }
+witness! {
+    /// Proof that this CPU has AVX2, AVX-512F and AVX-512VL: vectors of 8 words.
+    Avx512Vl: "avx2", "avx512f", "avx512vl"
 }
 
 /// Truth tables of three bits for `vpternlogd`: bit number xyz is the result for x, y, z.
@@ -61,8 +43,8 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn with_upper_halves(self, lower: u32, halves: &[u16]) -> __m512i {
         let halves = halves[..16].as_ptr().cast();
-        // SAFETY: `self` is a witness: this CPU has AVX-512F, and with it AVX. The slice has 16 halves of 16 bits
-        // to read; no alignment is asked for.
+        // SAFETY: `self` is a witness: this CPU has AVX-512F, and with it AVX. The slice has 16 halves of
+        // 16 bits to read; no alignment is asked for.
         let halves = unsafe { _mm256_loadu_si256(halves) };
         let words = avx512!(_mm512_cvtepu16_epi32(halves));
         let upper = avx512!(_mm512_slli_epi32::<16>(words));
@@ -128,8 +110,8 @@ impl Simd for Avx512Vl {
     #[inline(always)]
     fn with_upper_halves(self, lower: u32, halves: &[u16]) -> __m256i {
         let halves = halves[..8].as_ptr().cast();
-        // SAFETY: `self` is a witness: this CPU has AVX2, and with it SSE2. The slice has eight halves of 16 bits
-        // to read; no alignment is asked for.
+        // SAFETY: `self` is a witness: this CPU has AVX2, and with it SSE2. The slice has eight halves of
+        // 16 bits to read; no alignment is asked for.
         let halves = unsafe { _mm_loadu_si128(halves) };
         let words = avx512!(_mm256_cvtepu16_epi32(halves));
         let upper = avx512!(_mm256_slli_epi32::<16>(words));
@@ -177,30 +159,6 @@ impl Simd for Avx512Vl {
     fn lanes_at_most(self, x: __m256i, bound: u32) -> u32 {
         let bound = self.splat(bound);
         u32::from(avx512!(_mm256_cmple_epu32_mask(x, bound)))
-    }
-}
-
-impl Weave for Avx512Vl {
-    type Upper = Parked;
-    const SIDE_BY_SIDE: bool = true;
-    const COST_OF_ROTATION: usize = 1;
-    const COST_OF_XOR3: usize = 1;
-    /// With the rounds and their loads that makes nine. On Zen 4 an even number, again and again, has the
-    /// additions wait in front of the rounds' own unit: up to a quarter longer in loops of nothing else; five
-    /// here gives 96 million hashes/s where an even spread, of sometimes four and sometimes five, gives 92 (2026-11).
-    const MOST_BETWEEN_ROUNDS: Option<usize> = Some(5);
-
-    #[inline(always)]
-    fn quartets(self, sha: ShaNi, state: State) -> (Low, Parked) {
-        (Low::new(sha, state), Parked::new(sha, self, state))
-    }
-
-    #[inline(always)]
-    fn pairs(self, a: __m256i, b: __m256i, half: usize) -> __m256i {
-        match half {
-            0 => avx512!(_mm256_unpacklo_epi32(a, b)),
-            _ => avx512!(_mm256_unpackhi_epi32(a, b)),
-        }
     }
 }
 

@@ -3,19 +3,20 @@
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-use super::lacking;
-
-/// Proof that this CPU has the SHA extensions, and AVX: for the encodings of 128 bits with three operands, which
-/// the assembly here and of a [`Quartet`](super::Quartet) uses. The few small processors with SHA and without AVX
-/// have the portable kernel, and with it these instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ShaNi(());
+witness! {
+    /// Proof that this CPU has the SHA extensions, and AVX: for the encodings of 128 bits with three
+    /// operands, which assembly beside these instructions uses. The few small processors with SHA and
+    /// without AVX have the portable kernel, and with it these instructions.
+    ShaNi: "sha", "avx"
+}
 
 /// The state of one message in the order of the instruction, its words from the most significant down.
 #[derive(Clone, Copy, Debug)]
 pub struct State {
-    pub(super) abef: __m128i,
-    pub(super) cdgh: __m128i,
+    /// The words `a`, `b`, `e`, `f`.
+    pub abef: __m128i,
+    /// The words `c`, `d`, `g`, `h`.
+    pub cdgh: __m128i,
 }
 
 /// A call of an intrinsic of this set.
@@ -27,14 +28,6 @@ macro_rules! sha_ni {
 }
 
 impl ShaNi {
-    /// The witness, or the features that are missing.
-    pub fn detect() -> Result<ShaNi, Vec<&'static str>> {
-        match lacking!("sha", "avx") {
-            none if none.is_empty() => Ok(ShaNi(())),
-            lacking => Err(lacking),
-        }
-    }
-
     /// Four words, the first one least significant.
     #[inline(always)]
     pub fn words(self, [a, b, c, d]: [u32; 4]) -> __m128i {

@@ -6,28 +6,33 @@
 //!    pairs (`W[t] + K[t]`, `W[t+1] + K[t+1]`).
 //! 2. For each pair of rounds, and each message: load its pair into `xmm0`, `sha256rnds2`.
 //!
-//! The rounds wait for one unit, the schedule has the others. So the first step for the *next* batch is cut into pieces, which are
-//! spread among the rounds of *this* batch; two buffers take turns. How the first step is done is
-//! a [`Weaver`]'s: [`lanes`] uses vectors, [`quads`] the instructions that SHA-NI has for it. Blocks after
-//! the first have no seed in them: rounds only.
+//! The rounds wait for one unit, the schedule has the others. So the first step for the *next* batch is cut
+//! into pieces, which are spread among the rounds of *this* batch; two buffers take turns. How the first
+//! step is done is a [`Weaver`]'s: [`lanes`] uses vectors, [`quads`] the instructions that SHA-NI has for
+//! it. Blocks after the first have no seed in them: rounds only.
 #![allow(
     unsafe_code,
     reason = "the rounds read pairs that must have been made: by a `Weaver`, in the order of things here"
 )]
 
 mod lanes;
+mod pairs;
 mod plan;
 mod quads;
+mod quartet;
 
+use self::lanes::Tuning;
+use self::pairs::WordPairs;
 use self::plan::{MOST, Plan};
+use self::quartet::{Quartet, Xmm1To8};
 use super::heads::{Batch, Batches, Heads};
 use crate::sha256::{INITIAL_STATE, Template};
-use crate::simd::{Low, Pairs, Quartet, ShaNi, State, Weave};
+use crate::simd::{ShaNi, State};
 
 /// Messages in a batch.
 const MESSAGES: usize = 8;
 /// Pairs of rounds in a block.
-const PAIRS: usize = 32;
+const ROUND_PAIRS: usize = 32;
 
 /// A way to make the schedules of a batch, piece by piece.
 ///
@@ -37,10 +42,10 @@ const PAIRS: usize = 32;
 /// same progress and the same pairs, pair 0 and the pairs 8 to 31 of each message are set. (Pairs 1 to 7 are
 /// the same for all messages, and not read from there.)
 unsafe trait Weaver: Copy {
-    /// The states of the upper four messages; the lower four are a [`Low`].
+    /// The quartet of the upper four messages; that of the lower four is an [`Xmm1To8`].
     type Upper: Quartet;
     /// Where the schedules go.
-    type Pairs: Pairs;
+    type Pairs: WordPairs;
     /// The schedules of a batch, and how far they are.
     type Progress;
     /// Whether there are registers for the rounds of both quartets at once.
@@ -48,8 +53,8 @@ unsafe trait Weaver: Copy {
     /// Behind which rounds the pieces stand.
     const PLAN: &'static Plan;
 
-    /// Two quartets of the same state.
-    fn quartets(self, sha: ShaNi, state: State) -> (Low, Self::Upper);
+    /// Four equal states for the upper four messages.
+    fn upper(self, sha: ShaNi, state: State) -> Self::Upper;
     /// Memory for the schedules of a batch, without content.
     fn unset() -> Self::Pairs;
     /// What comes before the first piece.
@@ -78,10 +83,10 @@ macro_rules! rounds {
         match $weaver::SIDE_BY_SIDE {
             true if $slot / 2 % 2 == 0 => $two_rounds!($lower, 0, { $slot / 4 }, { $slot % 2 }),
             true => $two_rounds!($upper, 4, { $slot / 4 }, { $slot % 2 }),
-            false if $slot / 2 < PAIRS => {
-                $two_rounds!($lower, 0, { $slot / 2 % PAIRS }, { $slot % 2 })
+            false if $slot / 2 < ROUND_PAIRS => {
+                $two_rounds!($lower, 0, { $slot / 2 % ROUND_PAIRS }, { $slot % 2 })
             }
-            false => $two_rounds!($upper, 4, { $slot / 2 % PAIRS }, { $slot % 2 }),
+            false => $two_rounds!($upper, 4, { $slot / 2 % ROUND_PAIRS }, { $slot % 2 }),
         }
     };
 }
@@ -110,7 +115,7 @@ fn all_pieces<W: Weaver>(weaver: W, batch: &Batch, pairs: &mut W::Pairs) {
 
 /// Schedules in lanes: the next head whose first state word is at most `bound`.
 #[inline(always)]
-pub(super) fn next_at_most_by_lanes<S: Weave>(
+pub(super) fn next_at_most_by_lanes<S: Tuning>(
     simd: S,
     sha: ShaNi,
     template: &Template,
@@ -166,8 +171,7 @@ fn next_at_most<W: Weaver>(
         let mut add = INITIAL_STATE[0];
         if template.blocks() > 1 {
             add = 0;
-            let initial = weaver.quartets(sha, sha.state(INITIAL_STATE));
-            states = sum(sha, states, initial);
+            states = sum(sha, states, initial(weaver, sha));
             for words in template.later_words_plus_k() {
                 states = later_block::<W>(sha, words, states);
             }
@@ -182,6 +186,13 @@ fn next_at_most<W: Weaver>(
     }
 }
 
+/// The states of all messages before block 0.
+#[inline(always)]
+fn initial<W: Weaver>(weaver: W, sha: ShaNi) -> (Xmm1To8, W::Upper) {
+    let state = sha.state(INITIAL_STATE);
+    (Xmm1To8::new(sha, state), weaver.upper(sha, state))
+}
+
 /// The rounds of block 0 of one batch, and the whole schedule of the next.
 ///
 /// # Safety
@@ -194,9 +205,9 @@ unsafe fn first_block<W: Weaver>(
     template: &Template,
     pairs: &W::Pairs,
     next: Option<(&Batch, &mut W::Pairs)>,
-) -> (Low, W::Upper) {
+) -> (Xmm1To8, W::Upper) {
     let constant = &template.hoisted().words_plus_k;
-    let (mut lower, mut upper) = weaver.quartets(sha, sha.state(INITIAL_STATE));
+    let (mut lower, mut upper) = initial(weaver, sha);
     let mut next = match next {
         Some((batch, pairs)) => Some((weaver.begin(batch, pairs), pairs)),
         None => None,
@@ -231,8 +242,8 @@ unsafe fn first_block<W: Weaver>(
 fn later_block<W: Weaver>(
     sha: ShaNi,
     words: &[u32; 64],
-    before: (Low, W::Upper),
-) -> (Low, W::Upper) {
+    before: (Xmm1To8, W::Upper),
+) -> (Xmm1To8, W::Upper) {
     let (mut lower, mut upper) = before;
     macro_rules! two_rounds {
         ($quartet:ident, $first:literal, $pair:expr, $half:expr) => {

@@ -6,16 +6,18 @@
 
 use std::arch::x86_64::__m128i;
 
+use super::pairs::QuadPairs;
 use super::plan::Plan;
+use super::quartet::Xmm1To8;
 use super::{Batch, Weaver};
 use crate::sha256::{K, Template};
-use crate::simd::{Low, QuadPairs, ShaNi, State};
+use crate::simd::{ShaNi, State};
 
 /// A piece is a quad of words of one message. Four messages take turns, because each quad of a message waits
 /// for the one before; then the other four.
 const PIECES: usize = 2 * 12 * 4;
 
-/// Makes schedules by quads. What of the early parts of the words 16 to 27 no head changes is computed once.
+/// Makes schedules by quads.
 #[derive(Clone, Copy)]
 pub(super) struct Quads {
     sha: ShaNi,
@@ -23,8 +25,9 @@ pub(super) struct Quads {
     first_plus_k: __m128i,
     /// The words 12 to 15.
     last: __m128i,
-    /// All but the `small_sigma1` of words 16 to 19 without word 0, 20 to 23 without word 16, and the `W[t-16]` and
-    /// `small_sigma0` of 24 to 27.
+    /// What no head changes of words 16 to 27. First: words 16 to 19 but for word 0 and `small_sigma1`.
+    /// Second: words 20 to 23 but for word 16 and `small_sigma1`. Third: `W[t-16] + small_sigma0(W[t-15])` of
+    /// words 24 to 27.
     early: [__m128i; 3],
 }
 
@@ -63,10 +66,10 @@ pub(super) struct Progress {
     ring: [[__m128i; 4]; 4],
 }
 
-// SAFETY: the plan has room for every piece, or does not compile. The pieces are quads 4 to 15, pairs 8 to 31, of
-// each of eight messages, and the first one of a message sets its pair 0, with quad 0.
+// SAFETY: the plan has room for every piece, or does not compile. The pieces are quads 4 to 15, pairs 8 to
+// 31, of each of eight messages, and the first one of a message sets its pair 0, with quad 0.
 unsafe impl Weaver for Quads {
-    type Upper = Low;
+    type Upper = Xmm1To8;
     type Pairs = QuadPairs;
     type Progress = Progress;
     /// Eight states and the schedule do not fit into 16 registers.
@@ -74,8 +77,8 @@ unsafe impl Weaver for Quads {
     const PLAN: &'static Plan = &Plan::even([1; PIECES]);
 
     #[inline(always)]
-    fn quartets(self, sha: ShaNi, state: State) -> (Low, Low) {
-        (Low::new(sha, state), Low::new(sha, state))
+    fn upper(self, sha: ShaNi, state: State) -> Xmm1To8 {
+        Xmm1To8::new(sha, state)
     }
 
     #[inline(always)]
@@ -87,7 +90,7 @@ unsafe impl Weaver for Quads {
     fn begin(self, batch: &Batch, _: &mut QuadPairs) -> Progress {
         Progress {
             quads: self,
-            first_words: std::array::from_fn(|i| batch.row | u32::from(batch.upper[i]) << 16),
+            first_words: std::array::from_fn(|message| batch.word0(message)),
             ring: [[self.last; 4]; 4],
         }
     }

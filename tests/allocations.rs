@@ -68,7 +68,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 fn options() -> Options {
-    let kernel = Kernel::fastest().kernel;
+    let kernel = Kernel::by_hash_rate()[0].0;
     Options {
         workers: 2,
         pin: false,

@@ -28,16 +28,17 @@ pub(super) fn named(name: &str) -> Result<Option<Kernel>, Error> {
 
 /// The kernel that a short measurement finds fastest, and its hash rate on short messages, hashes/s.
 pub(super) fn fastest() -> (Kernel, f64) {
-    let choice = Kernel::fastest();
-    let (rate, next) = (choice.hash_rates[0].1, choice.hash_rates.get(1));
-    let lead = next.map(|(kernel, next)| format!(", {:.2} times {}", rate / next, kernel.name()));
+    let kernels = Kernel::by_hash_rate();
+    let (kernel, rate) = kernels[0];
+    let lead = kernels
+        .get(1)
+        .map(|(next, slower)| format!(", {:.2} times {next}", rate / slower));
     tracing::info!(
-        "kernel {} is the fastest here: {:.1} MH/s per core{}",
-        choice.kernel.name(),
+        "kernel {kernel} is the fastest here: {:.1} MH/s per core{}",
         rate / 1e6,
         lead.unwrap_or_default()
     );
-    (choice.kernel, rate)
+    (kernel, rate)
 }
 
 /// The hash rate of a kernel on short messages, hashes/s. The best of several rounds counts: what disturbs one

@@ -2,12 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use sha2::compress256;
-use sha2::digest::generic_array::GenericArray;
-
 use super::{Kernel, Scan};
 use crate::pow::{ALPHABET, Difficulty};
-use crate::sha256::{INITIAL_STATE, Template};
+use crate::sha256::Template;
 
 /// What each kernel gets at a time when the fastest one is chosen, and how often.
 const CHOICE_ROUND: Duration = Duration::from_millis(1);
@@ -15,31 +12,19 @@ const CHOICE_ROUNDS: usize = 3;
 /// Short messages are the common case, and the one where kernels differ.
 const CHOICE_MESSAGE_BYTES: usize = 20;
 
-/// The kernel that a short measurement found fastest, and what it found.
-#[derive(Clone, Debug)]
-pub struct Choice {
-    /// The fastest.
-    pub kernel: Kernel,
-    /// Hashes per second of every kernel that this CPU has, fastest first.
-    pub hash_rates: Vec<(Kernel, f64)>,
-}
-
 impl Kernel {
-    /// The fastest kernel here and now, by some milliseconds of scanning with each. The best of several
-    /// rounds counts: what disturbs a measurement only ever slows it.
-    pub fn fastest() -> Choice {
-        let mut hash_rates: Vec<(Kernel, f64)> =
+    /// Every kernel that this CPU has with its hashes per second, the fastest first, by some milliseconds of
+    /// scanning with each. The best of several rounds counts: what disturbs a measurement only ever slows it.
+    pub fn by_hash_rate() -> Vec<(Kernel, f64)> {
+        let mut kernels: Vec<(Kernel, f64)> =
             Kernel::available().map(|kernel| (kernel, 0.0)).collect();
         for _ in 0..CHOICE_ROUNDS {
-            for (kernel, best) in &mut hash_rates {
+            for (kernel, best) in &mut kernels {
                 *best = best.max(measure(kernel, CHOICE_MESSAGE_BYTES, CHOICE_ROUND));
             }
         }
-        hash_rates.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        Choice {
-            kernel: hash_rates[0].0,
-            hash_rates,
-        }
+        kernels.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        kernels
     }
 }
 
@@ -70,61 +55,16 @@ pub fn measure(kernel: &impl Scan, message_bytes: usize, duration: Duration) -> 
     unreachable!("the alphabet goes round for ever")
 }
 
-/// Hashes per second of the plain `sha2` crate on one thread doing the same: the yardstick. What a careful user
-/// of the crate would write: the padded blocks lie ready, each seed is put into the first one, its block
-/// function runs over all of them, and the first word is looked at.
-pub fn measure_sha2(message_bytes: usize, duration: Duration) -> f64 {
-    let mut template = Template::with_capacity(message_bytes);
-    template.load(5, &vec![b'x'; message_bytes]);
-    template.fix_tail(b"a");
-    let first_block: Vec<u8> = template
-        .words()
-        .iter()
-        .flat_map(|word| word.to_be_bytes())
-        .collect();
-    let mut blocks = vec![*GenericArray::from_slice(&first_block)];
-    blocks.extend(
-        template
-            .later_blocks()
-            .iter()
-            .map(|block| *GenericArray::from_slice(block)),
-    );
-
-    let start = Instant::now();
-    let mut hashes = 0u64;
-    let mut smallest = u32::MAX;
-    for third in ALPHABET.into_iter().cycle() {
-        blocks[0][2] = third;
-        for second in ALPHABET {
-            blocks[0][1] = second;
-            for first in ALPHABET {
-                blocks[0][0] = first;
-                let mut state = INITIAL_STATE;
-                compress256(&mut state, &blocks);
-                smallest = smallest.min(state[0]);
-            }
-            hashes += ALPHABET.len() as u64;
-            let elapsed = start.elapsed();
-            if elapsed >= duration {
-                std::hint::black_box(smallest);
-                return hashes as f64 / elapsed.as_secs_f64();
-            }
-        }
-    }
-    unreachable!("the alphabet goes round for ever")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_choice_is_the_first_of_all_that_there_are() {
-        let choice = Kernel::fastest();
-        assert_eq!(choice.hash_rates.len(), Kernel::available().count());
-        assert_eq!(choice.kernel, choice.hash_rates[0].0);
-        assert!(choice.hash_rates.iter().all(|(_, rate)| *rate > 0.0));
-        assert!(choice.hash_rates.is_sorted_by(|a, b| a.1 >= b.1));
+    fn all_that_there_are_take_part_and_the_fastest_comes_first() {
+        let kernels = Kernel::by_hash_rate();
+        assert_eq!(kernels.len(), Kernel::available().count());
+        assert!(kernels.iter().all(|(_, rate)| *rate > 0.0));
+        assert!(kernels.is_sorted_by(|(_, a), (_, b)| a >= b));
     }
 
     #[test]

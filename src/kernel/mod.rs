@@ -14,12 +14,14 @@ mod portable;
 mod split;
 #[cfg(target_arch = "x86_64")]
 mod x86;
+mod yardstick;
 
 use std::fmt;
 use std::ops::Range;
 
 pub use heads::Heads;
-pub use measure::{Choice, measure, measure_sha2};
+pub use measure::measure;
+pub use yardstick::measure_sha2;
 
 use crate::pow::Difficulty;
 use crate::sha256::Template;
@@ -47,7 +49,10 @@ pub trait Scan {
 
 /// A way to scan that this CPU has: holding one is the proof.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Kernel(Backend);
+pub struct Kernel {
+    name: &'static str,
+    backend: Backend,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Backend {
@@ -68,21 +73,36 @@ pub enum KernelError {
         exists: Vec<&'static str>,
     },
     /// It needs instructions that this CPU does not have.
-    #[error("this CPU cannot run kernel {name}: it lacks {}; it has {}", lacks.join(", "), available.join(", "))]
+    #[error(
+        "this CPU cannot run kernel {name}: it lacks {}; it has {}",
+        lacks.join(", "),
+        available.join(", ")
+    )]
     Unavailable {
         /// What was asked for.
         name: &'static str,
-        /// The CPU features that are missing, as `/proc/cpuinfo` and rustc call them.
-        lacks: Vec<&'static str>,
+        /// The CPU features that are missing, as rustc calls them.
+        lacks: Lacking,
         /// The names of the kernels that it does have.
         available: Vec<&'static str>,
     },
 }
 
-/// A kernel of this build: its name, and the kernel itself or the CPU features that it lacks here.
+/// CPU features that are missing, as rustc calls them.
+type Lacking = Vec<&'static str>;
+
+/// A kernel of this build, whether or not this CPU has it.
 struct Entry {
     name: &'static str,
-    detect: fn() -> Result<Backend, Vec<&'static str>>,
+    detect: fn() -> Result<Backend, Lacking>,
+}
+
+impl Entry {
+    /// The kernel, or what this CPU lacks for it.
+    fn kernel(&self) -> Result<Kernel, Lacking> {
+        let name = self.name;
+        (self.detect)().map(|backend| Kernel { name, backend })
+    }
 }
 
 /// All kernels of this build, in the order in which they are usually fast.
@@ -92,21 +112,22 @@ fn kernels() -> impl Iterator<Item = &'static Entry> {
     #[cfg(not(target_arch = "x86_64"))]
     const NATIVE: &[Entry] = &[];
     const PORTABLE: &Entry = &Entry {
-        name: "portable",
-        detect: || Ok(Backend::Portable),
+        name: Kernel::PORTABLE.name,
+        detect: || Ok(Kernel::PORTABLE.backend),
     };
     NATIVE.iter().chain([PORTABLE])
 }
 
 impl Kernel {
     /// The kernel of every CPU.
-    pub const PORTABLE: Kernel = Kernel(Backend::Portable);
+    pub const PORTABLE: Kernel = Kernel {
+        name: "portable",
+        backend: Backend::Portable,
+    };
 
     /// Every kernel that this CPU has, in the order in which they are usually fast.
     pub fn available() -> impl Iterator<Item = Kernel> {
-        kernels()
-            .filter_map(|entry| (entry.detect)().ok())
-            .map(Kernel)
+        kernels().filter_map(|entry| entry.kernel().ok())
     }
 
     /// The kernel called `name`, if there is one and this CPU can run it.
@@ -118,27 +139,21 @@ impl Kernel {
                 exists,
             });
         };
-        (entry.detect)()
-            .map(Kernel)
-            .map_err(|lacks| KernelError::Unavailable {
-                name: entry.name,
-                lacks,
-                available: Kernel::available().map(|kernel| kernel.name()).collect(),
-            })
+        entry.kernel().map_err(|lacks| KernelError::Unavailable {
+            name: entry.name,
+            lacks,
+            available: Kernel::available().map(|kernel| kernel.name).collect(),
+        })
     }
 
     /// Its name, as `--kernel` takes it.
     pub fn name(&self) -> &'static str {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            Backend::X86(kernel) => kernel.name(),
-            Backend::Portable => "portable",
-        }
+        self.name
     }
 
     /// The next head whose first state word is at most `bound`.
     fn next_at_most(&self, template: &Template, heads: &mut Heads<'_>, bound: u32) -> Option<u32> {
-        match self.0 {
+        match self.backend {
             #[cfg(target_arch = "x86_64")]
             Backend::X86(kernel) => kernel.next_at_most(template, heads, bound),
             Backend::Portable => portable::next_at_most(template, heads, bound),
@@ -181,7 +196,7 @@ fn next_hit_by(
 
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        f.pad(self.name)
     }
 }
 

@@ -5,7 +5,7 @@
     reason = "functions of an instruction set, called with its witness in hand"
 )]
 
-use super::{Backend, Entry, Heads, lanes, split};
+use super::{Backend, Entry, Heads, Lacking, lanes, split};
 use crate::sha256::Template;
 use crate::simd::{Avx2, Avx512, Avx512Vl, ShaNi};
 
@@ -43,8 +43,6 @@ pub(super) const KERNELS: [Entry; 5] = [
     },
 ];
 
-type Lacking = Vec<&'static str>;
-
 /// A kernel that needs two instruction sets, or what is lacking of either.
 fn both<S, T>(
     first: Result<S, Lacking>,
@@ -62,16 +60,6 @@ fn both<S, T>(
 }
 
 impl X86 {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            X86::Avx512Sha(..) => "avx512-sha",
-            X86::Avx2Sha(..) => "avx2-sha",
-            X86::Avx512(..) => "avx512",
-            X86::ShaNi(..) => "sha-ni",
-            X86::Avx2(..) => "avx2",
-        }
-    }
-
     /// The next head whose first state word is at most `bound`.
     pub(super) fn next_at_most(
         self,
@@ -94,7 +82,8 @@ impl X86 {
     }
 }
 
-/// Stamps the function of a kernel: the features, the witnesses, and the generic function that it instantiates.
+/// Stamps the function of a kernel: the features, the witnesses, and the generic function that it
+/// instantiates.
 macro_rules! entry_points {
     ($($features:literal fn $name:ident($($witness:ident: $type:ty),*) = $next_at_most:path;)*) => {
         $(

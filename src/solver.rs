@@ -10,7 +10,7 @@ use std::thread::Scope;
 
 use crate::kernel::Kernel;
 use crate::pow::{Difficulty, Solution};
-use crate::search::{ChunkOutcome, Draws, Probe, Progress, Search, SharedSearch, Tally};
+use crate::search::{ChunkOutcome, Draws, Job, Progress, Search, SharedSearch, Tally};
 use crate::sha256::Template;
 
 /// Searches of fewer hashes than this on average are over before a second thread is awake.
@@ -76,27 +76,24 @@ impl Solver {
             seed_length,
             kernel,
         } = self.task;
+        let job = Job {
+            message,
+            difficulty,
+        };
         let mut search = Search::new(seed_length, self.draws.draw());
         let alone = self.helpers.is_empty() || difficulty.expected_hashes() < WORTH_SHARING;
         loop {
             // A ring is emptied by all threads together; the step to the next length is taken alone.
             let (ring, walked) = search.position();
             if !alone && walked < ring.steps() {
-                if let Some(solution) = self.solve_together(message, &search) {
+                if let Some(solution) = self.solve_together(job, &search) {
                     return Some(solution);
                 }
                 search.skip_to(ring.steps());
             }
             let budget = if alone { u64::MAX } else { CHUNK };
             let tally = &mut Tally::default();
-            match search.advance(
-                &kernel,
-                &mut self.template,
-                message,
-                difficulty,
-                budget,
-                tally,
-            ) {
+            match search.advance(&kernel, &mut self.template, job, budget, tally) {
                 Progress::Found(solution) => return Some(solution),
                 Progress::Pending => {}
                 Progress::Exhausted => return None,
@@ -105,11 +102,11 @@ impl Solver {
     }
 
     /// Walks the rest of the search's ring with all threads.
-    fn solve_together(&mut self, message: &[u8], search: &Search) -> Option<Solution> {
+    fn solve_together(&mut self, job: Job<'_>, search: &Search) -> Option<Solution> {
         let (ring, walked) = search.position();
         Arc::get_mut(&mut self.shared)
             .expect("each helper lets go of a search before it says so")
-            .begin(message, self.task.difficulty, ring, walked, CHUNK);
+            .begin(job, ring, walked, CHUNK);
         let helping = self
             .helpers
             .iter()
@@ -146,15 +143,8 @@ impl Drop for Finished<'_> {
 }
 
 fn work(kernel: &Kernel, template: &mut Template, search: &SharedSearch) {
-    let length = search.ring().length();
-    let mut probe = Probe::new(
-        kernel,
-        template,
-        search.message(),
-        length,
-        search.difficulty(),
-    );
-    while search.work(&mut probe, &mut Tally::default()) == ChunkOutcome::Empty {}
+    let mut share = search.join(kernel, template);
+    while share.work(&mut Tally::default()) == ChunkOutcome::Empty {}
 }
 
 #[cfg(test)]

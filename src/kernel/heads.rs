@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::pow::ALPHABET;
+use crate::pow::{ALPHABET, space};
 use crate::sha256::Template;
 
 /// The most lanes that a kernel tries at once, and so what the tables hold beyond their end.
@@ -128,8 +128,8 @@ impl<'h, 's> Batches<'h, 's> {
             1 => (&SINGLES, 62),
             _ => (&CHARACTER_PAIRS, ROW as u32),
         };
-        let head_length = seed_length.min(Template::MAX_HEAD_LENGTH) as u32;
-        heads.left.end = heads.left.end.min(62u32.pow(head_length));
+        let head_length = seed_length.min(Template::MAX_HEAD_LENGTH);
+        heads.left.end = heads.left.end.min(space(head_length) as u32);
         Batches {
             row: heads.left.start / width,
             column: heads.left.start % width,
@@ -188,7 +188,7 @@ impl Iterator for Batches<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pow::{Seed, space};
+    use crate::pow::Seed;
 
     /// Every head of a range once, in order, with the word that its seed makes.
     #[track_caller]
@@ -226,7 +226,7 @@ mod tests {
             for start in [0, 1, 3835, 3843, 3844, 238_327, 238_328, 14_776_300] {
                 for count in [0, 1, 7, 8, 9, 15, 16, 17, 33] {
                     for lanes in [1, 8, 16] {
-                        check(length, start..(start + count).min(62u32.pow(4)), lanes);
+                        check(length, start..(start + count).min(space(4) as u32), lanes);
                     }
                 }
             }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Kernel, Scan};
-use crate::pow::{ALPHABET, Difficulty};
+use crate::pow::{ALPHABET, Difficulty, space};
 use crate::sha256::Template;
 
 /// What each kernel gets at a time when the fastest one is chosen, and how often.
@@ -36,7 +36,7 @@ pub fn measure(kernel: &impl Scan, message_bytes: usize, duration: Duration) -> 
     template.load(5, &message);
     // Long enough for the clock to cost nothing, short enough to end in time.
     let slice = (8192 / template.blocks() as u32).max(64);
-    let heads = 62u32.pow(4);
+    let heads = space(Template::MAX_HEAD_LENGTH) as u32;
 
     let start = Instant::now();
     let mut hashes = 0u64;

@@ -22,7 +22,7 @@ impl Work {
             .iter()
             .rev()
             .copied()
-            .take(seed_length.saturating_sub(4))
+            .take(seed_length.saturating_sub(Template::MAX_HEAD_LENGTH))
             .collect();
         let mut template = Template::with_capacity(message.len());
         template.load(seed_length, message);
@@ -36,7 +36,10 @@ impl Work {
     }
 
     fn digest(&self, head: u32) -> [u8; 32] {
-        let head = Seed::from_index(self.seed_length.min(4), u128::from(head));
+        let head = Seed::from_index(
+            self.seed_length.min(Template::MAX_HEAD_LENGTH),
+            u128::from(head),
+        );
         let seed = Seed::from_bytes(&[head.as_bytes(), &self.tail].concat());
         digest(&seed.expect("1 to 16 characters"), &self.message)
     }
@@ -46,7 +49,7 @@ impl Work {
     }
 
     fn heads(&self) -> u32 {
-        space(self.seed_length.min(4)) as u32
+        space(self.seed_length.min(Template::MAX_HEAD_LENGTH)) as u32
     }
 
     /// The kernel's answer at difficulty 1 and at the bound that exactly one head of the range meets.
@@ -109,7 +112,7 @@ fn nist_vectors(kernel: Kernel) {
         let first_word = u32::from_str_radix(&digest[..8], 16).expect("hex digits");
         for seed_length in 1..=text.len().min(Template::MAX_SEED_LENGTH) {
             let (seed, message) = text.split_at(seed_length);
-            let (head, tail) = seed.split_at(seed_length.min(4));
+            let (head, tail) = seed.split_at(seed_length.min(Template::MAX_HEAD_LENGTH));
             let head = Seed::from_bytes(head).expect("letters").index() as u32;
             let mut template = Template::with_capacity(128);
             template.load(seed_length, message);

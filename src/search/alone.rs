@@ -2,9 +2,10 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::{Probe, Ring, Tally};
+use super::probe::Probe;
+use super::{Job, Ring, Tally};
 use crate::kernel::Scan;
-use crate::pow::{Difficulty, Seed, Solution};
+use crate::pow::{Seed, Solution};
 use crate::sha256::Template;
 
 /// What [`Search::advance`] came to.
@@ -49,14 +50,12 @@ impl Search {
 
     /// Tries up to `budget` seeds (more than none) and says how far that came.
     ///
-    /// `message` and `difficulty` must be the same at each call: they belong to the request, which knows
-    /// them anyway.
+    /// `job` must be the same at each call: it belongs to the request, which knows it anyway.
     pub fn advance<S: Scan>(
         &mut self,
         scanner: &S,
         template: &mut Template,
-        message: &[u8],
-        difficulty: Difficulty,
+        job: Job<'_>,
         budget: u64,
         tally: &mut Tally,
     ) -> Progress {
@@ -68,8 +67,8 @@ impl Search {
             }
             let end = self.ring.steps().min(self.walked + left);
             let steps = self.walked..end;
-            let mut probe = Probe::new(scanner, template, message, self.ring.length(), difficulty);
-            if let Some(solution) = probe.scan(&self.ring, steps, &never, tally) {
+            let mut probe = Probe::new(scanner, template, job, self.ring);
+            if let Some(solution) = probe.scan(steps, &never, tally) {
                 return Progress::Found(solution);
             }
             left -= end - self.walked;
@@ -94,7 +93,7 @@ impl Search {
 mod tests {
     use super::*;
     use crate::kernel::Kernel;
-    use crate::pow::{space, verify};
+    use crate::pow::{Difficulty, space, verify};
 
     fn difficulty(nibbles: u8) -> Difficulty {
         Difficulty::new(nibbles).expect("0 to 64")
@@ -103,16 +102,12 @@ mod tests {
     fn run(search: &mut Search, message: &[u8], nibbles: u8, budget: u64) -> (Solution, Tally) {
         let mut template = Template::with_capacity(message.len());
         let mut tally = Tally::default();
+        let job = Job {
+            message,
+            difficulty: difficulty(nibbles),
+        };
         loop {
-            let kernel = Kernel::PORTABLE;
-            match search.advance(
-                &kernel,
-                &mut template,
-                message,
-                difficulty(nibbles),
-                budget,
-                &mut tally,
-            ) {
+            match search.advance(&Kernel::PORTABLE, &mut template, job, budget, &mut tally) {
                 Progress::Found(solution) => return (solution, tally),
                 Progress::Pending => {}
                 Progress::Exhausted => panic!("62^16 seeds cannot be exhausted"),

@@ -10,12 +10,13 @@
 
 mod alone;
 mod draws;
+mod job;
 mod probe;
 mod ring;
 mod shared;
 
 pub use alone::{Progress, Search};
 pub use draws::Draws;
-pub use probe::{Probe, Tally};
+pub use job::{Job, Tally};
 pub use ring::Ring;
-pub use shared::{ChunkOutcome, SharedSearch};
+pub use shared::{ChunkOutcome, Share, SharedSearch};

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use crate::pow::{Seed, space};
+use crate::sha256::Template;
 
-/// The characters that share the first word of the hashed block, and that a kernel varies.
-const HEAD_LENGTH: usize = 4;
+/// The heads of seeds that are longer than a head.
+const ALL_HEADS: u64 = space(Template::MAX_HEAD_LENGTH) as u64;
 
 /// All seeds of one length, in a circle, entered at a drawn place.
 ///
@@ -14,15 +15,6 @@ const HEAD_LENGTH: usize = 4;
 pub struct Ring {
     length: u8,
     start: u128,
-}
-
-/// A stretch of the ring that a kernel can scan in one call: the head characters vary, the tail stays.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stretch {
-    /// Numbers of the heads: the first four characters, or all of a shorter seed.
-    pub(super) heads: Range<u32>,
-    /// The number of the tail: the characters after the fourth, 0 for a shorter seed.
-    pub(super) tail: u128,
 }
 
 impl Ring {
@@ -65,37 +57,19 @@ impl Ring {
         }
     }
 
-    fn heads(&self) -> u128 {
-        space(self.length().min(HEAD_LENGTH))
-    }
-
-    /// The longest stretch that begins at `step` and takes at most `limit` steps (at least one).
-    pub(super) fn stretch(&self, step: u128, limit: u128) -> Stretch {
-        let (index, heads) = (self.index(step), self.heads());
+    /// The numbers of the heads from that of the seed at `step` on, at most `limit` (more than none) and as far
+    /// as the tail stays the same: what a kernel can scan in one call.
+    pub(super) fn heads(&self, step: u128, limit: u128) -> Range<u32> {
+        let index = self.index(step);
         // 128-bit division is a library call; nearly every index fits in 64 bits.
-        let (tail, head) = match (u64::try_from(index), heads as u64) {
-            (Ok(index), heads) => (u128::from(index / heads), index % heads),
-            (Err(_), heads) => (
-                index / u128::from(heads),
-                (index % u128::from(heads)) as u64,
-            ),
+        let head = match u64::try_from(index) {
+            Ok(index) => index % ALL_HEADS,
+            Err(_) => (index % u128::from(ALL_HEADS)) as u64,
         };
-        let end = (u128::from(head) + limit).min(heads);
-        Stretch {
-            heads: head as u32..end as u32,
-            tail,
-        }
+        let all = self.steps().min(u128::from(ALL_HEADS));
+        let end = (u128::from(head) + limit).min(all);
+        head as u32..end as u32
     }
-
-    /// The characters of a tail, in a buffer; the slice is empty for seeds of up to four characters.
-    pub(super) fn tail_characters(&self, stretch: &Stretch) -> Seed {
-        Seed::from_index(self.length(), stretch.tail * self.heads())
-    }
-}
-
-/// The characters after the head.
-pub(super) fn tail_of(seed: &Seed) -> &[u8] {
-    seed.as_bytes().get(HEAD_LENGTH..).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -118,23 +92,26 @@ mod tests {
     }
 
     proptest! {
-        /// Stretches glued together are the ring: no seed left out, none twice, at every length.
+        /// Ranges of heads glued together are the ring: no seed left out, none twice, one tail in each, at
+        /// every length.
         #[test]
-        fn stretches_follow_the_ring(length in 1usize..=16, draw: u64, from: u64, limit in 1u128..5000) {
+        fn heads_follow_the_ring(length in 1usize..=16, draw: u64, from: u64, limit in 1u128..5000) {
             let ring = Ring::new(length, draw);
             let first = u128::from(from) % ring.steps();
             let last = (first + limit).min(ring.steps());
             let mut step = first;
             while step < last {
-                let stretch = ring.stretch(step, last - step);
-                prop_assert!(!stretch.heads.is_empty());
-                let tail = ring.tail_characters(&stretch);
-                for (offset, head) in stretch.heads.clone().enumerate() {
+                let heads = ring.heads(step, last - step);
+                prop_assert!(!heads.is_empty());
+                let head_length = length.min(Template::MAX_HEAD_LENGTH);
+                let at_start = ring.seed(step);
+                let tail = &at_start.as_bytes()[head_length..];
+                for (offset, head) in heads.clone().enumerate() {
+                    let head = Seed::from_index(head_length, u128::from(head));
                     let seed = ring.seed(step + offset as u128);
-                    prop_assert_eq!(seed.index() % ring.heads(), u128::from(head));
-                    prop_assert_eq!(tail_of(&seed), tail_of(&tail));
+                    prop_assert_eq!(seed.as_bytes(), [head.as_bytes(), tail].concat());
                 }
-                step += stretch.heads.len() as u128;
+                step += heads.len() as u128;
             }
             prop_assert_eq!(step, last);
         }

@@ -4,9 +4,11 @@ use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
-use super::{Probe, Ring, Tally};
+use super::probe::Probe;
+use super::{Job, Ring, Tally};
 use crate::kernel::Scan;
 use crate::pow::{Difficulty, Solution};
+use crate::sha256::Template;
 
 /// One message and one ring, worked on by any number of threads at once.
 ///
@@ -67,18 +69,11 @@ impl SharedSearch {
         }
     }
 
-    /// Starts anew: `message` on `ring`, from step `base` on, in chunks of `chunk` seeds (more than none).
-    pub fn begin(
-        &mut self,
-        message: &[u8],
-        difficulty: Difficulty,
-        ring: Ring,
-        base: u128,
-        chunk: u64,
-    ) {
+    /// Starts anew: `job` on `ring`, from step `base` on, in chunks of `chunk` seeds (more than none).
+    pub fn begin(&mut self, job: Job<'_>, ring: Ring, base: u128, chunk: u64) {
         self.message.clear();
-        self.message.extend_from_slice(message);
-        self.difficulty = difficulty;
+        self.message.extend_from_slice(job.message);
+        self.difficulty = job.difficulty;
         self.ring = ring;
         self.base = base;
         self.chunk = chunk.max(1);
@@ -87,14 +82,12 @@ impl SharedSearch {
         self.winner.take();
     }
 
-    /// The message sought for.
-    pub fn message(&self) -> &[u8] {
-        &self.message
-    }
-
-    /// The difficulty sought for.
-    pub fn difficulty(&self) -> Difficulty {
-        self.difficulty
+    /// What is sought.
+    pub fn job(&self) -> Job<'_> {
+        Job {
+            message: &self.message,
+            difficulty: self.difficulty,
+        }
     }
 
     /// The ring searched.
@@ -102,25 +95,12 @@ impl SharedSearch {
         self.ring
     }
 
-    /// Claims the next chunk and searches it. `probe` must be of this message, length and difficulty.
-    pub fn work<S: Scan>(&self, probe: &mut Probe<'_, S>, tally: &mut Tally) -> ChunkOutcome {
-        if self.is_over() {
-            return self.ending();
+    /// One thread's share in the work: lays out the message for it.
+    pub fn join<'a, S: Scan>(&'a self, scanner: &'a S, template: &'a mut Template) -> Share<'a, S> {
+        Share {
+            search: self,
+            probe: Probe::new(scanner, template, self.job(), self.ring),
         }
-        let Some(steps) = self.claim() else {
-            return ChunkOutcome::NoneLeft;
-        };
-        if let Some(solution) = probe.scan(&self.ring, steps, &self.over, tally) {
-            // Of two winners at once either will do: the first to set it stays.
-            let _ = self.winner.set(solution);
-            self.over.store(true, Release);
-            return ChunkOutcome::Won;
-        }
-        if self.is_over() {
-            return self.ending();
-        }
-        self.claims.emptied.fetch_add(1, AcqRel);
-        ChunkOutcome::Empty
     }
 
     /// How a search that is over ended.
@@ -166,31 +146,61 @@ impl SharedSearch {
     }
 }
 
+/// What one thread does of a shared search, as long as it takes part.
+#[derive(Debug)]
+pub struct Share<'a, S> {
+    search: &'a SharedSearch,
+    probe: Probe<'a, S>,
+}
+
+impl<S: Scan> Share<'_, S> {
+    /// Claims the next chunk and searches it.
+    pub fn work(&mut self, tally: &mut Tally) -> ChunkOutcome {
+        let search = self.search;
+        if search.is_over() {
+            return search.ending();
+        }
+        let Some(steps) = search.claim() else {
+            return ChunkOutcome::NoneLeft;
+        };
+        if let Some(solution) = self.probe.scan(steps, &search.over, tally) {
+            // Of two winners at once either will do: the first to set it stays.
+            let _ = search.winner.set(solution);
+            search.over.store(true, Release);
+            return ChunkOutcome::Won;
+        }
+        if search.is_over() {
+            return search.ending();
+        }
+        search.claims.emptied.fetch_add(1, AcqRel);
+        ChunkOutcome::Empty
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kernel::Kernel;
     use crate::pow::verify;
-    use crate::sha256::Template;
     use std::thread;
 
     fn work_to_the_end(search: &SharedSearch) -> (ChunkOutcome, Tally) {
         let kernel = Kernel::PORTABLE;
-        let mut template = Template::with_capacity(search.message().len());
-        let length = search.ring().length();
-        let mut probe = Probe::new(
-            &kernel,
-            &mut template,
-            search.message(),
-            length,
-            search.difficulty(),
-        );
+        let mut template = Template::with_capacity(search.job().message.len());
+        let mut share = search.join(&kernel, &mut template);
         let mut tally = Tally::default();
         loop {
-            let outcome = search.work(&mut probe, &mut tally);
+            let outcome = share.work(&mut tally);
             if outcome != ChunkOutcome::Empty {
                 return (outcome, tally);
             }
+        }
+    }
+
+    fn hopeless(message: &[u8]) -> Job<'_> {
+        Job {
+            message,
+            difficulty: Difficulty::MAX,
         }
     }
 
@@ -198,13 +208,7 @@ mod tests {
     fn threads_share_a_ring_without_gap_or_overlap() {
         let mut search = SharedSearch::with_capacity(100);
         let ring = Ring::new(3, 1 << 60);
-        search.begin(
-            b"nothing has sixty-four zeros",
-            Difficulty::MAX,
-            ring,
-            1000,
-            77,
-        );
+        search.begin(hopeless(b"nothing has sixty-four zeros"), ring, 1000, 77);
         let tallies = thread::scope(|scope| {
             let threads = [(); 4].map(|()| scope.spawn(|| work_to_the_end(&search)));
             threads.map(|thread| thread.join().expect("no panic"))
@@ -225,14 +229,11 @@ mod tests {
         let mut search = SharedSearch::with_capacity(100);
         for round in 0..20u64 {
             let message = format!("round {round}");
-            let difficulty = Difficulty::new(3).expect("0 to 64");
-            search.begin(
-                message.as_bytes(),
-                difficulty,
-                Ring::new(5, round << 50),
-                0,
-                64,
-            );
+            let job = Job {
+                message: message.as_bytes(),
+                difficulty: Difficulty::new(3).expect("0 to 64"),
+            };
+            search.begin(job, Ring::new(5, round << 50), 0, 64);
             thread::scope(|scope| {
                 for _ in 0..3 {
                     scope.spawn(|| assert_eq!(work_to_the_end(&search).0, ChunkOutcome::Won));
@@ -240,7 +241,7 @@ mod tests {
             });
             let solution = search.winner().expect("one in 4096");
             assert_eq!(
-                verify(*solution.seed(), message.as_bytes(), difficulty),
+                verify(*solution.seed(), job.message, job.difficulty),
                 Some(solution)
             );
             assert!(!search.is_exhausted());
@@ -250,7 +251,7 @@ mod tests {
     #[test]
     fn calling_off_stops_the_work() {
         let mut search = SharedSearch::with_capacity(10);
-        search.begin(b"x", Difficulty::MAX, Ring::new(16, 0), 0, 10);
+        search.begin(hopeless(b"x"), Ring::new(16, 0), 0, 10);
         search.call_off();
         assert_eq!(
             work_to_the_end(&search),

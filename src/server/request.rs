@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::kit::Kit;
 use crate::pow::{Difficulty, Solution};
-use crate::search::{ChunkOutcome, Probe, Progress, Search, SharedSearch, Tally};
+use crate::search::{ChunkOutcome, Job, Progress, Search, SharedSearch, Tally};
 use crate::sha256;
 
 /// A request whose message lies at the front of its connection's input.
@@ -61,13 +61,17 @@ impl Request {
         difficulty: Difficulty,
         budget: u64,
     ) -> (Outcome, Tally) {
+        let job = Job {
+            message,
+            difficulty,
+        };
         if self.shared.is_none() {
-            self.try_to_share(kit, message, difficulty);
+            self.try_to_share(kit, job);
         }
         let mut tally = Tally::default();
         let outcome = match self.shared.take() {
-            Some(shared) => self.advance_shared(kit, shared, message, budget, &mut tally),
-            None => self.advance_alone(kit, message, difficulty, budget, &mut tally),
+            Some(shared) => self.advance_shared(kit, shared, budget, &mut tally),
+            None => self.advance_alone(kit, job, budget, &mut tally),
         };
         kit.counters.hashes.add(tally.hashes);
         if tally.false_hits > 0 {
@@ -87,20 +91,15 @@ impl Request {
     fn advance_alone(
         &mut self,
         kit: &mut Kit,
-        message: &[u8],
-        difficulty: Difficulty,
+        job: Job<'_>,
         budget: u64,
         tally: &mut Tally,
     ) -> Outcome {
         let kernel = &kit.options.kernel;
-        match self.search.advance(
-            kernel,
-            &mut kit.template,
-            message,
-            difficulty,
-            budget,
-            tally,
-        ) {
+        match self
+            .search
+            .advance(kernel, &mut kit.template, job, budget, tally)
+        {
             Progress::Found(solution) => Outcome::Found(solution),
             Progress::Pending => Outcome::Pending,
             Progress::Exhausted => Outcome::Exhausted,
@@ -111,7 +110,6 @@ impl Request {
         &mut self,
         kit: &mut Kit,
         shared: Arc<SharedSearch>,
-        message: &[u8],
         budget: u64,
         tally: &mut Tally,
     ) -> Outcome {
@@ -119,17 +117,10 @@ impl Request {
             // Again in each turn: another search of this worker may have had its place meanwhile.
             kit.board.offer(kit.worker, &shared);
         }
-        let (kernel, length) = (&kit.options.kernel, shared.ring().length());
-        let mut probe = Probe::new(
-            kernel,
-            &mut kit.template,
-            message,
-            length,
-            shared.difficulty(),
-        );
+        let mut share = shared.join(&kit.options.kernel, &mut kit.template);
         let mut outcome = ChunkOutcome::Empty;
         while outcome == ChunkOutcome::Empty && tally.hashes < budget {
-            outcome = shared.work(&mut probe, tally);
+            outcome = share.work(tally);
         }
         if let Some(solution) = shared.winner() {
             end_sharing(kit, shared);
@@ -149,19 +140,18 @@ impl Request {
     }
 
     /// Opens the search to helpers, when there are any and it is worth their while.
-    fn try_to_share(&mut self, kit: &mut Kit, message: &[u8], difficulty: Difficulty) {
+    fn try_to_share(&mut self, kit: &mut Kit, job: Job<'_>) {
         let (pace, blocks) = (kit.pace, self.blocks(kit));
         // In this order: at easy difficulties the board, which idle workers write to, is not even read.
-        if !pace.is_worth_sharing(difficulty, blocks) || !kit.board.has_help() {
+        if !pace.is_worth_sharing(job.difficulty, blocks) || !kit.board.has_help() {
             return;
         }
         let (ring, walked) = self.search.position();
         if walked == ring.steps() {
             return;
         }
-        self.shared = kit.begin_shared(|shared| {
-            shared.begin(message, difficulty, ring, walked, pace.chunk(blocks));
-        });
+        self.shared =
+            kit.begin_shared(|shared| shared.begin(job, ring, walked, pace.chunk(blocks)));
     }
 }
 

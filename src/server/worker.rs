@@ -21,7 +21,7 @@ use super::connection::{Connection, Next};
 use super::kit::Kit;
 use super::service::Service;
 use crate::pow::Difficulty;
-use crate::search::{ChunkOutcome, Probe, SharedSearch, Tally};
+use crate::search::{ChunkOutcome, SharedSearch, Tally};
 use crate::sha256;
 
 /// The waker's token; connections have those of their places in the slab.
@@ -367,16 +367,9 @@ fn enqueue(queue: &mut VecDeque<usize>, key: usize, connection: &mut Connection)
 
 fn help(kit: &mut Kit, search: &SharedSearch) -> Tally {
     let mut tally = Tally::default();
-    let (message, length) = (search.message(), search.ring().length());
-    let blocks = sha256::blocks(length + message.len()) as u64;
-    let budget = kit.pace.slice / blocks;
-    let mut probe = Probe::new(
-        &kit.options.kernel,
-        &mut kit.template,
-        message,
-        length,
-        search.difficulty(),
-    );
-    while search.work(&mut probe, &mut tally) == ChunkOutcome::Empty && tally.hashes < budget {}
+    let length = search.ring().length() + search.job().message.len();
+    let budget = kit.pace.slice / sha256::blocks(length) as u64;
+    let mut share = search.join(&kit.options.kernel, &mut kit.template);
+    while share.work(&mut tally) == ChunkOutcome::Empty && tally.hashes < budget {}
     tally
 }

@@ -113,7 +113,7 @@ impl Template {
     pub fn fix_tail(&mut self, tail: &[u8]) {
         assert_eq!(
             tail.len(),
-            self.seed_length.saturating_sub(4),
+            self.seed_length.saturating_sub(Template::MAX_HEAD_LENGTH),
             "characters behind the head"
         );
         let mut bytes = [0; Template::MAX_SEED_LENGTH - Template::MAX_HEAD_LENGTH];
@@ -244,7 +244,7 @@ mod tests {
         for (round, length) in lengths().enumerate() {
             let seed_length = 1 + round % 16;
             let seed = &b"0123456789abcdef"[..seed_length];
-            let (head, tail) = seed.split_at(seed_length.min(4));
+            let (head, tail) = seed.split_at(seed_length.min(Template::MAX_HEAD_LENGTH));
             template.load(seed_length, &message[..length]);
             template.fix_tail(tail);
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use powd::kernel::{Kernel, Scan};
-use powd::pow::{Difficulty, Seed, digest};
+use powd::pow::{Difficulty, Seed, digest, space};
 use powd::sha256::{INITIAL_STATE, Template};
 use scanning::{check, template};
 use sha2::compress256;
@@ -41,7 +41,7 @@ fn reference(criterion: &mut Criterion) {
 
 /// The time of `count` heads, none of which is a find.
 fn scan_time(kernel: Kernel, template: &Template, count: u64) -> Duration {
-    let all = 62u64.pow(4);
+    let all = space(Template::MAX_HEAD_LENGTH) as u64;
     let start = Instant::now();
     for first in (0..count).step_by(all as usize) {
         let heads = 0..(count - first).min(all) as u32;
@@ -70,7 +70,8 @@ fn kernels(criterion: &mut Criterion) {
         let blocks_per_head = template.blocks() as u64;
         group.bench_function(BenchmarkId::from_parameter(kernel), |bencher| {
             bencher.iter_custom(|blocks| {
-                // Whole batches, so that no lane is idle; the time is then that of as many blocks as asked for.
+                // Whole batches, so that no lane is idle; the time is then that of as many blocks as asked
+                // for.
                 let heads = blocks.div_ceil(blocks_per_head).next_multiple_of(16);
                 let time = scan_time(kernel, &template, heads);
                 time.mul_f64(blocks as f64 / (heads * blocks_per_head) as f64)

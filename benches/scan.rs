@@ -4,12 +4,13 @@
 mod scanning;
 
 use std::hint::black_box;
+use std::ops::Range;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use powd::kernel::{Kernel, Scan};
 use powd::pow::Difficulty;
 use powd::sha256::Template;
-use scanning::{check, template};
+use scanning::{check, first_solution, template};
 
 const MESSAGE_BYTES: [usize; 3] = [20, 100, 1000];
 
@@ -38,6 +39,15 @@ fn long_scans(criterion: &mut Criterion) {
     }
 }
 
+/// Requests that the oracle answers too, before the others are timed.
+const CHECKED_REQUESTS: u32 = 100;
+
+/// The heads that a request is answered from, far more than it takes.
+fn heads_of(request: u32) -> Range<u32> {
+    let start = request % 10_000;
+    start..start + 100_000
+}
+
 /// A whole short request without its socket: lay out the message, scan until the first find. Difficulty 0
 /// shows what the layout costs, difficulty 1 (16 hashes on average) what lanes cost that were not needed.
 fn requests(criterion: &mut Criterion) {
@@ -46,15 +56,20 @@ fn requests(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("request/difficulty-{nibbles}"));
         for kernel in Kernel::available() {
             let mut template = Template::with_capacity(64);
-            let mut count = 0u32;
+            let mut answer = |number: u32| {
+                template.load(5, &number.to_be_bytes());
+                template.fix_tail(b"a");
+                kernel.scan(&template, heads_of(number), difficulty)
+            };
+            for number in 0..CHECKED_REQUESTS {
+                let expected = first_solution(&number.to_be_bytes(), heads_of(number), difficulty);
+                assert_eq!(answer(number), expected, "{kernel}");
+            }
+            let mut number = 0u32;
             group.bench_function(BenchmarkId::from_parameter(kernel), |bencher| {
                 bencher.iter(|| {
-                    count = count.wrapping_add(1);
-                    template.load(5, &count.to_be_bytes());
-                    template.fix_tail(b"a");
-                    let start = count % 10_000;
-                    let found = kernel.scan(&template, start..start + 100_000, difficulty);
-                    assert!(found.is_some());
+                    number = number.wrapping_add(1);
+                    assert!(answer(number).is_some());
                 });
             });
         }

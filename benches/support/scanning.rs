@@ -1,6 +1,8 @@
 //! What the benchmarks of the kernels share: a template to scan, and the check that a kernel finds what the
 //! oracle finds. It measures nothing by itself.
 
+use std::ops::Range;
+
 use powd::kernel::{Kernel, Scan};
 use powd::pow::{Difficulty, Seed, digest};
 use powd::sha256::Template;
@@ -16,13 +18,22 @@ pub(crate) fn template(message: &[u8]) -> Template {
     template
 }
 
+/// The first head, of those of [`template`], whose seed is a solution: by the oracle.
+pub(crate) fn first_solution(
+    message: &[u8],
+    mut heads: Range<u32>,
+    difficulty: Difficulty,
+) -> Option<u32> {
+    heads.find(|&head| {
+        let seed = Seed::from_index(5, u128::from(head));
+        difficulty.is_met_by(&digest(&seed, message))
+    })
+}
+
 /// The kernel finds what the oracle finds.
 pub(crate) fn check(kernel: Kernel, message: &[u8]) {
     let difficulty = Difficulty::new(3).expect("0 to 64");
-    let expected = (0..HEADS).find(|&head| {
-        let seed = Seed::from_index(5, u128::from(head));
-        difficulty.is_met_by(&digest(&seed, message))
-    });
+    let expected = first_solution(message, 0..HEADS, difficulty);
     assert!(expected.is_some(), "a message that has a solution there");
     assert_eq!(
         kernel.scan(&template(message), 0..HEADS, difficulty),

@@ -151,17 +151,14 @@ mod tests {
 
     #[test]
     fn nist_example_of_two_blocks_in_every_lane() {
-        match Avx2::detect() {
-            Ok(simd) => two_blocks(simd),
-            Err(lacking) => eprintln!("skipped: this CPU lacks {lacking:?}"),
+        fn check<S: Simd>(witness: Result<S, Vec<&str>>) {
+            match witness {
+                Ok(simd) => two_blocks(simd),
+                Err(lacks) => eprintln!("skipped: this CPU lacks {lacks:?}"),
+            }
         }
-        match Avx512Vl::detect() {
-            Ok(simd) => two_blocks(simd),
-            Err(lacking) => eprintln!("skipped: this CPU lacks {lacking:?}"),
-        }
-        match Avx512::detect() {
-            Ok(simd) => two_blocks(simd),
-            Err(lacking) => eprintln!("skipped: this CPU lacks {lacking:?}"),
-        }
+        check(Avx2::detect());
+        check(Avx512Vl::detect());
+        check(Avx512::detect());
     }
 }

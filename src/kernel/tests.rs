@@ -97,14 +97,21 @@ fn first_at_most(
 /// The examples of FIPS 180-4 and NIST's CAVP, the start of each as the seed.
 fn nist_vectors(kernel: Kernel) {
     let vectors: [(&[u8], &str); 4] = [
-        (b"a", "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb"),
-        (b"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        (
+            b"a",
+            "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb",
+        ),
+        (
+            b"abc",
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        ),
         (
             b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
             "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
         ),
         (
-            b"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmnhijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
+            b"abcdefghbcdefghicdefghijdefghijkefghijklfghijklmghijklmn\
+              hijklmnoijklmnopjklmnopqklmnopqrlmnopqrsmnopqrstnopqrstu",
             "cf5b16a778af8380036ce59e7b0492370b249b11e8f07a51afac45037afee9d1",
         ),
     ];
@@ -209,7 +216,8 @@ fn heads_that_do_not_exist(kernel: Kernel) {
     }
 }
 
-/// Messages of every length from 0 to 200, and around each block boundary to 8192, behind seeds of all lengths.
+/// Messages of every length from 0 to 200, and around each block boundary to 8192, behind seeds of all
+/// lengths.
 fn message_lengths(kernel: Kernel) {
     let message: Vec<u8> = (0..8192u32).map(|i| (i * 31 + i / 256) as u8).collect();
     let boundaries = (201..=8192).filter(|length| matches!(length % 64, 0 | 1 | 39..=56 | 63));

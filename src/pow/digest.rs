@@ -26,8 +26,8 @@ pub fn digest(seed: &Seed, message: &[u8]) -> Digest {
 
 /// A digest as 64 lowercase hex digits.
 ///
-/// Arithmetic on all bytes alike, which the compiler turns into vector code: 4 ns, where the table look-ups of
-/// the `hex` crate, used where no request waits, take 22 (Zen 4, 2026-11).
+/// Arithmetic on all bytes alike, which the compiler turns into vector code: 4 ns, where the table look-ups
+/// of the `hex` crate, used where no request waits, take 22 (Zen 4, 2026-11).
 pub fn hex_digits(digest: &Digest) -> [u8; 64] {
     let digit = |nibble: u8| nibble + b'0' + if nibble > 9 { b'a' - b'9' - 1 } else { 0 };
     let mut text = [0; 64];

@@ -57,8 +57,8 @@ impl Ring {
         }
     }
 
-    /// The numbers of the heads from that of the seed at `step` on, at most `limit` (more than none) and as far
-    /// as the tail stays the same: what a kernel can scan in one call.
+    /// The numbers of the heads from that of the seed at `step` on, at most `limit` (more than none) and as
+    /// far as the tail stays the same: what a kernel can scan in one call.
     pub(super) fn heads(&self, step: u128, limit: u128) -> Range<u32> {
         let index = self.index(step);
         // 128-bit division is a library call; nearly every index fits in 64 bits.

@@ -95,8 +95,9 @@ fn round<S: Simd>(
 ) -> LaneState<S> {
     let big_sigma1 = simd.xor3(simd.rotr::<6>(e), simd.rotr::<11>(e), simd.rotr::<25>(e));
     let big_sigma0 = simd.xor3(simd.rotr::<2>(a), simd.rotr::<13>(a), simd.rotr::<22>(a));
-    // Pinned, or the compiler adds `big_sigma1` first, which is ready last: three additions in the chain from
-    // one `e` to the next in place of two (later blocks 18 % slower with AVX-512, 5 % with AVX2; Zen 4, 2026-11).
+    // Pinned, or the compiler adds `big_sigma1` first, which is ready last: three additions in the chain
+    // from one `e` to the next in place of two (Zen 4, 2026-11: later blocks 18 % slower with AVX-512, 5 %
+    // with AVX2).
     let early = simd.pin(simd.add(simd.add(h, word_plus_k), simd.ch(e, f, g)));
     let temporary1 = simd.add(early, big_sigma1);
     let temporary2 = simd.add(big_sigma0, simd.maj(a, b, c));

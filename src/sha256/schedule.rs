@@ -83,8 +83,8 @@ impl Step {
 /// The last 16 schedule words of as many messages as there are lanes. Constant words are left out: their part
 /// in the others is in [`Hoisted::terms`].
 ///
-/// Every `t` and step in a call must be known at compile time once the call is inlined; only then do the words
-/// stay in registers.
+/// Every `t` and step in a call must be known at compile time once the call is inlined; only then do the
+/// words stay in registers.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule<'t, S: Simd> {
     simd: S,

@@ -83,14 +83,14 @@ pub(super) struct Batch {
     /// What of word 0 they have in common.
     pub(super) row: u32,
     /// What they differ in: the upper half of word 0, one for each lane.
-    pub(super) upper: &'static [u16],
+    pub(super) upper_halves: &'static [u16],
 }
 
 impl Batch {
     /// Word 0 of one lane.
     #[inline(always)]
     pub(super) fn word0(&self, lane: usize) -> u32 {
-        self.row | u32::from(self.upper[lane]) << 16
+        self.row | u32::from(self.upper_halves[lane]) << 16
     }
 
     /// The head of the lowest lane among `lanes` (lane 0 in bit 0), those beyond the end left out.
@@ -174,7 +174,7 @@ impl Iterator for Batches<'_, '_> {
             first,
             count,
             row: self.row_word(),
-            upper: &self.table[self.column as usize..][..self.lanes as usize],
+            upper_halves: &self.table[self.column as usize..][..self.lanes as usize],
         };
         self.column += count;
         if self.column == self.width {
@@ -199,7 +199,7 @@ mod tests {
         for batch in Batches::new(&template, &mut heads.clone().into(), lanes) {
             assert_eq!(batch.first, expected);
             assert!((1..=lanes as u32).contains(&batch.count));
-            assert_eq!(batch.upper.len(), lanes);
+            assert_eq!(batch.upper_halves.len(), lanes);
             for lane in 0..batch.count {
                 let word = batch.word0(lane as usize);
                 let seed = Seed::from_index(seed_length, u128::from(batch.first + lane));

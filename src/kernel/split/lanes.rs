@@ -173,7 +173,7 @@ unsafe impl<'t, S: Tuning> Weaver for Lanes<'t, S> {
     fn begin(self, batch: &Batch, pairs: &mut LanePairs) -> Progress<'t, S> {
         let simd = Pinned(self.simd);
         let hoisted = self.template.hoisted();
-        let word0 = simd.with_upper_halves(batch.row, batch.upper);
+        let word0 = simd.with_upper_halves(batch.row, batch.upper_halves);
         let first = [
             simd.add(word0, simd.splat(K[0])),
             simd.splat(hoisted.words_plus_k[1]),

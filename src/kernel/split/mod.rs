@@ -218,7 +218,7 @@ unsafe fn first_block<W: Weaver>(
             match $pair {
                 // SAFETY: there are 11 pairs, all set, and 7 is the last one asked for.
                 1..=7 => unsafe { $quartet.two_rounds::<_, $first, $pair, $half>(constant) },
-                // SAFETY: there are 32 pairs of each message, and the caller says that these are set.
+                // SAFETY: the caller says that these, pair 0 and the pairs from 8 on, are set.
                 _ => unsafe { $quartet.two_rounds::<_, $first, $pair, $half>(pairs) },
             }
         };

@@ -77,7 +77,8 @@ macro_rules! for_each_slot {
     };
 }
 
-/// The rounds of a slot: two of two states. Side by side, the quartets take turns within each pair of rounds.
+/// The rounds of a slot: two of two states. Side by side, the quartets take turns within each pair of rounds;
+/// else the upper one follows the lower. (Arms that are not taken are compiled too: hence the remainders.)
 macro_rules! rounds {
     ($weaver:ident, $slot:literal, $lower:ident, $upper:ident, $two_rounds:ident) => {
         match $weaver::SIDE_BY_SIDE {

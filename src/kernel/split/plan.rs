@@ -1,7 +1,9 @@
 //! Which pieces of the schedule stand behind which rounds.
 
-/// Two rounds of two states are a slot: this many in a batch of eight.
-pub(super) const SLOTS: usize = 128;
+use super::{MESSAGES, ROUND_PAIRS};
+
+/// Two rounds of two states are a slot: this many in a batch.
+pub(super) const SLOTS: usize = ROUND_PAIRS * MESSAGES / 2;
 
 /// The most pieces in a slot.
 pub(super) const MOST: usize = 8;

@@ -9,13 +9,13 @@ use std::arch::x86_64::__m128i;
 use super::pairs::QuadPairs;
 use super::plan::Plan;
 use super::quartet::Xmm1To8;
-use super::{Batch, Weaver};
+use super::{Batch, MESSAGES, Weaver};
 use crate::sha256::{K, Template};
 use crate::simd::{ShaNi, State};
 
-/// A piece is a quad of words of one message. Four messages take turns, because each quad of a message waits
-/// for the one before; then the other four.
-const PIECES: usize = 2 * 12 * 4;
+/// A piece is a quad of words of one message: quads 4 to 15. Four messages take turns, because each quad of a
+/// message waits for the one before; then the other four.
+const PIECES: usize = 12 * MESSAGES;
 
 /// Makes schedules by quads.
 #[derive(Clone, Copy)]

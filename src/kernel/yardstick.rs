@@ -11,8 +11,8 @@ use sha2::digest::generic_array::GenericArray;
 use crate::pow::ALPHABET;
 use crate::sha256::{INITIAL_STATE, Template};
 
-/// Hashes per second of the `sha2` crate on one thread, which does what [`measure`](super::measure) has a
-/// kernel do.
+/// Hashes per second of the `sha2` crate on one thread, at the work that [`measure`](super::measure())
+/// gives a kernel.
 pub fn measure_sha2(message_bytes: usize, duration: Duration) -> f64 {
     let mut template = Template::with_capacity(message_bytes);
     template.load(5, &vec![b'x'; message_bytes]);

@@ -1,15 +1,14 @@
 //! A server in a process of its own: started on a free port, its costs read from /proc, killed at the end.
 //! The tests that need a whole server use it too.
 
-use std::io::{BufRead as _, BufReader, Read};
+#[path = "../../tests/common/process.rs"]
+mod process;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
-/// How long a server may take to listen.
-const START: Duration = Duration::from_secs(20);
+use process::Process;
 
 /// A running server.
 #[derive(Debug)]
@@ -20,21 +19,18 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// The line in which it said so.
     pub(crate) greeting: String,
-    child: Child,
+    process: Process,
 }
 
 impl Server {
     /// `powd serve` at `difficulty` with more arguments.
     pub(crate) fn powd(difficulty: u8, more: &[&str], cpu: Option<usize>) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_powd"));
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("POWD_")) {
-            command.env_remove(name);
-        }
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--difficulty"])
             .arg(difficulty.to_string())
             .args(more);
-        Server::start("powd", command, cpu)
+        Server::start("powd", process::without_variables(command), cpu)
     }
 
     /// The Python baseline; `None` when there is no `python3`.
@@ -75,36 +71,24 @@ impl Server {
             }
             command.spawn()
         });
-        let mut child = match spawned.join() {
+        let child = match spawned.join() {
             Ok(Ok(child)) => child,
             Ok(Err(error)) => panic!("{name}: {error}"),
             Err(_) => panic!("{name}: not started"),
         };
-        let (said, lines) = mpsc::channel();
-        read_lines(child.stdout.take(), said.clone());
-        read_lines(child.stderr.take(), said);
-        let mut heard = String::new();
-        loop {
-            let Ok(line) = lines.recv_timeout(START) else {
-                let _ = child.kill();
-                panic!("{name} does not listen; it said: {heard}");
-            };
-            if let Some(address) = listening(&line) {
-                return Server {
-                    name,
-                    address,
-                    greeting: line,
-                    child,
-                };
-            }
-            heard.push_str(&line);
-            heard.push('\n');
+        let process = Process::new(child);
+        let greeting = process.wait_for("address", 0, 0, |line| listening(line).is_some());
+        Server {
+            name,
+            address: listening(&greeting).expect("what was waited for"),
+            greeting,
+            process,
         }
     }
 
     /// CPU time so far, of all threads, in seconds.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.process.pid()));
         let threads = tasks.into_iter().flatten().flatten();
         let nanoseconds: u64 = threads
             .filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok())
@@ -115,7 +99,7 @@ impl Server {
 
     /// Resident memory in KiB.
     pub(crate) fn rss_kib(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.pid()));
         let status = status.unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
@@ -129,29 +113,10 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may be gone already, which is as good.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// The address in `listening on ADDR:PORT ...`.
 fn listening(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("listening on ")?;
     rest.split_whitespace().next()?.parse().ok()
-}
-
-/// Passes on lines until nobody wants them, and reads on, so that the writer never waits.
-fn read_lines(stream: Option<impl Read + Send + 'static>, said: mpsc::Sender<String>) {
-    let Some(stream) = stream else { return };
-    std::thread::spawn(move || {
-        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-            // The receiver goes once the server listens.
-            let _ = said.send(String::from_utf8_lossy(&line).into_owned());
-        }
-    });
 }
 
 /// A file of this crate.

@@ -8,83 +8,24 @@
     reason = "every test file is a program of its own and uses a part of this"
 )]
 
+mod process;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use powd::pow::{Difficulty, Reply};
 use serde_json::Value;
 
-/// No step of a test takes so long, on however slow a machine.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+use process::Process;
+pub(crate) use process::{DEADLINE, without_variables};
 
 /// A `powd serve` on free ports of the loopback, killed when dropped.
 pub(crate) struct Powd {
-    child: Child,
+    process: Process,
     addresses: Vec<SocketAddr>,
-    log: Arc<Log>,
-}
-
-/// What it has written to standard error so far.
-#[derive(Default)]
-struct Log {
-    lines: Mutex<LogLines>,
-    grown: Condvar,
-}
-
-#[derive(Default)]
-struct LogLines {
-    lines: Vec<String>,
-    ended: bool,
-}
-
-impl Log {
-    fn follow(&self, stream: impl Read) {
-        for line in BufReader::new(stream).split(b'\n') {
-            let line = line.expect("standard error can be read");
-            let line = String::from_utf8_lossy(&line).into_owned();
-            self.lines().lines.push(line);
-            self.grown.notify_all();
-        }
-        self.lines().ended = true;
-        self.grown.notify_all();
-    }
-
-    fn lines(&self) -> MutexGuard<'_, LogLines> {
-        self.lines.lock().expect("no test panics with the log held")
-    }
-
-    /// Waits for a line that is `wanted`, at or after line `from`; `nth` of them are passed over.
-    fn wait_for(
-        &self,
-        what: &str,
-        from: usize,
-        nth: usize,
-        wanted: impl Fn(&str) -> bool,
-    ) -> String {
-        let end = Instant::now() + DEADLINE;
-        let mut log = self.lines();
-        loop {
-            let mut matching = log.lines.iter().skip(from).filter(|line| wanted(line));
-            if let Some(line) = matching.nth(nth) {
-                return line.clone();
-            }
-            let left = end.saturating_duration_since(Instant::now());
-            assert!(
-                !log.ended && !left.is_zero(),
-                "no {what} among the {} lines on standard error",
-                log.lines.len()
-            );
-            log = self
-                .grown
-                .wait_timeout(log, left)
-                .expect("no test panics with the log held")
-                .0;
-        }
-    }
 }
 
 /// `powd` with these arguments, none of the caller's `POWD_...` variables, and closed standard input.
@@ -92,16 +33,6 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_powd"));
     command.args(arguments).stdin(Stdio::null());
     without_variables(command)
-}
-
-/// Takes the caller's `POWD_...` variables away.
-pub(crate) fn without_variables(mut command: Command) -> Command {
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("POWD_") {
-            command.env_remove(name);
-        }
-    }
-    command
 }
 
 impl Powd {
@@ -119,19 +50,15 @@ impl Powd {
 
     /// Runs `command`, which serves on so many listeners, until it accepts connections.
     pub(crate) fn run(mut command: Command, listeners: usize) -> Powd {
-        let mut child = command
+        let child = command
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("powd can be started");
-        let stderr = child.stderr.take().expect("it was piped");
-        let log = Arc::<Log>::default();
         let mut powd = Powd {
-            child,
+            process: Process::new(child),
             addresses: Vec::new(),
-            log: Arc::clone(&log),
         };
-        thread::spawn(move || log.follow(stderr));
         for number in 0..listeners {
             powd.addresses.push(powd.announced(number));
         }
@@ -141,9 +68,8 @@ impl Powd {
     /// The address in the announcement of listener `number`.
     fn announced(&self, number: usize) -> SocketAddr {
         let prefix = "powd: listening on ";
-        let line = self
-            .log
-            .wait_for("announcement", 0, number, |line| line.starts_with(prefix));
+        let process = &self.process;
+        let line = process.wait_for("announcement", 0, number, |line| line.starts_with(prefix));
         let address = line[prefix.len()..].split(' ').next();
         let address = address.and_then(|address| address.parse().ok());
         address.unwrap_or_else(|| panic!("no address in {line:?}"))
@@ -166,27 +92,17 @@ impl Powd {
 
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.process.pid()
     }
 
     /// Sends it a signal: `TERM`, `INT`, `USR1`.
     pub(crate) fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.pid().to_string())
-            .status()
-            .expect("kill is a program");
-        assert!(status.success(), "cannot send {name}");
+        self.process.signal(name);
     }
 
     /// Its counters, as SIGUSR1 prints them.
     pub(crate) fn counters(&self) -> Value {
-        let seen = self.log_length();
-        self.signal("USR1");
-        let line = self
-            .log
-            .wait_for("counters", seen, 0, |line| line.starts_with('{'));
-        serde_json::from_str(&line).expect("one line of JSON")
+        self.process.counters()
     }
 
     /// One of its counters, by its path in the JSON: `/help/hashes`.
@@ -227,22 +143,22 @@ impl Powd {
 
     /// Lines on standard error so far.
     pub(crate) fn log_length(&self) -> usize {
-        self.log.lines().lines.len()
+        self.process.log_length()
     }
 
     /// All lines on standard error so far.
     pub(crate) fn log(&self) -> Vec<String> {
-        self.log.lines().lines.clone()
+        self.process.log()
     }
 
     /// Waits for a line on standard error.
     pub(crate) fn wait_for_log(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        self.log.wait_for(what, 0, 0, wanted)
+        self.process.wait_for(what, 0, 0, wanted)
     }
 
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
-        wait(&mut self.child)
+        wait(&mut self.process.child)
     }
 
     /// A line of `/proc/PID/status`, in KiB.
@@ -267,19 +183,6 @@ impl Powd {
         times
             .map(|ticks| ticks.parse::<u64>().expect("a number"))
             .sum()
-    }
-}
-
-impl Drop for Powd {
-    fn drop(&mut self) {
-        // Fails when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if thread::panicking() {
-            let log = self.log();
-            let last = &log[log.len().saturating_sub(10)..];
-            eprintln!("the last of powd's standard error: {last:#?}");
-        }
     }
 }
 

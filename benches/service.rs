@@ -6,19 +6,26 @@
 //!   the client, with 1, 16 and 64 requests in flight on each of 100 connections. Replies per second alone
 //!   hide the server's cost, since the client is often the slower side; so its CPU time per reply is compared
 //!   as well.
-//! - `hard`: difficulties 4 and 5 with 1, 2, 100 and 1000 connections against the kernel alone on all CPUs
-//!   (`powd speed`), by hashes per second. `hard 4` runs one difficulty.
+//! - `hard`: difficulties 4 and 5 with 1, 2, 100 and 1000 connections against the kernel alone on all CPUs, by
+//!   hashes per second. `hard 4` runs one difficulty. The kernel is measured in two ways: by `powd speed`,
+//!   the median of turns of 20 ms, which leaves out what interrupts the machine; and by its mean over a whole
+//!   round, which has the interruptions in it, as the service's rate has. And the service is seen from both
+//!   sides: by its replies, which luck is in, and by the hashes that it counts itself.
 //!
-//! The two sides run in alternating rounds; medians are shown, and how far the rounds are apart.
+//! The sides run in alternating rounds; medians are shown, and how far the rounds are apart.
 
 mod support;
 
 use std::process::Command;
+use std::sync::Barrier;
+use std::thread;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use powd::kernel::{Kernel, measure};
 use powd::load::{Messages, Options};
 use powd::pow::Difficulty;
+use powd::server::cpus;
 use serde::Serialize;
 
 use support::numbers::{median, short, spread, table};
@@ -42,8 +49,10 @@ struct Hard {
     difficulty: u8,
     connections: usize,
     kernel: String,
-    /// Hashes per second of the kernel alone, by round.
+    /// Hashes per second of the kernel alone, by round: the median of short turns, as `powd speed` has it.
     kernel_hashes_per_s: Vec<f64>,
+    /// The same over a whole round, interruptions included.
+    kernel_mean_hashes_per_s: Vec<f64>,
     powd: Vec<Round>,
 }
 
@@ -69,8 +78,8 @@ fn main() {
     if in_flight.is_empty() && hard.is_empty() {
         return;
     }
-    let cpus = core_affinity::get_core_ids().unwrap_or_default();
-    let pair = match cpus.as_slice() {
+    let usable = core_affinity::get_core_ids().unwrap_or_default();
+    let pair = match usable.as_slice() {
         [server, client, ..] => Some((server.id, client.id)),
         _ => {
             eprintln!("`bare` needs two CPUs, one for each side: left out");
@@ -78,7 +87,7 @@ fn main() {
         }
     };
     let rounds = Rounds {
-        bar: call.bar((in_flight.len() * call.rounds + hard.len() * call.rounds.min(3)) * 2),
+        bar: call.bar(in_flight.len() * call.rounds * 2 + hard.len() * call.rounds.min(3) * 3),
         call,
     };
     let outcome = Outcome {
@@ -142,6 +151,7 @@ impl Rounds {
             difficulty,
             connections,
             kernel_hashes_per_s: Vec::new(),
+            kernel_mean_hashes_per_s: Vec::new(),
             powd: Vec::new(),
             kernel,
         };
@@ -158,7 +168,14 @@ impl Rounds {
         for _ in 0..self.call.rounds.min(3) {
             self.step(&format!("{}: the kernel alone", hard.kernel));
             hard.kernel_hashes_per_s
-                .push(kernel_alone(&hard.kernel, duration));
+                .push(kernel_in_turns(&hard.kernel, duration));
+            self.step(&format!("{}: the kernel without a pause", hard.kernel));
+            let bytes = options.messages.bytes();
+            hard.kernel_mean_hashes_per_s.push(kernel_without_a_pause(
+                &hard.kernel,
+                bytes,
+                duration,
+            ));
             self.step(&format!(
                 "difficulty {difficulty}, {connections} connections: powd"
             ));
@@ -168,8 +185,8 @@ impl Rounds {
     }
 }
 
-/// Hashes per second of the kernel on all CPUs, as `powd speed` measures it.
-fn kernel_alone(kernel: &str, duration: Duration) -> f64 {
+/// Hashes per second of the kernel on all CPUs, as `powd speed` measures it: the median of short turns.
+fn kernel_in_turns(kernel: &str, duration: Duration) -> f64 {
     let output = Command::new(env!("CARGO_BIN_EXE_powd"))
         .args(["speed", "--threads", "all", "--json", "--kernel", kernel])
         .args(["--seconds", &duration.as_secs_f64().to_string()])
@@ -189,6 +206,30 @@ fn kernel_alone(kernel: &str, duration: Duration) -> f64 {
     })
 }
 
+/// Hashes per second of the kernel on all CPUs: all hashes of one long turn over its seconds.
+fn kernel_without_a_pause(kernel: &str, message_bytes: usize, duration: Duration) -> f64 {
+    let kernel = Kernel::named(kernel).unwrap_or_else(|error| support::fail(&error.to_string()));
+    let cpus = cpus::assign(cpus::available());
+    let cpus = cpus.unwrap_or_else(|error| support::fail(&error.to_string()));
+    let together = Barrier::new(cpus.len());
+    thread::scope(|scope| {
+        let one = |cpu| {
+            // Where pinning is not allowed the threads run where they are put.
+            let _ = cpus::pin(cpu);
+            together.wait();
+            measure(&kernel, message_bytes, duration)
+        };
+        let running: Vec<_> = cpus
+            .into_iter()
+            .map(|cpu| scope.spawn(move || one(cpu)))
+            .collect();
+        let rates = running.into_iter().map(|thread| thread.join());
+        rates
+            .map(|rate| rate.expect("measuring does not panic"))
+            .sum()
+    })
+}
+
 fn print(outcome: &Outcome) {
     let conditions = &outcome.conditions;
     println!(
@@ -200,8 +241,11 @@ fn print(outcome: &Outcome) {
         print!("{}", bare_table(&outcome.bare));
     }
     if !outcome.hard.is_empty() {
-        println!("\nHashes per second that clients get, against the kernel alone on all CPUs\n");
+        println!(
+            "\nMillion hashes per second of the service, against the kernel alone on all CPUs\n"
+        );
         print!("{}", hard_table(&outcome.hard));
+        print!("{HARD_LEGEND}");
     }
 }
 
@@ -249,33 +293,59 @@ fn bare_table(all: &[Bare]) -> String {
     table(&header, &rows.collect::<Vec<_>>())
 }
 
+/// What the columns of [`hard_table`] mean.
+const HARD_LEGEND: &str = "
+speed     the kernel by `powd speed`: the median of turns of 20 ms, without what interrupts the machine
+mean      the kernel without a pause: all hashes over all seconds, interruptions included
+spread    how far the rounds of that are apart; above 0.1 the row was disturbed
+replies   powd: replies/s x 16^difficulty, and as a part of the two above, +- luck
+hashed    powd: the hashes that it counted itself, as a part of the mean: what is missing is lost time
+per reply hashes of a reply over 16^difficulty: what is not 1 is luck, or hashes after the find
+
+";
+
 fn hard_table(all: &[Hard]) -> String {
     let header = [
         "difficulty",
         "connections",
         "kernel",
-        "kernel alone, MH/s",
-        "powd, MH/s",
-        "ratio",
+        "speed",
+        "mean",
+        "spread",
+        "replies",
+        "of speed",
+        "of mean",
         "luck",
-        "spread of the kernel",
+        "hashed",
+        "of mean",
+        "per reply",
     ];
     let rows = all.iter().map(|row| {
         let work = 16f64.powi(i32::from(row.difficulty));
         let sum = |of: fn(&Round) -> f64| row.powd.iter().map(of).sum::<f64>();
         let replies = sum(|round| round.report.replies as f64);
+        let seconds = sum(|round| round.report.seconds);
         // All replies over all seconds: a median of rounds would throw away luck's evidence.
-        let powd = work * replies / sum(|round| round.report.seconds);
-        let kernel = median(row.kernel_hashes_per_s.iter().copied());
+        let by_replies = work * replies / seconds;
+        let hashes = sum(|round| round.server_hashes.unwrap_or(0) as f64);
+        let speed = median(row.kernel_hashes_per_s.iter().copied());
+        let means = || row.kernel_mean_hashes_per_s.iter().copied();
+        // Of equal rounds: again all hashes over all seconds, as the service's.
+        let mean = means().sum::<f64>() / means().count() as f64;
         vec![
             row.difficulty.to_string(),
             row.connections.to_string(),
             row.kernel.clone(),
-            short(kernel / 1e6),
-            short(powd / 1e6),
-            format!("{:.3}", powd / kernel),
+            short(speed / 1e6),
+            short(mean / 1e6),
+            percent(spread(means())),
+            short(by_replies / 1e6),
+            format!("{:.3}", by_replies / speed),
+            format!("{:.3}", by_replies / mean),
             format!("+-{}", percent((1.0 / replies.max(1.0)).sqrt())),
-            percent(spread(row.kernel_hashes_per_s.iter().copied())),
+            short(hashes / seconds / 1e6),
+            format!("{:.3}", hashes / seconds / mean),
+            format!("{:.3}", hashes / replies.max(1.0) / work),
         ]
     });
     table(&header, &rows.collect::<Vec<_>>())

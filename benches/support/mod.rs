@@ -89,6 +89,8 @@ pub(crate) struct Round {
     pub(crate) report: Report,
     /// CPU time that the server took in the window, in seconds.
     pub(crate) server_cpu_s: f64,
+    /// Seeds that the server tried in the window, if it counts them.
+    pub(crate) server_hashes: Option<u64>,
     /// The server's resident memory at the end.
     pub(crate) server_rss_kib: u64,
 }
@@ -96,14 +98,16 @@ pub(crate) struct Round {
 /// Runs the load client against `server`. Wrong replies end the benchmark: it would measure nothing.
 pub(crate) fn round(server: &Server, options: &Options) -> Round {
     let (mut begin, mut end) = (None, None);
+    // Read as late at the end of the window as at its start: what is counted is as long as the window.
+    let read = || (server.cpu_seconds(), server.hashes());
     let report = load::run(
         options,
         &mut |progress| match progress.phase {
             Phase::Measuring => {
-                begin.get_or_insert_with(|| server.cpu_seconds());
+                begin.get_or_insert_with(read);
             }
             Phase::Done => {
-                end.get_or_insert_with(|| server.cpu_seconds());
+                end.get_or_insert_with(read);
             }
             Phase::Connecting | Phase::WarmUp => {}
         },
@@ -116,8 +120,14 @@ pub(crate) fn round(server: &Server, options: &Options) -> Round {
             server.name, report.wrong
         ));
     }
+    let ((cpu_before, hashes_before), (cpu_after, hashes_after)) = begin
+        .zip(end)
+        .unwrap_or_else(|| fail("the load client measured nothing"));
     Round {
-        server_cpu_s: end.unwrap_or(0.0) - begin.unwrap_or(0.0),
+        server_cpu_s: cpu_after - cpu_before,
+        server_hashes: hashes_after
+            .zip(hashes_before)
+            .map(|(after, before)| after - before),
         server_rss_kib: server.rss_kib(),
         report,
     }

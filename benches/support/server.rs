@@ -106,6 +106,15 @@ impl Server {
             .unwrap_or(0)
     }
 
+    /// Seeds that powd has tried so far, by its own count; `None` for the other servers.
+    pub(crate) fn hashes(&self) -> Option<u64> {
+        (self.name == "powd").then(|| {
+            let counters = self.process.counters();
+            let hashes = counters["hashes"].as_u64();
+            hashes.unwrap_or_else(|| panic!("no hashes in {counters}"))
+        })
+    }
+
     /// The kernel that `powd serve` named in its greeting.
     pub(crate) fn kernel(&self) -> Option<&str> {
         let (_, rest) = self.greeting.split_once("kernel=")?;

@@ -19,8 +19,8 @@ pub enum Messages {
 }
 
 impl Messages {
-    /// The length of each message.
-    pub(super) fn bytes(&self) -> usize {
+    /// The length of each message, in bytes.
+    pub fn bytes(&self) -> usize {
         match self {
             Messages::Unique(bytes) => *bytes,
             Messages::Fixed(message) => message.len(),

@@ -1,8 +1,9 @@
 //! One thread of the load client: its connections and its poll loop.
 //!
 //! Per wake-up and connection: one read, one write, two looks at the clock, however many requests are in
-//! flight; and with several connections one `sched_yield` per wake-up. The thread's counts are behind a mutex that only it and the progress display touch; it is held
-//! from one wait to the next, so that it costs nothing per reply.
+//! flight; and with several connections one `sched_yield` per wake-up. The thread's counts are behind a mutex
+//! that only it and the progress display touch; it is held from one wait to the next, so that it costs
+//! nothing per reply.
 
 use std::borrow::Cow;
 use std::io;
@@ -56,7 +57,8 @@ pub(super) struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// The client number `thread` of `threads`: every so-manieth connection is its own.
+    /// The client number `thread` of `threads`: owns the connections `thread`, `thread + threads`,
+    /// `thread + 2 * threads` and so on.
     pub(super) fn new(
         options: &'a Options,
         thread: usize,
@@ -126,7 +128,8 @@ impl<'a> Client<'a> {
     fn patience(&self, now: u64) -> Duration {
         let due = self.pace.as_ref().and_then(Pace::first_due);
         let to_due = due.map_or(u64::MAX, |due| due.saturating_sub(now));
-        let to_end = u64::try_from(self.window.end().as_nanos()).map_or(SWEEP, |end| end - now);
+        // An interrupt may have closed the window since `now` was read.
+        let to_end = self.window.end_ns().saturating_sub(now);
         let to_sweep = self.next_sweep.saturating_sub(now).max(SPIN);
         // A whole number of milliseconds, rounded down where it must not be late.
         let wait = to_sweep.min(to_end).min(to_due / SPIN * SPIN);
@@ -314,5 +317,21 @@ impl<'a> Client<'a> {
                 count(requests, due);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_closed_from_outside_leaves_nothing_to_wait_for() {
+        let options = Options::new(([127, 0, 0, 1], 1).into());
+        let window = Window::new();
+        let client = Client::new(&options, 0, 1, &window).expect("a poller");
+        let now = window.now_ns();
+        assert!(client.patience(now) > Duration::ZERO);
+        window.end_at(Duration::from_nanos(now));
+        assert_eq!(client.patience(now + 1), Duration::ZERO);
     }
 }

@@ -100,6 +100,7 @@ pub fn run(
         let _end = EndOnDrop(&window);
         for (client, stats) in clients.into_iter().zip(&stats) {
             thread::Builder::new()
+                .name("load".to_owned())
                 .spawn_scoped(scope, move || client.run(stats))
                 .map_err(Error::Thread)?;
         }

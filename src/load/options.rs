@@ -6,8 +6,21 @@ use std::time::Duration;
 use crate::cpus;
 use crate::pow::Difficulty;
 
-/// Descriptors that are not connections: standard streams, pollers, what the process had open before.
+/// Descriptors that are neither connections nor pollers: standard streams, what the process had open before.
 const OTHER_DESCRIPTORS: u64 = 64;
+
+/// A connection is a descriptor, and no system has more for one process without being told.
+const MOST_CONNECTIONS: usize = 1_000_000;
+const MOST_IN_FLIGHT: usize = 1_000_000;
+/// Sixteen times the longest message that powd can be told to take.
+const MOST_MESSAGE_BYTES: usize = 1 << 20;
+/// What one connection may be about to send.
+const MOST_BYTES_IN_FLIGHT: usize = 1 << 30;
+const MOST_THREADS: usize = 1024;
+/// Times are counted in nanoseconds, of which 64 bits hold some hundred years.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// Between two requests there are nanoseconds to be counted, and not more of them than 64 bits hold.
+const RATES: std::ops::RangeInclusive<f64> = 1e-6..=1e9;
 
 /// What to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +88,7 @@ pub enum Error {
     #[error("no poller: {0}")]
     Poll(#[source] std::io::Error),
     /// The system gave no further thread.
-    #[error("cannot start a thread: {0}")]
+    #[error("cannot start a thread: {0}; ask for fewer")]
     Thread(#[source] std::io::Error),
     /// A CPU that does not exist, or that this process may not use.
     #[error(
@@ -103,21 +116,25 @@ impl Options {
     }
 
     pub(super) fn check(&self) -> Result<(), Error> {
-        let wrong = if self.connections == 0 {
-            "at least one connection"
-        } else if self.pipeline == 0 || self.pipeline > 1_000_000 {
+        let bytes = self.messages.bytes();
+        let wrong = if !(1..=MOST_CONNECTIONS).contains(&self.connections) {
+            "1 to 1000000 connections"
+        } else if !(1..=MOST_IN_FLIGHT).contains(&self.pipeline) {
             "1 to 1000000 requests in flight"
-        } else if self.threads == 0 {
-            "at least one thread"
+        } else if bytes > MOST_MESSAGE_BYTES {
+            "messages of at most 1048576 bytes"
+        } else if self.pipeline * (bytes + 1) > MOST_BYTES_IN_FLIGHT {
+            "requests in flight of at most 1 GiB on each connection: fewer, or shorter ones"
+        } else if !(1..=MOST_THREADS).contains(&self.threads) {
+            "1 to 1024 threads"
         } else if self.duration.is_zero() {
             "a measurement takes time"
+        } else if self.duration > LONGEST || self.warmup > LONGEST {
+            "a measurement and a warm-up of at most a year"
         } else if self.timeout.is_zero() {
             "a timeout of zero leaves no time to answer"
-        } else if self
-            .rate
-            .is_some_and(|rate| !rate.is_finite() || rate <= 0.0)
-        {
-            "a rate above zero"
+        } else if self.rate.is_some_and(|rate| !RATES.contains(&rate)) {
+            "a rate from 0.000001 to 1000000000 requests per second"
         } else if matches!(&self.messages, Messages::Fixed(bytes) if bytes.contains(&b'\n')) {
             "a message has no newline in it"
         } else {
@@ -140,7 +157,8 @@ impl Options {
 
     /// Raises the soft limit of open files as far as this run needs and the hard limit allows.
     pub(super) fn raise_descriptor_limit(&self) -> Result<(), Error> {
-        let needed = self.connections as u64 + OTHER_DESCRIPTORS;
+        let threads = self.threads.min(self.connections);
+        let needed = (self.connections + threads) as u64 + OTHER_DESCRIPTORS;
         // Where there is no such limit to raise, the first `connect` that fails will say so.
         match rlimit::increase_nofile_limit(needed) {
             Ok(allowed) if allowed < needed => Err(Error::Descriptors { needed, allowed }),
@@ -157,13 +175,26 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         let good = Options::new(([127, 0, 0, 1], 1).into());
         assert!(good.check().is_ok());
-        let broken: [fn(&mut Options); 7] = [
+        let broken: [fn(&mut Options); 20] = [
             |o| o.connections = 0,
+            |o| o.connections = MOST_CONNECTIONS + 1,
+            |o| o.connections = usize::MAX,
             |o| o.pipeline = 0,
+            |o| o.pipeline = usize::MAX,
+            |o| (o.pipeline, o.messages) = (1_000_000, Messages::Unique(MOST_MESSAGE_BYTES)),
             |o| o.threads = 0,
+            |o| o.threads = usize::MAX,
             |o| o.duration = Duration::ZERO,
+            |o| o.duration = Duration::MAX,
+            |o| o.warmup = Duration::MAX,
             |o| o.timeout = Duration::ZERO,
             |o| o.rate = Some(0.0),
+            |o| o.rate = Some(f64::MIN_POSITIVE),
+            |o| o.rate = Some(f64::MAX),
+            |o| o.rate = Some(f64::INFINITY),
+            |o| o.rate = Some(f64::NAN),
+            |o| o.messages = Messages::Unique(MOST_MESSAGE_BYTES + 1),
+            |o| o.messages = Messages::Unique(usize::MAX),
             |o| o.messages = Messages::Fixed(b"a\nb".to_vec()),
         ];
         for breaks in broken {

@@ -51,7 +51,12 @@ impl Window {
 
     /// When the window closes.
     pub(super) fn end(&self) -> Duration {
-        Duration::from_nanos(self.end.load(Ordering::Relaxed))
+        Duration::from_nanos(self.end_ns())
+    }
+
+    /// The same in nanoseconds.
+    pub(super) fn end_ns(&self) -> u64 {
+        self.end.load(Ordering::Relaxed)
     }
 
     /// Whether a reply that came at `now` counts.
@@ -61,12 +66,12 @@ impl Window {
 
     /// Whether there is nothing more to measure at `now`.
     pub(super) fn is_over(&self, now: u64) -> bool {
-        now >= self.end.load(Ordering::Relaxed)
+        now >= self.end_ns()
     }
 
     /// How much of the window has passed: at the end of the run, what replies per second divide by.
     pub(super) fn measured(&self) -> Duration {
-        let until = self.now_ns().min(self.end.load(Ordering::Relaxed));
+        let until = self.now_ns().min(self.end_ns());
         Duration::from_nanos(until.saturating_sub(self.start.load(Ordering::Relaxed)))
     }
 

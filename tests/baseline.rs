@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 fn both(difficulty: u8) -> Vec<Server> {
     let python = Server::python(difficulty);
     if python.is_none() {
-        eprintln!("SKIPPED in part: python3 is missing, the baseline was not tested");
+        server::process::skip("python3 is missing, the baseline was not tested");
     }
     let powd = Server::powd(difficulty, &[], None);
     python.into_iter().chain([powd]).collect()

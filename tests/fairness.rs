@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Client, Powd, lines, messages};
 use socket2::SockRef;
@@ -162,31 +162,50 @@ fn a_service_with_nothing_to_do_uses_no_cpu() {
     let mut idle: Vec<Client> = (0..10).map(|_| powd.connect()).collect();
     idle[0].ask(b"one", 5);
     powd.until_quiet();
-    let before = voluntary_switches(&powd);
-    // The threads that sleep are not switched to: only the one that prints counters is.
-    for _ in 0..100 {
-        powd.counters();
-    }
-    let after = voluntary_switches(&powd);
-    assert_eq!((before.len(), after.len()), (2, 2), "one for each worker");
-    let woken = after.iter().sum::<u64>() - before.iter().sum::<u64>();
+    let (before, begin) = (workers(&powd), Instant::now());
+    // Here time itself is what is waited for. Nothing else may happen in it: a signal, which counters are
+    // asked for with, can be delivered to any thread and wakes it.
+    std::thread::sleep(Duration::from_millis(500));
+    let after = workers(&powd);
+    let hundredths = begin.elapsed().as_millis() as u64 / 10;
+    assert_eq!((before.len(), after.len()), (2, 2));
+    let more = |of: fn(&Worker) -> u64| {
+        let sum = |all: &[Worker]| all.iter().map(of).sum::<u64>();
+        sum(&after) - sum(&before)
+    };
+    let woken = more(|worker| worker.sleeps);
     assert!(woken < 10, "idle workers woke up {woken} times");
+    // A worker that never sleeps is not woken either.
+    let ticks = more(|worker| worker.ticks);
+    assert!(
+        ticks * 10 < hundredths,
+        "idle workers took {ticks} of {hundredths} hundredths of a second"
+    );
 }
 
-/// How often each worker of `powd` went to sleep so far.
+/// What a worker has done so far.
 #[cfg(target_os = "linux")]
-fn voluntary_switches(powd: &Powd) -> Vec<u64> {
+struct Worker {
+    /// How often it went to sleep.
+    sleeps: u64,
+    /// CPU time, in hundredths of a second.
+    ticks: u64,
+}
+
+/// The workers of `powd`.
+#[cfg(target_os = "linux")]
+fn workers(powd: &Powd) -> Vec<Worker> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", powd.pid())).expect("it runs");
-    let of_workers = tasks.filter_map(|task| {
-        let status = task.expect("it runs").path().join("status");
-        let status = std::fs::read_to_string(status).expect("it runs");
-        status.contains("worker-").then_some(status)
-    });
-    let switches = of_workers.map(|status| {
+    let workers = tasks.filter_map(|task| {
+        let task = task.expect("it runs").path();
+        let status = std::fs::read_to_string(task.join("status")).expect("it runs");
         let mut lines = status.lines();
         let line = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        let count = line.and_then(|count| count.trim().parse().ok());
-        count.expect("proc_pid_status(5)")
+        let sleeps = line.and_then(|count| count.trim().parse().ok());
+        status.contains("worker-").then(|| Worker {
+            sleeps: sleeps.expect("proc_pid_status(5)"),
+            ticks: common::cpu_ticks(&task),
+        })
     });
-    switches.collect()
+    workers.collect()
 }

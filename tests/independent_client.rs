@@ -21,8 +21,7 @@ fn a_client_in_python_finds_no_fault() {
     let output = match output {
         Ok(output) => output,
         Err(error) => {
-            eprintln!("skipped: python3 cannot be started: {error}");
-            return;
+            return common::skip(&format!("python3 cannot be started: {error}"));
         }
     };
     let told = String::from_utf8_lossy(&output.stderr);

@@ -2,7 +2,7 @@
 //! The tests that need a whole server use it too.
 
 #[path = "../../tests/common/process.rs"]
-mod process;
+pub(crate) mod process;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -12,6 +12,7 @@ mod process;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,7 +21,8 @@ use powd::pow::{Difficulty, Reply};
 use serde_json::Value;
 
 use process::Process;
-pub(crate) use process::{DEADLINE, without_variables};
+#[allow(unused_imports, reason = "as above")]
+pub(crate) use process::{DEADLINE, skip, without_variables};
 
 /// A `powd serve` on free ports of the loopback, killed when dropped.
 pub(crate) struct Powd {
@@ -172,18 +174,24 @@ impl Powd {
         number.unwrap_or_else(|| panic!("no {field} in {status}"))
     }
 
-    /// CPU time that it has used, in clock ticks (of which Linux has 100 in a second).
+    /// CPU time that it has used, in clock ticks.
     #[cfg(target_os = "linux")]
     pub(crate) fn cpu_ticks(&self) -> u64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))
-            .expect("the process is there");
-        // proc_pid_stat(5): fields 14 and 15; the second, in parentheses, may hold spaces.
-        let fields = stat.rsplit(')').next().expect("a state follows the name");
-        let times = fields.split_whitespace().skip(11).take(2);
-        times
-            .map(|ticks| ticks.parse::<u64>().expect("a number"))
-            .sum()
+        cpu_ticks(Path::new(&format!("/proc/{}", self.pid())))
     }
+}
+
+/// CPU time of the process or thread with this directory in `/proc`, in clock ticks (of which Linux has 100
+/// in a second).
+#[cfg(target_os = "linux")]
+pub(crate) fn cpu_ticks(of: &Path) -> u64 {
+    let stat = std::fs::read_to_string(of.join("stat")).expect("it is there");
+    // proc_pid_stat(5): fields 14 and 15; the second, in parentheses, may hold spaces.
+    let fields = stat.rsplit(')').next().expect("a state follows the name");
+    let times = fields.split_whitespace().skip(11).take(2);
+    times
+        .map(|ticks| ticks.parse::<u64>().expect("a number"))
+        .sum()
 }
 
 /// Waits for the end of a process; kills it at the deadline.

@@ -27,6 +27,13 @@ pub(crate) fn without_variables(mut command: Command) -> Command {
     command
 }
 
+/// What a test says that cannot run without a program that is missing here. With `POWD_REQUIRE_TOOLS` in the
+/// environment, as in CI, that is a failure.
+pub(crate) fn skip(why: &str) {
+    assert!(std::env::var_os("POWD_REQUIRE_TOOLS").is_none(), "{why}");
+    eprintln!("skipped: {why}");
+}
+
 /// A running process, killed when dropped.
 #[derive(Debug)]
 pub(crate) struct Process {

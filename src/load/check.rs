@@ -4,8 +4,6 @@
 //! it must be: message, five characters, digest, newline, all compared. Only what fails there is searched
 //! for its newline and taken apart to find out what it is. Both ways hash with the `sha2` crate.
 
-use std::borrow::Cow;
-
 use crate::pow::{Difficulty, Fault, Reply, Seed, digest, hex_digits};
 
 use super::message::{Place, Shape};
@@ -42,15 +40,15 @@ pub(super) enum Flaw {
 
 impl Flaw {
     /// The kind of flaw, without what differs from one to the next.
-    pub(super) fn kind(&self) -> Cow<'static, str> {
-        Cow::Borrowed(match self {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
             Flaw::ErrorLine(_) => "error line",
             Flaw::Message => "wrong message",
             Flaw::Reply(Fault::Hash(_)) => "wrong hash",
             Flaw::Reply(Fault::Seed(_)) => "bad seed",
             Flaw::Reply(Fault::Difficulty { .. }) => "too few zeros",
             Flaw::Reply(_) => "not a reply",
-        })
+        }
     }
 }
 

@@ -273,7 +273,7 @@ impl<'a> Client<'a> {
         answer.map_err(|error| error_name(&error))?;
         connection.state = State::Open(stream);
         stats.open += 1;
-        stats.settled += usize::from(!std::mem::replace(&mut connection.settled, true));
+        connection.settle(stats);
         if let Some(pace) = &mut self.pace {
             pace.start(index, self.window.now_ns());
         }
@@ -295,7 +295,7 @@ impl<'a> Client<'a> {
             State::Connecting(_) => self.connecting -= 1,
             State::Down { .. } => {}
         }
-        stats.settled += usize::from(!std::mem::replace(&mut connection.settled, true));
+        connection.settle(stats);
         connection.failures += 1;
         connection.forget();
         self.next_sweep = self.next_sweep.min(retry_at);

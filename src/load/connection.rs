@@ -11,8 +11,7 @@ use mio::net::TcpStream;
 
 use super::check::{Flaw, Line, first_line};
 use super::message::{Place, Shape};
-use super::report::WrongSample;
-use super::stats::{Stats, error_name};
+use super::stats::{Stats, WrongSample, error_name};
 use crate::pow::Difficulty;
 
 /// The longest line read to its end, beyond the message's own length: no reply and no error line is longer.
@@ -50,7 +49,7 @@ pub(super) struct Shared {
 pub(super) struct Connection {
     pub(super) state: State,
     /// Opened or refused at least once.
-    pub(super) settled: bool,
+    settled: bool,
     /// Failures in a row without a reply between them.
     pub(super) failures: u32,
     /// The last time that anything moved, or that the first request after silence left.
@@ -79,6 +78,11 @@ impl Connection {
             half_read: Vec::new(),
             half_written: Vec::new(),
         }
+    }
+
+    /// Counts it as opened or refused, if it is so for the first time.
+    pub(super) fn settle(&mut self, stats: &mut Stats) {
+        stats.settled += usize::from(!std::mem::replace(&mut self.settled, true));
     }
 
     /// Forgets what was in flight. The next request goes on with the next message.
@@ -161,7 +165,7 @@ impl Connection {
             let rest = self.lines(&shared.input[..end], shared, stats, now, counts);
             if rest.len() > shared.shape.bytes() + LONGEST_LINE {
                 let flaw = "a line without end";
-                stats.wrong_reply(Cow::Borrowed(flaw), || sample(Vec::new(), rest, flaw));
+                stats.wrong_reply(flaw, || sample(Vec::new(), rest, flaw));
                 return Err(Cow::Borrowed("gave up on a line without end"));
             }
             self.half_read.extend_from_slice(rest);
@@ -182,28 +186,25 @@ impl Connection {
     ) -> &'a [u8] {
         let mut right = 0;
         while !bytes.is_empty() && self.in_flight > 0 {
-            let (length, flaw) =
-                match first_line(bytes, &shared.shape, &self.expect, shared.difficulty) {
-                    Line::Right(length) => (length, None),
-                    Line::Wrong(length, flaw) => (length, Some(flaw)),
-                    Line::Unfinished => break,
-                };
-            match flaw {
-                None => right += 1,
-                Some(Flaw::ErrorLine(code)) => {
+            let length = match first_line(bytes, &shared.shape, &self.expect, shared.difficulty) {
+                Line::Right(length) => {
+                    right += 1;
+                    length
+                }
+                Line::Wrong(length, flaw) => {
                     self.answered(std::mem::take(&mut right), stats, now, counts);
                     self.answered(1, stats, now, false);
-                    stats.error(Cow::Owned(format!("ERR {code}")));
+                    match flaw {
+                        Flaw::ErrorLine(code) => stats.error(Cow::Owned(format!("ERR {code}"))),
+                        flaw => stats.wrong_reply(flaw.kind(), || {
+                            let asked = shared.shape.message(&self.expect);
+                            sample(asked, &bytes[..length - 1], &flaw.to_string())
+                        }),
+                    }
+                    length
                 }
-                Some(flaw) => {
-                    self.answered(std::mem::take(&mut right), stats, now, counts);
-                    self.answered(1, stats, now, false);
-                    let asked = shared.shape.message(&self.expect);
-                    stats.wrong_reply(flaw.kind(), || {
-                        sample(asked, &bytes[..length - 1], &flaw.to_string())
-                    });
-                }
-            }
+                Line::Unfinished => break,
+            };
             shared.shape.advance(&mut self.expect);
             self.in_flight -= 1;
             bytes = &bytes[length..];
@@ -245,7 +246,7 @@ fn unasked<'a>(mut bytes: &'a [u8], stats: &mut Stats) -> &'a [u8] {
             }
             None => {
                 let flaw = "a reply that nobody asked for";
-                stats.wrong_reply(Cow::Borrowed(flaw), || sample(Vec::new(), line, flaw));
+                stats.wrong_reply(flaw, || sample(Vec::new(), line, flaw));
             }
         }
         bytes = &bytes[end + 1..];

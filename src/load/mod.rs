@@ -33,8 +33,9 @@ use std::thread;
 use std::time::Duration;
 
 pub use options::{Error, Messages, Options};
-pub use report::{Latency, Report, Wrong, WrongSample};
+pub use report::{Latency, Report, Wrong};
 use stats::Stats;
+pub use stats::WrongSample;
 use window::Window;
 
 /// How often the progress hook is called between the changes of phase.

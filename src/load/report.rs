@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Options;
-use super::stats::Stats;
+use super::stats::{Stats, WrongSample};
 
 /// What a run measured.
 #[derive(Clone, Debug, Serialize)]
@@ -78,17 +78,6 @@ pub struct Wrong {
     pub samples: Vec<WrongSample>,
 }
 
-/// One wrong reply. Bytes that are not printable are escaped.
-#[derive(Clone, Debug, Serialize)]
-pub struct WrongSample {
-    /// The message asked for; empty when nothing was.
-    pub asked: String,
-    /// The line that came.
-    pub received: String,
-    /// What is wrong with it.
-    pub flaw: String,
-}
-
 impl Report {
     pub(super) fn new(
         options: &Options,
@@ -150,7 +139,7 @@ fn milliseconds(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e6
 }
 
-fn named(names: &BTreeMap<std::borrow::Cow<'static, str>, u64>) -> BTreeMap<String, u64> {
+fn named<N: ToString>(names: &BTreeMap<N, u64>) -> BTreeMap<String, u64> {
     let owned = names
         .iter()
         .map(|(name, &number)| (name.to_string(), number));

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use hdrhistogram::Histogram;
-
-use super::report::WrongSample;
+use serde::Serialize;
 
 /// Wrong replies kept to be shown; the rest are counted.
 const MOST_SAMPLES: usize = 5;
@@ -14,6 +13,17 @@ const MOST_SAMPLES: usize = 5;
 const MOST_NAMES: usize = 32;
 /// An hour, in nanoseconds: the longest latency told apart.
 const LONGEST: u64 = 3_600_000_000_000;
+
+/// One wrong reply. Bytes that are not printable are escaped.
+#[derive(Clone, Debug, Serialize)]
+pub struct WrongSample {
+    /// The message asked for; empty when nothing was.
+    pub asked: String,
+    /// The line that came.
+    pub received: String,
+    /// What is wrong with it.
+    pub flaw: String,
+}
 
 /// Counts of a run, or of one thread's part in it.
 #[derive(Debug)]
@@ -25,7 +35,7 @@ pub(super) struct Stats {
     /// Errors since the start, by name.
     pub(super) by_name: BTreeMap<Cow<'static, str>, u64>,
     /// Wrong replies since the start, by what is wrong.
-    pub(super) wrong_by_name: BTreeMap<Cow<'static, str>, u64>,
+    pub(super) wrong_by_name: BTreeMap<&'static str, u64>,
     /// The first wrong replies.
     pub(super) samples: Vec<WrongSample>,
     /// Connections that were opened or refused at least once.
@@ -62,16 +72,15 @@ impl Stats {
 
     /// Counts an error.
     pub(super) fn error(&mut self, name: Cow<'static, str>) {
-        count(&mut self.by_name, name);
+        let names = &mut self.by_name;
+        let full = names.len() >= MOST_NAMES && !names.contains_key(&name);
+        let name = if full { Cow::Borrowed("other") } else { name };
+        *names.entry(name).or_default() += 1;
     }
 
     /// Counts a wrong reply; the sample is made only when it is kept.
-    pub(super) fn wrong_reply(
-        &mut self,
-        name: Cow<'static, str>,
-        sample: impl FnOnce() -> WrongSample,
-    ) {
-        count(&mut self.wrong_by_name, name);
+    pub(super) fn wrong_reply(&mut self, name: &'static str, sample: impl FnOnce() -> WrongSample) {
+        *self.wrong_by_name.entry(name).or_default() += 1;
         if self.samples.len() < MOST_SAMPLES {
             self.samples.push(sample());
         }
@@ -93,14 +102,8 @@ impl Stats {
         self.latency
             .add(&other.latency)
             .expect("histograms of the same bounds");
-        for (names, more) in [
-            (&mut self.by_name, &other.by_name),
-            (&mut self.wrong_by_name, &other.wrong_by_name),
-        ] {
-            for (name, number) in more {
-                *names.entry(name.clone()).or_default() += number;
-            }
-        }
+        add(&mut self.by_name, &other.by_name);
+        add(&mut self.wrong_by_name, &other.wrong_by_name);
         let room = MOST_SAMPLES.saturating_sub(self.samples.len());
         self.samples
             .extend(other.samples.iter().take(room).cloned());
@@ -111,10 +114,10 @@ impl Stats {
     }
 }
 
-fn count(names: &mut BTreeMap<Cow<'static, str>, u64>, name: Cow<'static, str>) {
-    let full = names.len() >= MOST_NAMES && !names.contains_key(&name);
-    let name = if full { Cow::Borrowed("other") } else { name };
-    *names.entry(name).or_default() += 1;
+fn add<N: Clone + Ord>(names: &mut BTreeMap<N, u64>, more: &BTreeMap<N, u64>) {
+    for (name, number) in more {
+        *names.entry(name.clone()).or_default() += number;
+    }
 }
 
 /// The name of a failed system call, as `errno` has it.
@@ -157,7 +160,7 @@ mod tests {
             one.right(thread, 1000 * thread);
             one.error(Cow::Borrowed("EPIPE"));
             for _ in 0..4 {
-                one.wrong_reply(Cow::Borrowed("bad"), || WrongSample {
+                one.wrong_reply("bad", || WrongSample {
                     asked: String::new(),
                     received: String::new(),
                     flaw: String::new(),

@@ -22,6 +22,9 @@ use support::{Call, Conditions, Round};
 /// Below so many replies in a round, luck outweighs noise: the rate is then all replies over all seconds.
 const LUCKY: u64 = 100;
 
+/// The setting whose number of connections depends on the machine.
+const PER_CPU: &str = "connections = cpus";
+
 /// One number of connections, and what the baseline's author published for it, by difficulty.
 struct Setting {
     name: &'static str,
@@ -63,6 +66,16 @@ pub(crate) struct Comparison {
     pub(crate) name: &'static str,
     pub(crate) connections: usize,
     pub(crate) rows: Vec<Row>,
+}
+
+impl Comparison {
+    /// What it is called where people read it.
+    pub(crate) fn heading(&self) -> String {
+        match self.name {
+            PER_CPU => format!("as many connections as CPUs: {}", self.connections),
+            name => name.to_owned(),
+        }
+    }
 }
 
 /// All of it.
@@ -117,7 +130,7 @@ fn settings() -> [Setting; 2] {
             published_resets: [4, 3, 1, 0, 0, 0, 0],
         },
         Setting {
-            name: "connections = cpus",
+            name: PER_CPU,
             connections: support::cpus(),
             published: [36747.50, 8906.117, 497.017, 28.7, 2.850, 0.200, 0.0],
             published_resets: [4, 3, 2, 0, 0, 0, 0],
@@ -246,10 +259,7 @@ fn text(outcome: &Outcome) -> String {
     } = &outcome.conditions;
     let mut text = format!("\n{cpu}, {cpus} CPUs, {date}, {powd}\n");
     for comparison in &outcome.comparisons {
-        let what = match comparison.name {
-            "100 connections" => "100 connections".to_owned(),
-            _ => format!("as many connections as CPUs: {}", comparison.connections),
-        };
+        let what = comparison.heading();
         text += &format!("\nReplies per second, {what}\n\n");
         text += &rates(comparison, *cpus);
         text += &format!("\nLatency, connection resets (Error 104) and cost, {what}\n\n");

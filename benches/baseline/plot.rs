@@ -133,11 +133,7 @@ where
         )
         .y_desc("replies per second, log scale")
         .draw()?;
-    let heading = match comparison.name {
-        "100 connections" => "100 connections".to_owned(),
-        _ => format!("as many connections as CPUs: {}", comparison.connections),
-    };
-    text(area, &heading, (92, 10), 20, INK)?;
+    text(area, &comparison.heading(), (92, 10), 20, INK)?;
     let lines = lines(comparison);
     for line in &lines {
         draw_line(&mut chart, line)?;

@@ -1,5 +1,10 @@
 //! Medians, and numbers as people read them.
 
+#[path = "../../src/cli/load/digits.rs"]
+mod digits;
+
+pub(crate) use digits::whole;
+
 /// The median; of an even number the mean of the middle two; 0 of none.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut sorted: Vec<f64> = values.into_iter().collect();
@@ -43,19 +48,6 @@ pub(crate) fn time(milliseconds: f64) -> String {
         ms if ms < 1000.0 => format!("{} ms", short(ms)),
         ms => format!("{} s", short(ms / 1e3)),
     }
-}
-
-/// A whole number in groups of three digits.
-pub(crate) fn whole(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A table in Markdown whose columns line up in a terminal as well; the first column to the left.

@@ -1,5 +1,7 @@
-//! The last words of a plain `cargo bench`: the comparison with the Python baseline once more, since cargo
-//! runs benchmarks by name and the others scroll it away. Measures nothing.
+//! Makes the comparison with the Python baseline the last thing that a plain `cargo bench` shows. Measures nothing.
+//!
+//! Cargo runs benchmarks in the order of their names: `baseline` first, so that the others scroll it away, and
+//! this one last. It prints what `baseline` has left in `target/bench/baseline.md`.
 
 use std::path::Path;
 

@@ -2,6 +2,7 @@
 //! of connections. Drawn twice by the same code, as SVG and as PNG; the PNG's letters come from a font that
 //! a crate carries, since a fresh machine may have none.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use plotters::coord::Shift;
@@ -25,7 +26,7 @@ const PYTHON: RGBColor = RGBColor(213, 94, 0);
 const PUBLISHED: RGBColor = RGBColor(130, 130, 130);
 const INK: RGBColor = RGBColor(40, 40, 40);
 const GRID: RGBColor = RGBColor(228, 228, 228);
-/// The lowest rate that has a place on the scale. What gave no reply at all stands on it.
+/// The rates that have a place on the scale, at least. What gave no reply at all stands on the lowest.
 const FLOOR: f64 = 0.03;
 const CEILING: f64 = 1_000_000.0;
 
@@ -69,11 +70,11 @@ where
 {
     let root = backend.into_drawing_area();
     root.fill(&WHITE)?;
-    let (head, body) = root.split_vertically(84);
+    let (head, body) = root.split_vertically(100);
     title(&head, outcome)?;
     let panels = body.split_evenly((1, outcome.comparisons.len()));
     for (area, comparison) in panels.iter().zip(&outcome.comparisons) {
-        panel(area, comparison)?;
+        panel(area, comparison, scale(outcome))?;
     }
     root.present()?;
     Ok(())
@@ -98,16 +99,33 @@ where
         ),
         _ => "Proofs of work per second: powd and the Python server it replaces".to_owned(),
     };
-    let under = format!(
-        "Both servers on one machine, in turn, under the same load, each reply checked. {} CPUs: {}. {}. Blue: powd over Python, here; the heading has it for difficulties 3 and 4.",
-        conditions.cpus, conditions.cpu, conditions.date
+    // Two lines: other machines have longer names, and an SVG is shown with whatever font there is.
+    let how = format!(
+        "Both servers on one machine, in turn, under the same load, each reply checked. {}: {} CPUs, {}.",
+        conditions.date, conditions.cpus, conditions.cpu
     );
+    let key = "In blue how many times Python's rate powd's is, or its replies per second where Python gave none. The heading is for difficulties 3 and 4.";
     text(area, &claim, (24, 16), 27, INK)?;
-    text(area, &under, (24, 54), 15, INK)?;
+    text(area, &how, (24, 54), 15, INK)?;
+    text(area, key, (24, 76), 15, INK)?;
     Ok(())
 }
 
-fn panel<B: DrawingBackend>(area: &Area<'_, B>, comparison: &Comparison) -> Result<(), Error>
+/// The rates from the bottom to the top of all panels: room for each point, and for the legend above them.
+fn scale(outcome: &Outcome) -> Range<f64> {
+    let lines = outcome.comparisons.iter().flat_map(lines);
+    let rates: Vec<f64> = lines.flat_map(|line| line.rates).flatten().collect();
+    let lowest = rates.iter().copied().fold(2.0 * FLOOR, f64::min);
+    let highest = rates.iter().copied().fold(0.0, f64::max);
+    let decade = 10f64.powf((highest * 8.0).max(1.0).log10().ceil());
+    lowest / 2.0..decade.max(CEILING)
+}
+
+fn panel<B: DrawingBackend>(
+    area: &Area<'_, B>,
+    comparison: &Comparison,
+    scale: Range<f64>,
+) -> Result<(), Error>
 where
     B::ErrorType: 'static,
 {
@@ -116,7 +134,7 @@ where
         .margin_top(36)
         .x_label_area_size(46)
         .y_label_area_size(78)
-        .build_cartesian_2d(-0.25f64..6.95, (FLOOR..CEILING).log_scale())?;
+        .build_cartesian_2d(-0.25f64..6.95, scale.clone().log_scale())?;
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -136,12 +154,12 @@ where
     text(area, &comparison.heading(), (92, 10), 20, INK)?;
     let lines = lines(comparison);
     for line in &lines {
-        draw_line(&mut chart, line)?;
+        draw_line(&mut chart, line, scale.start)?;
     }
     for row in &comparison.rows {
-        label_ratio(&mut chart, row)?;
+        label_ratio(&mut chart, row, scale.start)?;
     }
-    name_lines(&mut chart, &lines)
+    name_lines(&mut chart, &lines, scale.end)
 }
 
 fn lines(comparison: &Comparison) -> Vec<Line> {
@@ -174,7 +192,11 @@ fn lines(comparison: &Comparison) -> Vec<Line> {
     lines
 }
 
-fn draw_line<B: DrawingBackend>(chart: &mut Panel<'_, B>, line: &Line) -> Result<(), Error>
+fn draw_line<B: DrawingBackend>(
+    chart: &mut Panel<'_, B>,
+    line: &Line,
+    floor: f64,
+) -> Result<(), Error>
 where
     B::ErrorType: 'static,
 {
@@ -192,14 +214,18 @@ where
             .map(|&at| Circle::new(at, 4, line.colour.filled())),
     )?;
     for (x, _) in (0u8..).zip(&line.rates).filter(|(_, rate)| rate.is_none()) {
-        let at = (f64::from(x), FLOOR);
+        let at = (f64::from(x), floor);
         chart.draw_series([Cross::new(at, 6, line.colour.stroke_width(2))])?;
     }
     Ok(())
 }
 
-/// The ratio above powd's point; below the floor's crosses, what they mean.
-fn label_ratio<B: DrawingBackend>(chart: &mut Panel<'_, B>, row: &Row) -> Result<(), Error>
+/// The ratio on that side of powd's point where Python's is not; above the floor's crosses, what they mean.
+fn label_ratio<B: DrawingBackend>(
+    chart: &mut Panel<'_, B>,
+    row: &Row,
+    floor: f64,
+) -> Result<(), Error>
 where
     B::ErrorType: 'static,
 {
@@ -209,31 +235,36 @@ where
         None if row.powd.replies > 0 => short(row.powd.replies_per_s) + "/s",
         None => String::new(),
     };
+    let (side, distance) = match row.ratio() {
+        Some(ratio) if ratio < 1.0 => (VPos::Top, 1.0 / 1.35),
+        _ => (VPos::Bottom, 1.35),
+    };
     let style = (FONT, 18)
         .into_font()
         .color(&POWD)
-        .pos(Pos::new(HPos::Left, VPos::Bottom));
-    chart.draw_series([Text::new(
-        label,
-        (x + 0.06, row.powd.replies_per_s * 1.35),
-        style,
-    )])?;
+        .pos(Pos::new(HPos::Left, side));
+    let at = (x + 0.06, row.powd.replies_per_s * distance);
+    chart.draw_series([Text::new(label, at, style)])?;
     if row.python.as_ref().is_none_or(|side| side.replies == 0) {
         let style = (FONT, 15)
             .into_font()
             .color(&INK)
             .pos(Pos::new(HPos::Center, VPos::Bottom));
-        chart.draw_series([Text::new("no reply", (x, FLOOR * 1.6), style)])?;
+        chart.draw_series([Text::new("no reply", (x, floor * 1.6), style)])?;
     }
     Ok(())
 }
 
 /// A legend inside the panel, in its empty upper right corner, in the order of the lines from the top.
-fn name_lines<B: DrawingBackend>(chart: &mut Panel<'_, B>, lines: &[Line]) -> Result<(), Error>
+fn name_lines<B: DrawingBackend>(
+    chart: &mut Panel<'_, B>,
+    lines: &[Line],
+    ceiling: f64,
+) -> Result<(), Error>
 where
     B::ErrorType: 'static,
 {
-    let mut y = CEILING / 1.8;
+    let mut y = ceiling / 1.8;
     for line in lines.iter().rev() {
         let style = (FONT, 16)
             .into_font()

@@ -146,9 +146,7 @@ where
         .x_label_formatter(&|x| format!("{x:.0}"))
         .y_label_formatter(&|&y| if y < 1.0 { y.to_string() } else { whole(y) })
         .y_labels(8)
-        .x_desc(
-            "difficulty: zeros that the hash must start with (each one more is 16 times the work)",
-        )
+        .x_desc("difficulty: leading zeros of the hash (each one more is 16 times the work)")
         .y_desc("replies per second, log scale")
         .draw()?;
     text(area, &comparison.heading(), (92, 10), 20, INK)?;

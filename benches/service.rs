@@ -22,10 +22,10 @@ use std::thread;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use powd::cpus;
 use powd::kernel::{Kernel, measure};
 use powd::load::{Messages, Options};
 use powd::pow::Difficulty;
-use powd::server::cpus;
 use serde::Serialize;
 
 use support::numbers::{median, short, spread, table};

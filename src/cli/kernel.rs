@@ -1,16 +1,10 @@
 //! `--kernel`: the kernel asked for, or the fastest.
 
-use std::time::Duration;
-
 use super::Error;
-use crate::kernel::{Kernel, KernelError, measure};
+use crate::kernel::{Kernel, KernelError};
 
 /// What was typed: a name, or `auto`.
 pub(super) const AUTO: &str = "auto";
-
-/// Rounds of the measurement of a named kernel, and their length: as those that `auto` takes.
-const ROUNDS: usize = 3;
-const ROUND: Duration = Duration::from_millis(1);
 
 /// The kernel of that name, or the fastest for `auto`. One that does not exist or that this CPU lacks is an
 /// error, never another one.
@@ -39,13 +33,6 @@ pub(super) fn fastest() -> (Kernel, f64) {
         lead.unwrap_or_default()
     );
     (kernel, rate)
-}
-
-/// The hash rate of a kernel on short messages, hashes/s. The best of several rounds counts: what disturbs one
-/// only ever slows it, by as much as the scheduler likes.
-pub(super) fn hash_rate(kernel: &Kernel) -> f64 {
-    let rounds = (0..ROUNDS).map(|_| measure(kernel, 20, ROUND));
-    rounds.fold(0.0, f64::max)
 }
 
 impl From<KernelError> for Error {

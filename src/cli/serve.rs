@@ -233,7 +233,7 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
         .map(bind)
         .collect::<Result<Vec<_>, _>>()?;
     let (kernel, hash_rate) = match kernel {
-        Some(kernel) => (kernel, kernel::hash_rate(&kernel)),
+        Some(kernel) => (kernel, kernel.hash_rate()),
         None => kernel::fastest(),
     };
     let options = args.options(kernel, hash_rate)?;

@@ -6,26 +6,37 @@ use super::{Kernel, Scan};
 use crate::pow::{ALPHABET, Difficulty, space};
 use crate::sha256::Template;
 
-/// What each kernel gets at a time when the fastest one is chosen, and how often.
-const CHOICE_ROUND: Duration = Duration::from_millis(1);
-const CHOICE_ROUNDS: usize = 3;
+/// A short measurement: so much at a time, so often. The best round counts: what disturbs one only ever slows
+/// it, by as much as the scheduler likes.
+const ROUND: Duration = Duration::from_millis(1);
+const ROUNDS: usize = 3;
 /// Short messages are the common case, and the one where kernels differ.
-const CHOICE_MESSAGE_BYTES: usize = 20;
+const MESSAGE_BYTES: usize = 20;
 
 impl Kernel {
-    /// Every kernel that this CPU has with its hashes per second, the fastest first, by some milliseconds of
-    /// scanning with each. The best of several rounds counts: what disturbs a measurement only ever slows it.
+    /// Its hashes per second, by a short measurement.
+    pub fn hash_rate(&self) -> f64 {
+        hash_rates([*self])[0].1
+    }
+
+    /// Every kernel that this CPU has with its hashes per second, the fastest first, by a short measurement
+    /// of each.
     pub fn by_hash_rate() -> Vec<(Kernel, f64)> {
-        let mut kernels: Vec<(Kernel, f64)> =
-            Kernel::available().map(|kernel| (kernel, 0.0)).collect();
-        for _ in 0..CHOICE_ROUNDS {
-            for (kernel, best) in &mut kernels {
-                *best = best.max(measure(kernel, CHOICE_MESSAGE_BYTES, CHOICE_ROUND));
-            }
-        }
+        let mut kernels = hash_rates(Kernel::available());
         kernels.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         kernels
     }
+}
+
+/// The kernels take turns: a machine that changes its pace changes it for all.
+fn hash_rates(kernels: impl IntoIterator<Item = Kernel>) -> Vec<(Kernel, f64)> {
+    let mut kernels: Vec<_> = kernels.into_iter().map(|kernel| (kernel, 0.0)).collect();
+    for _ in 0..ROUNDS {
+        for (kernel, best) in &mut kernels {
+            *best = measure(kernel, MESSAGE_BYTES, ROUND).max(*best);
+        }
+    }
+    kernels
 }
 
 /// Hashes per second of `kernel` on one thread: scans all heads of five-character seeds in front of a

@@ -8,7 +8,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::pow::{ALPHABET, space};
+use crate::pow::ALPHABET;
 use crate::sha256::Template;
 
 /// The most lanes that a kernel tries at once, and so what the tables hold beyond their end.
@@ -128,8 +128,7 @@ impl<'h, 's> Batches<'h, 's> {
             1 => (&SINGLES, 62),
             _ => (&CHARACTER_PAIRS, ROW as u32),
         };
-        let head_length = seed_length.min(Template::MAX_HEAD_LENGTH);
-        heads.left.end = heads.left.end.min(space(head_length) as u32);
+        heads.left.end = heads.left.end.min(template.heads());
         Batches {
             row: heads.left.start / width,
             column: heads.left.start % width,
@@ -188,7 +187,7 @@ impl Iterator for Batches<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pow::Seed;
+    use crate::pow::{Seed, space};
 
     /// Every head of a range once, in order, with the word that its seed makes.
     #[track_caller]

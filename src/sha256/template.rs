@@ -1,6 +1,7 @@
 //! One message laid out as padded blocks behind a seed, with everything computed that no seed changes.
 
 use super::constants::K;
+use crate::pow::space;
 
 /// The schedule words of block 0 that are computed from nothing but constant words. Words 1 to 15 are
 /// constant while only word 0 varies, and so are the words above that reach back to none but those:
@@ -38,6 +39,7 @@ impl Hoisted {
 #[derive(Clone, Debug)]
 pub struct Template {
     seed_length: usize,
+    heads: u32,
     /// Block 0 with zeros for the seed.
     message_words: [u32; 16],
     /// Block 0 with the tail in it, and zeros for the head.
@@ -59,6 +61,7 @@ impl Template {
         let later = blocks(Template::MAX_SEED_LENGTH + max_message_bytes) - 1;
         let mut template = Template {
             seed_length: 1,
+            heads: 0,
             message_words: [0; 16],
             words: [0; 16],
             hoisted: Hoisted {
@@ -82,6 +85,7 @@ impl Template {
             "seed length {seed_length}"
         );
         self.seed_length = seed_length;
+        self.heads = space(seed_length.min(Template::MAX_HEAD_LENGTH)) as u32;
 
         let mut block = [0; 64];
         let (here, mut rest) = message.split_at(message.len().min(64 - seed_length));
@@ -128,6 +132,11 @@ impl Template {
     /// The characters of the seed.
     pub fn seed_length(&self) -> usize {
         self.seed_length
+    }
+
+    /// How many heads there are.
+    pub fn heads(&self) -> u32 {
+        self.heads
     }
 
     /// The blocks of seed, message and padding.

@@ -56,6 +56,7 @@ impl Seed {
     ///
     /// When `length` is not in 1 to 16 or `index` is not below [`space`]`(length)`: both come from the
     /// search, never from outside.
+    #[inline]
     pub fn from_index(length: usize, index: u128) -> Seed {
         assert!(
             (1..=Seed::MAX_LENGTH).contains(&length),
@@ -65,9 +66,10 @@ impl Seed {
             index < space(length),
             "seed index {index} at length {length}"
         );
-        let mut characters = [0; Seed::MAX_LENGTH];
+        // Gathered in a register: characters stored one by one would hold up the next read of all of them.
+        let mut characters = 0u128;
         let mut rest = index;
-        for four in characters[..length].chunks_mut(4) {
+        for place in (0..length).step_by(4) {
             // 128-bit division is a library call; nearly every number fits in 64 bits.
             let low = match u64::try_from(rest) {
                 Ok(number) => {
@@ -81,13 +83,15 @@ impl Seed {
                 }
             };
             let mut low = low as u32;
-            for character in four {
-                *character = ALPHABET[(low % 62) as usize];
+            let mut four = 0u32;
+            for place in 0..4.min(length - place) {
+                four |= u32::from(ALPHABET[(low % 62) as usize]) << (8 * place);
                 low /= 62;
             }
+            characters |= u128::from(four) << (8 * place);
         }
         Seed {
-            characters,
+            characters: characters.to_le_bytes(),
             length: length as u8,
         }
     }

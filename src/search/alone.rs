@@ -51,6 +51,8 @@ impl Search {
     /// Tries up to `budget` seeds (more than none) and says how far that came.
     ///
     /// `job` must be the same at each call: it belongs to the request, which knows it anyway.
+    // As `Probe::scan` is.
+    #[inline(always)]
     pub fn advance<S: Scan>(
         &mut self,
         scanner: &S,
@@ -67,7 +69,7 @@ impl Search {
             }
             let end = self.ring.steps().min(self.walked + left);
             let steps = self.walked..end;
-            let mut probe = Probe::new(scanner, template, job, self.ring);
+            let mut probe = Probe::new(scanner, template, job, &self.ring);
             if let Some(solution) = probe.scan(steps, &never, tally) {
                 return Progress::Found(solution);
             }

@@ -15,7 +15,7 @@ pub(super) struct Probe<'a, S> {
     scanner: &'a S,
     template: &'a mut Template,
     job: Job<'a>,
-    ring: Ring,
+    ring: &'a Ring,
 }
 
 impl<'a, S: Scan> Probe<'a, S> {
@@ -24,7 +24,7 @@ impl<'a, S: Scan> Probe<'a, S> {
         scanner: &'a S,
         template: &'a mut Template,
         job: Job<'a>,
-        ring: Ring,
+        ring: &'a Ring,
     ) -> Probe<'a, S> {
         // At difficulty 0 the first seed wins: only the oracle hashes, and nothing is laid out.
         if job.difficulty > Difficulty::NONE {
@@ -40,6 +40,10 @@ impl<'a, S: Scan> Probe<'a, S> {
 
     /// Scans `steps` of the ring for the first solution, unless `stop` is set first: then those steps are not
     /// proven empty.
+    ///
+    /// Inlined up to where a reply is written: to hand a solution on through memory, call by call, costs a tenth
+    /// of a reply at difficulty 0 (0.223 us of CPU each, 0.203 inlined; Zen 4, 2026-11).
+    #[inline(always)]
     pub(super) fn scan(
         &mut self,
         steps: Range<u128>,
@@ -128,11 +132,11 @@ mod tests {
         let ring = Ring::new(5, 12345);
         let kernel = Kernel::PORTABLE;
         let never = AtomicBool::new(false);
-        let honest = Probe::new(&kernel, &mut template, job, ring)
+        let honest = Probe::new(&kernel, &mut template, job, &ring)
             .scan(0..100_000, &never, &mut Tally::default())
             .expect("one in 256");
         let mut tally = Tally::default();
-        let solution = Probe::new(&Liar(kernel), &mut template, job, ring)
+        let solution = Probe::new(&Liar(kernel), &mut template, job, &ring)
             .scan(0..100_000, &never, &mut tally)
             .expect("one in 256");
         assert_eq!(solution, honest);

@@ -99,7 +99,7 @@ impl SharedSearch {
     pub fn join<'a, S: Scan>(&'a self, scanner: &'a S, template: &'a mut Template) -> Share<'a, S> {
         Share {
             search: self,
-            probe: Probe::new(scanner, template, self.job(), self.ring),
+            probe: Probe::new(scanner, template, self.job(), &self.ring),
         }
     }
 

@@ -163,6 +163,7 @@ impl Rounds {
             warmup: self.call.warmup(),
             difficulty: Some(Difficulty::new(difficulty).expect("4 or 5")),
             timeout: Duration::from_secs(600),
+            threads: support::cpus(),
             ..Options::new(server.address)
         };
         for _ in 0..self.call.rounds.min(3) {

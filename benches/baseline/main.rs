@@ -185,6 +185,7 @@ fn one(call: &Call, setting: &Setting, difficulty: u8, server: &Server) -> Round
         difficulty: Some(Difficulty::new(difficulty).expect("0 to 6")),
         // The baseline answers once per read.
         pipeline: 1,
+        threads: support::cpus(),
         messages: Messages::Unique(20),
         // Without a reply for so long is not yet an error: difficulty 6 takes Python a minute.
         timeout: Duration::from_secs(3600),

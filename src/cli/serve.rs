@@ -294,8 +294,8 @@ fn raise_file_limit(listeners: usize, options: &Options) {
     if room < max as u64 {
         // Where there is room for none, the server does not start at all.
         tracing::warn!(
-            "at most {granted} open files are allowed, which are enough for {room} connections: more wait unheard, \
-             up to --max-connections {max}; raise the hard limit (ulimit -Hn, LimitNOFILE=), or give \
+            "{granted} open files are allowed: enough for {room} connections, fewer than --max-connections {max}. \
+             Those beyond would wait unheard; raise the hard limit (ulimit -Hn, LimitNOFILE=) or give \
              --max-connections {}",
             room.max(1)
         );

@@ -4,7 +4,7 @@
 //! their whole life: it reads, cuts, searches and writes, in slices, and shares nothing on that path. A
 //! worker that has nothing to do helps with the search of another, or sleeps.
 //!
-//! The only user of `mio`. It must know nothing of instruction sets, nor of the command line.
+//! With `load` the only user of `mio`. It must know nothing of instruction sets, nor of the command line.
 
 mod acceptor;
 mod admission;

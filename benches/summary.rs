@@ -1,4 +1,5 @@
-//! Makes the comparison with the Python baseline the last thing that a plain `cargo bench` shows. Measures nothing.
+//! Makes the comparison with the Python baseline the last thing that a plain `cargo bench` shows. Measures
+//! nothing.
 //!
 //! Cargo runs benchmarks in the order of their names: `baseline` first, so that the others scroll it away, and
 //! this one last. It prints what `baseline` has left in `target/bench/baseline.md`.

@@ -27,9 +27,9 @@ use crate::server::{Control, Framing, Limits, Listener, MAX_MESSAGE_BYTES, Optio
 /// received, then end; a second one ends at once. SIGUSR1 prints the counters as one line of JSON.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where to listen; repeatable, or separated by commas. @N gives this listener a difficulty of its own: 0.0.0.0:20006@6. Port 0
-    /// takes a free one. Change it to serve one interface only, two difficulties, or IPv6: [::]:20000 takes
-    /// IPv6 clients only, so give it beside 0.0.0.0:20000 to serve both.
+    /// Where to listen; repeatable, or separated by commas. @N gives this listener a difficulty of its own:
+    /// 0.0.0.0:20006@6. Port 0 takes a free one. Change it to serve one interface only, two difficulties, or
+    /// IPv6: [::]:20000 takes IPv6 clients only, so give it beside 0.0.0.0:20000 to serve both.
     #[arg(
         long,
         env = "POWD_LISTEN",
@@ -95,8 +95,8 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_MAX_CONNECTIONS_PER_IP", value_name = "N", value_parser = count)]
     max_connections_per_ip: Option<NonZeroUsize>,
 
-    /// Close a connection on which nothing has moved for so long, unless it waits for a search; by default
-    /// never. Set it where clients come and forget to go.
+    /// Close a connection on which nothing has moved for so long while powd waited for its client: for a
+    /// request, or to take its replies; by default never. Set it where clients come and forget to go.
     #[arg(long, env = "POWD_IDLE_TIMEOUT", value_name = "TIME", value_parser = positive_duration)]
     idle_timeout: Option<Duration>,
 
@@ -121,8 +121,8 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_ALLOW", value_name = "CIDR", value_delimiter = ',', value_parser = range)]
     allow: Vec<IpNet>,
 
-    /// Makes the seeds found repeatable (with --workers 1), for tests: the number that the searches' starting points are drawn
-    /// from. By default the system gives one.
+    /// Makes the seeds found repeatable (with --workers 1), for tests: the number that the searches' starting
+    /// points are drawn from. By default the system gives one.
     #[arg(long, env = "POWD_RNG_SEED", value_name = "N", value_parser = number)]
     rng_seed: Option<u64>,
 }

@@ -25,8 +25,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME", default_value = kernel::AUTO)]
     kernel: String,
 
-    /// Characters of a seed, 1 to 16; longer ones are tried only when no seed of that length is a solution. From
-    /// difficulty 7 on many messages have none of 5 characters: 6 skips that search.
+    /// Characters of a seed, 1 to 16; longer ones are tried only when no seed of that length is a solution.
+    /// From difficulty 7 on many messages have none of 5 characters: 6 skips that search.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = seed_length)]
     seed_length: usize,
 

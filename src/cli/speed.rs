@@ -35,7 +35,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = values::message_bytes)]
     message_bytes: usize,
 
-    /// Time for each row, in all its turns, up to an hour. Longer is steadier on a machine that does other things too.
+    /// Time for each row, in all its turns, up to an hour. Longer is steadier on a machine that does other
+    /// things too.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = values::seconds_of_an_hour)]
     seconds: Duration,
 

@@ -41,8 +41,8 @@ impl<'a, S: Scan> Probe<'a, S> {
     /// Scans `steps` of the ring for the first solution, unless `stop` is set first: then those steps are not
     /// proven empty.
     ///
-    /// Inlined up to where a reply is written: to hand a solution on through memory, call by call, costs a tenth
-    /// of a reply at difficulty 0 (0.223 us of CPU each, 0.203 inlined; Zen 4, 2026-11).
+    /// Inlined up to where a reply is written: to hand a solution on through memory, call by call, costs a
+    /// tenth of a reply at difficulty 0 (0.223 µs of CPU each, 0.203 inlined; Zen 4, 2026-11).
     #[inline(always)]
     pub(super) fn scan(
         &mut self,

@@ -95,7 +95,7 @@ struct CpuList(Vec<usize>);
 /// Runs one measurement.
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     let json = args.json;
-    let options = options(args)?;
+    let options = options(args);
     let stop = Arc::new(AtomicBool::new(false));
     // The first Ctrl-C ends the measurement, a second one the program.
     signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop))?;
@@ -117,17 +117,14 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(u8::from(!good)))
 }
 
-/// The most that all requests in flight may take together: what a server does not take in waits here.
-const MAX_IN_FLIGHT_BYTES: u64 = 4 << 30;
-
-fn options(args: Args) -> Result<Options, Error> {
+fn options(args: Args) -> Options {
     let pin = args.pin.map(|list| list.0).unwrap_or_default();
     let by_default = if pin.is_empty() {
         cpus::available()
     } else {
         pin.len()
     };
-    let options = Options {
+    Options {
         connections: args.connections,
         pipeline: args.pipeline,
         duration: args.seconds,
@@ -142,20 +139,7 @@ fn options(args: Args) -> Result<Options, Error> {
         pin,
         timeout: args.timeout,
         ..Options::new(args.address)
-    };
-    let bytes = match &options.messages {
-        Messages::Unique(bytes) => *bytes,
-        Messages::Fixed(message) => message.len(),
-    };
-    // Each factor is bounded where it is typed: the product fits.
-    let in_flight = options.connections as u64 * options.pipeline as u64 * (bytes as u64 + 1);
-    if in_flight > MAX_IN_FLIGHT_BYTES {
-        return Err(Error::Usage(format!(
-            "so many requests of that length in flight, --connections times --pipeline, are more than {} GiB",
-            MAX_IN_FLIGHT_BYTES >> 30
-        )));
     }
-    Ok(options)
 }
 
 impl From<load::Error> for Error {
@@ -193,13 +177,12 @@ fn show(bar: &ProgressBar, progress: &Progress) {
     bar.set_message(text);
 }
 
-/// More than a client can have ports for, and few enough to count.
 fn connections(text: &str) -> Result<usize, String> {
-    within(text, 1..=1_000_000)
+    within(text, 1..=load::MOST_CONNECTIONS)
 }
 
 fn pipeline(text: &str) -> Result<usize, String> {
-    within(text, 1..=1_000_000)
+    within(text, 1..=load::MOST_IN_FLIGHT)
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

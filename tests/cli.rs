@@ -5,68 +5,12 @@ mod common;
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::thread;
 
+use common::run::{end, expect_one_line, run, run_with_input, start};
 use common::{Client, DEADLINE, Powd, check, command, lines, messages, wait};
 use powd::pow::{ALPHABET, Difficulty, Seed, verify};
-
-fn run(arguments: &[&str]) -> Output {
-    end(command(arguments), b"")
-}
-
-/// Runs it with `input` on standard input.
-fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
-    end(command(arguments), input)
-}
-
-/// Starts `command` with a pipe for each of its streams.
-fn start(mut command: Command) -> Child {
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("powd can be started")
-}
-
-/// Runs `command` to its end, which must come in time.
-fn end(command: Command, input: &[u8]) -> Output {
-    let mut child = start(command);
-    let mut stdin = child.stdin.take().expect("it was piped");
-    let mut stdout = child.stdout.take().expect("it was piped");
-    let mut stderr = child.stderr.take().expect("it was piped");
-    let read_all = |stream: &mut dyn Read| {
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).expect("a pipe");
-        bytes
-    };
-    thread::scope(|scope| {
-        // Fails when it ends without having read all, which is its own affair.
-        scope.spawn(move || stdin.write_all(input));
-        let stdout = scope.spawn(move || read_all(&mut stdout));
-        let stderr = scope.spawn(move || read_all(&mut stderr));
-        Output {
-            status: wait(&mut child),
-            stdout: stdout.join().expect("no panic"),
-            stderr: stderr.join().expect("no panic"),
-        }
-    })
-}
-
-/// Nothing on standard output, one line on standard error that begins with the program's name.
-fn expect_one_line(output: &Output, code: i32, what: &str) -> String {
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(code), "{what}: {told}");
-    assert!(output.stdout.is_empty(), "{what}");
-    assert_eq!(told.matches('\n').count(), 1, "{what}: {told:?}");
-    assert!(
-        told.starts_with("powd: ") && told.ends_with('\n'),
-        "{what}: {told:?}"
-    );
-    told
-}
 
 fn kernels() -> Vec<String> {
     let output = run(&["--version"]);
@@ -136,189 +80,6 @@ fn the_announcement_names_address_difficulty_workers_and_kernel() {
 }
 
 #[test]
-fn wrong_values_are_told_in_one_line_before_anything_is_bound() {
-    // A port that is taken: had anything been bound first, the exit code would be 1.
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let listen = taken.local_addr().expect("bound").to_string();
-    for wrong in [
-        &["--listen", "localhost:20000"][..],
-        &["--listen", "127.0.0.1"],
-        &["--listen", "127.0.0.1:70000"],
-        &["--listen", "127.0.0.1:1@65"],
-        &["--listen", "127.0.0.1:1@"],
-        &["-d", "65"],
-        &["-d", "-1"],
-        &["--difficulty", "three"],
-        &["--difficulty", ""],
-        &["--workers", "0"],
-        &["--workers", "many"],
-        &["--kernel", "fastest"],
-        &["--kernel", ""],
-        &["--kernel", "PORTABLE"],
-        &["--seed-length", "0"],
-        &["--seed-length", "17"],
-        &["--framing", "words"],
-        &["--max-message-bytes", "0"],
-        &["--max-message-bytes", "65537"],
-        &["--max-message-bytes", "8k"],
-        &["--max-connections", "0"],
-        &["--max-connections-per-ip", "0"],
-        &["--idle-timeout", "5"],
-        &["--idle-timeout", "soon"],
-        &["--idle-timeout", "0s"],
-        &["--half-close-timeout", "-1s"],
-        &["--deadline", "5 parsecs"],
-        &["--deadline", "0s"],
-        &["--drain-timeout", ""],
-        &["--allow", "10.0.0.0/33"],
-        &["--allow", "everyone"],
-        &["--rng-seed", "-1"],
-        &["--rng-seed", "0x10"],
-        &["--no-such-flag"],
-        &["no-such-argument"],
-    ] {
-        let arguments = [&["serve", "--listen", &listen][..], wrong].concat();
-        let told = expect_one_line(&run(&arguments), 2, &format!("{wrong:?}"));
-        assert!(told.len() > "powd: ".len() + 10, "{told}");
-    }
-}
-
-#[test]
-fn extreme_values_are_told_in_one_line() {
-    const HUGE: &str = "18446744073709551615";
-    const HUGE_TIME: &str = "18446744073709551615s";
-    let years = "366d";
-    for (arguments, allowed) in [
-        (&["serve", "--drain-timeout", HUGE_TIME][..], "365d"),
-        (&["serve", "--drain-timeout", years], "365d"),
-        (&["serve", "--idle-timeout", HUGE_TIME], "365d"),
-        (&["serve", "--half-close-timeout", HUGE_TIME], "365d"),
-        (&["serve", "--deadline", HUGE_TIME], "365d"),
-        (&["serve", "--workers", HUGE], "1 to 10000"),
-        (&["serve", "--max-connections", "abc"], "1 or more"),
-        (&["serve", "--max-connections", "0"], "1 or more"),
-        (&["solve", "--threads", HUGE, "x"], "1 to 10000"),
-        (&["speed", "--threads", HUGE], "1 to 1024, or all"),
-        (&["speed", "--seconds", "1000000000000"], "3600"),
-        (&["speed", "--message-bytes", HUGE], "0 to 65536"),
-        (&["load", "127.0.0.1:1", "-c", HUGE], "1 to 1000000"),
-        (&["load", "127.0.0.1:1", "-P", HUGE], "1 to 1000000"),
-        (&["load", "127.0.0.1:1", "-s", HUGE], "31536000"),
-        (&["load", "127.0.0.1:1", "--threads", HUGE], "1 to 10000"),
-        (&["load", "127.0.0.1:1", "--warmup", HUGE_TIME], "365d"),
-        (&["load", "127.0.0.1:1", "--timeout", HUGE_TIME], "365d"),
-        (
-            &["load", "127.0.0.1:1", "--message-bytes", HUGE],
-            "0 to 65536",
-        ),
-        (
-            &[
-                "load",
-                "127.0.0.1:1",
-                "-P",
-                "1000000",
-                "--message-bytes",
-                "65536",
-            ],
-            "more than 4 GiB",
-        ),
-        (
-            &["load", "127.0.0.1:1", "--message-bytes", "x"],
-            "0 to 65536",
-        ),
-        (
-            &["load", "127.0.0.1:1", "--rate", "x"],
-            "0.001 to 1000000000",
-        ),
-        (
-            &["load", "127.0.0.1:1", "--rate", "1e300"],
-            "0.001 to 1000000000",
-        ),
-        (
-            &["load", "127.0.0.1:1", "--rate", "nan"],
-            "0.001 to 1000000000",
-        ),
-    ] {
-        let told = expect_one_line(&run(arguments), 2, &format!("{arguments:?}"));
-        assert!(told.contains(allowed), "{arguments:?}: {told}");
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn threads_that_the_system_does_not_give_are_told_in_one_line() {
-    for arguments in [
-        &["solve", "--threads", "3", "--kernel", "portable", "x"][..],
-        &[
-            "speed",
-            "--threads",
-            "3",
-            "--kernel",
-            "portable",
-            "--seconds",
-            "0.1",
-        ],
-        &["load", "127.0.0.1:1", "--threads", "3"],
-        &["serve", "--listen", "127.0.0.1:0", "--kernel", "portable"],
-    ] {
-        let mut command = command(arguments);
-        // A stack that fills the address space: no thread can be had.
-        command.env("RUST_MIN_STACK", (1u64 << 47).to_string());
-        let told = expect_one_line(&end(command, b""), 1, &format!("{arguments:?}"));
-        assert!(told.contains("cannot start a thread"), "{told}");
-    }
-}
-
-#[test]
-fn a_wrong_line_says_what_is_wrong_and_what_is_allowed() {
-    for (arguments, said) in [
-        (&["serve", "-d", "65"][..], &["65", "0 to 64"][..]),
-        (&["serve", "--kernel", "quantum"], &["quantum", "portable"]),
-        (
-            &["serve", "--framing", "words"],
-            &["words", "lines", "reads"],
-        ),
-        (&["serve", "--deadline", "5"], &["5", "300ms"]),
-        (&["serve", "--allow", "x"], &["x", "10.0.0.0/8"]),
-        (&["serve", "--seed-length", "99"], &["99", "1 to 16"]),
-        (
-            &["solve", "--kernel", "quantum", "x"],
-            &["quantum", "portable"],
-        ),
-        (&["solve", "a\nb"], &["newline"]),
-        (&["verify", "-d", "x"], &["x", "0 to 64"]),
-    ] {
-        let told = expect_one_line(&run(arguments), 2, &format!("{arguments:?}"));
-        for words in said {
-            assert!(
-                told.contains(words),
-                "{arguments:?}: no {words:?} in {told:?}"
-            );
-        }
-    }
-}
-
-#[test]
-fn a_port_in_use_is_told_in_one_line() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let listen = taken.local_addr().expect("bound").to_string();
-    let output = run(&["serve", "--kernel", "portable", "--listen", &listen]);
-    let told = expect_one_line(&output, 1, "a port in use");
-    assert!(told.contains(&listen), "{told}");
-}
-
-#[test]
-fn an_address_given_twice_is_told_before_anything_is_bound() {
-    // Taken: had anything been bound first, the exit code would be 1.
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let listen = taken.local_addr().expect("bound").to_string();
-    let again = format!("{listen}@5");
-    let output = run(&["serve", "--listen", &listen, "--listen", &again]);
-    let told = expect_one_line(&output, 2, "an address twice");
-    assert!(told.contains(&listen) && told.contains("twice"), "{told}");
-}
-
-#[test]
 fn ipv4_and_ipv6_are_served_side_by_side_on_one_port() {
     let free = TcpListener::bind("0.0.0.0:0").expect("a free port");
     let port = free.local_addr().expect("bound").port();
@@ -332,13 +93,6 @@ fn ipv4_and_ipv6_are_served_side_by_side_on_one_port() {
     drop(powd);
     // Free ports are another each time, so that two of them are no address twice.
     Powd::serve(&["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
-}
-
-#[test]
-fn an_address_of_no_interface_is_told_in_one_line() {
-    // TEST-NET-1 (RFC 5737): nobody's.
-    let output = run(&["serve", "--kernel", "portable", "--listen", "192.0.2.1:0"]);
-    expect_one_line(&output, 1, "a foreign address");
 }
 
 #[test]
@@ -593,17 +347,4 @@ fn a_message_gets_a_longer_seed_only_when_no_shorter_one_is_a_solution() {
     }
     // 22 % have a seed of one character; nearly all others one of two.
     assert!(lengths.contains(&1) && lengths.contains(&2));
-}
-
-#[test]
-fn without_a_command_it_tells_what_there_is() {
-    let output = run(&["--help"]);
-    assert_eq!(output.status.code(), Some(0));
-    let help = String::from_utf8(output.stdout).expect("text");
-    for name in ["serve", "solve", "verify", "speed", "load"] {
-        assert!(help.contains(name));
-        assert_eq!(run(&[name, "--help"]).status.code(), Some(0));
-    }
-    assert_eq!(run(&[]).status.code(), Some(2));
-    expect_one_line(&run(&["no-such-command"]), 2, "an unknown command");
 }

@@ -9,6 +9,7 @@
 )]
 
 mod process;
+pub(crate) mod run;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

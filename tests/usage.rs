@@ -1,0 +1,211 @@
+//! What is asked for wrongly, or cannot be had: one line that says so and what is allowed, exit code 2 or 1.
+
+mod common;
+
+use std::net::TcpListener;
+
+use common::command;
+use common::run::{end, expect_one_line, run};
+
+#[test]
+fn wrong_values_are_told_in_one_line_before_anything_is_bound() {
+    // A port that is taken: had anything been bound first, the exit code would be 1.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listen = taken.local_addr().expect("bound").to_string();
+    for wrong in [
+        &["--listen", "localhost:20000"][..],
+        &["--listen", "127.0.0.1"],
+        &["--listen", "127.0.0.1:70000"],
+        &["--listen", "127.0.0.1:1@65"],
+        &["--listen", "127.0.0.1:1@"],
+        &["-d", "65"],
+        &["-d", "-1"],
+        &["--difficulty", "three"],
+        &["--difficulty", ""],
+        &["--workers", "0"],
+        &["--workers", "many"],
+        &["--kernel", "fastest"],
+        &["--kernel", ""],
+        &["--kernel", "PORTABLE"],
+        &["--seed-length", "0"],
+        &["--seed-length", "17"],
+        &["--framing", "words"],
+        &["--max-message-bytes", "0"],
+        &["--max-message-bytes", "65537"],
+        &["--max-message-bytes", "8k"],
+        &["--max-connections", "0"],
+        &["--max-connections-per-ip", "0"],
+        &["--idle-timeout", "5"],
+        &["--idle-timeout", "soon"],
+        &["--idle-timeout", "0s"],
+        &["--half-close-timeout", "-1s"],
+        &["--deadline", "5 parsecs"],
+        &["--deadline", "0s"],
+        &["--drain-timeout", ""],
+        &["--allow", "10.0.0.0/33"],
+        &["--allow", "everyone"],
+        &["--rng-seed", "-1"],
+        &["--rng-seed", "0x10"],
+        &["--no-such-flag"],
+        &["no-such-argument"],
+    ] {
+        let arguments = [&["serve", "--listen", &listen][..], wrong].concat();
+        let told = expect_one_line(&run(&arguments), 2, &format!("{wrong:?}"));
+        assert!(told.len() > "powd: ".len() + 10, "{told}");
+    }
+}
+
+#[test]
+fn extreme_values_are_told_in_one_line() {
+    const HUGE: &str = "18446744073709551615";
+    const HUGE_TIME: &str = "18446744073709551615s";
+    let years = "366d";
+    for (arguments, allowed) in [
+        (&["serve", "--drain-timeout", HUGE_TIME][..], "365d"),
+        (&["serve", "--drain-timeout", years], "365d"),
+        (&["serve", "--idle-timeout", HUGE_TIME], "365d"),
+        (&["serve", "--half-close-timeout", HUGE_TIME], "365d"),
+        (&["serve", "--deadline", HUGE_TIME], "365d"),
+        (&["serve", "--workers", HUGE], "1 to 10000"),
+        (&["serve", "--max-connections", "abc"], "1 or more"),
+        (&["serve", "--max-connections", "0"], "1 or more"),
+        (&["solve", "--threads", HUGE, "x"], "1 to 10000"),
+        (&["speed", "--threads", HUGE], "1 to 1024, or all"),
+        (&["speed", "--seconds", "1000000000000"], "3600"),
+        (&["speed", "--message-bytes", HUGE], "0 to 65536"),
+        (&["load", "127.0.0.1:1", "-c", HUGE], "1 to 1000000"),
+        (&["load", "127.0.0.1:1", "-P", HUGE], "1 to 1000000"),
+        (&["load", "127.0.0.1:1", "-s", HUGE], "31536000"),
+        (&["load", "127.0.0.1:1", "--threads", HUGE], "1 to 10000"),
+        (&["load", "127.0.0.1:1", "--warmup", HUGE_TIME], "365d"),
+        (&["load", "127.0.0.1:1", "--timeout", HUGE_TIME], "365d"),
+        (
+            &["load", "127.0.0.1:1", "--message-bytes", HUGE],
+            "0 to 65536",
+        ),
+        (
+            &[
+                "load",
+                "127.0.0.1:1",
+                "-P",
+                "1000000",
+                "--message-bytes",
+                "65536",
+            ],
+            "more than 4 GiB",
+        ),
+        (
+            &["load", "127.0.0.1:1", "--message-bytes", "x"],
+            "0 to 65536",
+        ),
+        (
+            &["load", "127.0.0.1:1", "--rate", "x"],
+            "0.001 to 1000000000",
+        ),
+        (
+            &["load", "127.0.0.1:1", "--rate", "1e300"],
+            "0.001 to 1000000000",
+        ),
+        (
+            &["load", "127.0.0.1:1", "--rate", "nan"],
+            "0.001 to 1000000000",
+        ),
+    ] {
+        let told = expect_one_line(&run(arguments), 2, &format!("{arguments:?}"));
+        assert!(told.contains(allowed), "{arguments:?}: {told}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_that_the_system_does_not_give_are_told_in_one_line() {
+    for arguments in [
+        &["solve", "--threads", "3", "--kernel", "portable", "x"][..],
+        &[
+            "speed",
+            "--threads",
+            "3",
+            "--kernel",
+            "portable",
+            "--seconds",
+            "0.1",
+        ],
+        &["load", "127.0.0.1:1", "--threads", "3"],
+        &["serve", "--listen", "127.0.0.1:0", "--kernel", "portable"],
+    ] {
+        let mut command = command(arguments);
+        // A stack that fills the address space: no thread can be had.
+        command.env("RUST_MIN_STACK", (1u64 << 47).to_string());
+        let told = expect_one_line(&end(command, b""), 1, &format!("{arguments:?}"));
+        assert!(told.contains("cannot start a thread"), "{told}");
+    }
+}
+
+#[test]
+fn a_wrong_line_says_what_is_wrong_and_what_is_allowed() {
+    for (arguments, said) in [
+        (&["serve", "-d", "65"][..], &["65", "0 to 64"][..]),
+        (&["serve", "--kernel", "quantum"], &["quantum", "portable"]),
+        (
+            &["serve", "--framing", "words"],
+            &["words", "lines", "reads"],
+        ),
+        (&["serve", "--deadline", "5"], &["5", "300ms"]),
+        (&["serve", "--allow", "x"], &["x", "10.0.0.0/8"]),
+        (&["serve", "--seed-length", "99"], &["99", "1 to 16"]),
+        (
+            &["solve", "--kernel", "quantum", "x"],
+            &["quantum", "portable"],
+        ),
+        (&["solve", "a\nb"], &["newline"]),
+        (&["verify", "-d", "x"], &["x", "0 to 64"]),
+    ] {
+        let told = expect_one_line(&run(arguments), 2, &format!("{arguments:?}"));
+        for words in said {
+            assert!(
+                told.contains(words),
+                "{arguments:?}: no {words:?} in {told:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_port_in_use_is_told_in_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listen = taken.local_addr().expect("bound").to_string();
+    let output = run(&["serve", "--kernel", "portable", "--listen", &listen]);
+    let told = expect_one_line(&output, 1, "a port in use");
+    assert!(told.contains(&listen), "{told}");
+}
+
+#[test]
+fn an_address_given_twice_is_told_before_anything_is_bound() {
+    // Taken: had anything been bound first, the exit code would be 1.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listen = taken.local_addr().expect("bound").to_string();
+    let again = format!("{listen}@5");
+    let output = run(&["serve", "--listen", &listen, "--listen", &again]);
+    let told = expect_one_line(&output, 2, "an address twice");
+    assert!(told.contains(&listen) && told.contains("twice"), "{told}");
+}
+
+#[test]
+fn an_address_of_no_interface_is_told_in_one_line() {
+    // TEST-NET-1 (RFC 5737): nobody's.
+    let output = run(&["serve", "--kernel", "portable", "--listen", "192.0.2.1:0"]);
+    expect_one_line(&output, 1, "a foreign address");
+}
+
+#[test]
+fn without_a_command_it_tells_what_there_is() {
+    let output = run(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let help = String::from_utf8(output.stdout).expect("text");
+    for name in ["serve", "solve", "verify", "speed", "load"] {
+        assert!(help.contains(name));
+        assert_eq!(run(&[name, "--help"]).status.code(), Some(0));
+    }
+    assert_eq!(run(&[]).status.code(), Some(2));
+    expect_one_line(&run(&["no-such-command"]), 2, "an unknown command");
+}

@@ -78,9 +78,8 @@ fn main() {
     if in_flight.is_empty() && hard.is_empty() {
         return;
     }
-    let usable = core_affinity::get_core_ids().unwrap_or_default();
-    let pair = match usable.as_slice() {
-        [server, client, ..] => Some((server.id, client.id)),
+    let pair = match cpus::usable().as_slice() {
+        &[server, client, ..] => Some((server, client)),
         _ => {
             eprintln!("`bare` needs two CPUs, one for each side: left out");
             None
@@ -163,7 +162,7 @@ impl Rounds {
             warmup: self.call.warmup(),
             difficulty: Some(Difficulty::new(difficulty).expect("4 or 5")),
             timeout: Duration::from_secs(600),
-            threads: support::cpus(),
+            threads: cpus::available(),
             ..Options::new(server.address)
         };
         for _ in 0..self.call.rounds.min(3) {

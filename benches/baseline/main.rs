@@ -11,6 +11,7 @@ mod support;
 
 use std::time::Duration;
 
+use powd::cpus;
 use powd::load::{Messages, Options};
 use powd::pow::Difficulty;
 use serde::Serialize;
@@ -131,7 +132,7 @@ fn settings() -> [Setting; 2] {
         },
         Setting {
             name: PER_CPU,
-            connections: support::cpus(),
+            connections: cpus::available(),
             published: [36747.50, 8906.117, 497.017, 28.7, 2.850, 0.200, 0.0],
             published_resets: [4, 3, 2, 0, 0, 0, 0],
         },
@@ -185,7 +186,7 @@ fn one(call: &Call, setting: &Setting, difficulty: u8, server: &Server) -> Round
         difficulty: Some(Difficulty::new(difficulty).expect("0 to 6")),
         // The baseline answers once per read.
         pipeline: 1,
-        threads: support::cpus(),
+        threads: cpus::available(),
         messages: Messages::Unique(20),
         // Without a reply for so long is not yet an error: difficulty 6 takes Python a minute.
         timeout: Duration::from_secs(3600),

@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use powd::cpus;
 use powd::load::{self, Options, Phase, Report};
 use serde::Serialize;
 
@@ -168,7 +169,7 @@ impl Conditions {
         let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
         Conditions {
             cpu,
-            cpus: cpus(),
+            cpus: cpus::available(),
             powd: String::from_utf8_lossy(&version)
                 .lines()
                 .next()
@@ -177,11 +178,6 @@ impl Conditions {
             date: now.get(..10).unwrap_or(&now).to_owned(),
         }
     }
-}
-
-/// CPUs that this process may use.
-pub(crate) fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// The directory under `target/` that results go to.

@@ -67,7 +67,8 @@ impl Server {
         // A child inherits the affinity of the thread that starts it.
         let spawned = std::thread::spawn(move || {
             if let Some(id) = cpu {
-                core_affinity::set_for_current(core_affinity::CoreId { id });
+                // Where pinning is not allowed it runs where it is put.
+                let _ = powd::cpus::pin(id);
             }
             command.spawn()
         });

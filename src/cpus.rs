@@ -2,6 +2,10 @@
 //!
 //! The only user of `core_affinity`. A CPU is known by its number. It must not know what the threads do.
 
+/// The most threads that are started: more than any machine has CPUs, and few enough to count and to keep
+/// track of. Whether the system gives so many is found out by starting them.
+pub const MAX_THREADS: usize = 10_000;
+
 /// Why a thread cannot be bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CpuError {

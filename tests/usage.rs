@@ -70,7 +70,7 @@ fn extreme_values_are_told_in_one_line() {
         (&["serve", "--max-connections", "abc"], "1 or more"),
         (&["serve", "--max-connections", "0"], "1 or more"),
         (&["solve", "--threads", HUGE, "x"], "1 to 10000"),
-        (&["speed", "--threads", HUGE], "1 to 1024, or all"),
+        (&["speed", "--threads", HUGE], "1 to 10000, or all"),
         (&["speed", "--seconds", "1000000000000"], "3600"),
         (&["speed", "--message-bytes", HUGE], "0 to 65536"),
         (&["load", "127.0.0.1:1", "-c", HUGE], "1 to 1000000"),

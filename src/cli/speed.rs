@@ -58,8 +58,7 @@ impl FromStr for Threads {
         if text == "all" {
             return Ok(Threads::All);
         }
-        let number = values::within(text, 1..=1024);
-        number
+        values::threads(text)
             .map(Threads::Number)
             .map_err(|expected| format!("{expected}, or all"))
     }

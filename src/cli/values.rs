@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::cpus::MAX_THREADS;
 use crate::pow::Seed;
 use crate::server::MAX_MESSAGE_BYTES;
 
@@ -18,10 +19,6 @@ pub(super) fn number(text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| format!("expected a whole number from 0 to {}", u64::MAX))
 }
-
-/// The most threads that are started: more than any machine has CPUs, and few enough to count and to keep
-/// track of. Whether the system gives so many is found out by starting them.
-const MAX_THREADS: usize = 10_000;
 
 /// The longest time. Far above any use, and far below where sums of times overflow.
 const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);

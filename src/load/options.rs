@@ -20,7 +20,6 @@ const MOST_BYTES_IN_FLIGHT: u64 = 1 << 30;
 /// What all of them may be about to send together: what a server does not take in waits here. (The product
 /// of the three bounds above fits in 64 bits.)
 const MOST_BYTES_IN_ALL: u64 = 4 << 30;
-const MOST_THREADS: usize = 1024;
 /// Times are counted in nanoseconds, of which 64 bits hold some hundred years.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Between two requests there are nanoseconds to be counted, and not more of them than 64 bits hold.
@@ -133,8 +132,8 @@ impl Options {
             "no more than 4 GiB of requests in flight on all connections: fewer, or shorter ones"
         } else if in_flight() > MOST_BYTES_IN_FLIGHT {
             "requests in flight of at most 1 GiB on each connection: fewer, or shorter ones"
-        } else if !(1..=MOST_THREADS).contains(&self.threads) {
-            "1 to 1024 threads"
+        } else if !(1..=cpus::MAX_THREADS).contains(&self.threads) {
+            "1 to 10000 threads"
         } else if self.duration.is_zero() {
             "a measurement takes time"
         } else if self.duration > LONGEST || self.warmup > LONGEST {

@@ -7,7 +7,8 @@
 //!   hide the server's cost, since the client is often the slower side; so its CPU time per reply is compared
 //!   as well.
 //! - `hard`: difficulties 4 and 5 with 1, 2, 100 and 1000 connections against the kernel alone on all CPUs, by
-//!   hashes per second. `hard 4` runs one difficulty. The kernel is measured in two ways: by `powd speed`,
+//!   hashes per second; one request in flight on each, and once four, so that the server need not wait for the
+//!   only client. `hard 4` runs one difficulty. The kernel is measured in two ways: by `powd speed`,
 //!   the median of turns of 20 ms, which leaves out what interrupts the machine; and by its mean over a whole
 //!   round, which has the interruptions in it, as the service's rate has. And the service is seen from both
 //!   sides: by its replies, which luck is in, and by the hashes that it counts itself.
@@ -32,6 +33,9 @@ use support::numbers::{median, short, spread, table};
 use support::server::Server;
 use support::{Call, Conditions, Round};
 
+/// The connections of the hard part, and the requests in flight on each.
+const HARD: [(usize, usize); 5] = [(1, 1), (1, 4), (2, 1), (100, 1), (1000, 1)];
+
 /// What the bare loop answers, in `bare/epoll_loop.c`.
 const FIXED: &[u8] = b"bench0";
 
@@ -43,11 +47,12 @@ struct Bare {
     powd: Vec<Round>,
 }
 
-/// The kernel and the service at one difficulty with so many connections.
+/// The kernel and the service at one difficulty with so many connections, and requests in flight on each.
 #[derive(Debug, Serialize)]
 struct Hard {
     difficulty: u8,
     connections: usize,
+    in_flight: usize,
     kernel: String,
     /// Hashes per second of the kernel alone, by round: the median of short turns, as `powd speed` has it.
     kernel_hashes_per_s: Vec<f64>,
@@ -70,10 +75,10 @@ fn main() {
         .into_iter()
         .filter(|n| call.wants(&format!("bare {n}")))
         .collect();
-    let hard: Vec<(u8, usize)> = [4, 5]
+    let hard: Vec<(u8, (usize, usize))> = [4, 5]
         .into_iter()
-        .flat_map(|difficulty| [1, 2, 100, 1000].map(|connections| (difficulty, connections)))
-        .filter(|(d, c)| call.wants(&format!("hard {d} {c}")))
+        .flat_map(|difficulty| HARD.map(|load| (difficulty, load)))
+        .filter(|(d, (c, n))| call.wants(&format!("hard {d} {c} {n}")))
         .collect();
     if in_flight.is_empty() && hard.is_empty() {
         return;
@@ -93,7 +98,7 @@ fn main() {
         bare: pair.map_or_else(Vec::new, |pair| {
             in_flight.iter().map(|&n| rounds.bare(n, pair)).collect()
         }),
-        hard: hard.iter().map(|&(d, c)| rounds.hard(d, c)).collect(),
+        hard: hard.iter().map(|&(d, load)| rounds.hard(d, load)).collect(),
         conditions: Conditions::here(),
     };
     rounds.bar.finish_and_clear();
@@ -143,12 +148,13 @@ impl Rounds {
         }
     }
 
-    fn hard(&self, difficulty: u8, connections: usize) -> Hard {
+    fn hard(&self, difficulty: u8, (connections, in_flight): (usize, usize)) -> Hard {
         let server = Server::powd(difficulty, &[], None);
         let kernel = server.kernel().unwrap_or("auto").to_owned();
         let mut hard = Hard {
             difficulty,
             connections,
+            in_flight,
             kernel_hashes_per_s: Vec::new(),
             kernel_mean_hashes_per_s: Vec::new(),
             powd: Vec::new(),
@@ -158,6 +164,7 @@ impl Rounds {
         let duration = self.call.round * if difficulty > 4 { 3 } else { 1 };
         let options = Options {
             connections,
+            pipeline: in_flight,
             duration,
             warmup: self.call.warmup(),
             difficulty: Some(Difficulty::new(difficulty).expect("4 or 5")),
@@ -177,7 +184,7 @@ impl Rounds {
                 duration,
             ));
             self.step(&format!(
-                "difficulty {difficulty}, {connections} connections: powd"
+                "difficulty {difficulty}, {connections} connections, {in_flight} in flight: powd"
             ));
             hard.powd.push(support::round(&server, &options));
         }
@@ -308,6 +315,7 @@ fn hard_table(all: &[Hard]) -> String {
     let header = [
         "difficulty",
         "connections",
+        "in flight",
         "kernel",
         "speed",
         "mean",
@@ -335,6 +343,7 @@ fn hard_table(all: &[Hard]) -> String {
         vec![
             row.difficulty.to_string(),
             row.connections.to_string(),
+            row.in_flight.to_string(),
             row.kernel.clone(),
             short(speed / 1e6),
             short(mean / 1e6),

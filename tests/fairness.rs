@@ -96,6 +96,35 @@ fn an_easy_request_is_answered_while_a_hard_one_has_all_cores() {
 }
 
 #[test]
+fn easy_requests_do_not_wait_for_the_hard_ones_of_their_worker() {
+    const HARD: usize = 400;
+    // Behind a slice of each hard one, 200 of them would take 20 s.
+    let powd = Powd::serve(&[
+        "--listen",
+        "127.0.0.1:0@64",
+        "--listen",
+        "127.0.0.1:0@0",
+        "--workers",
+        "1",
+        "--deadline",
+        "10s",
+    ]);
+    let [hard, easy] = powd.addresses() else {
+        panic!("two listeners")
+    };
+    let searching: Vec<Client> = (0..HARD).map(|_| Client::connect(*hard)).collect();
+    for client in &searching {
+        client.send(b"hard\n");
+    }
+    powd.until_counter("/requests", |requests| requests == HARD as u64);
+    let mut client = Client::connect(*easy);
+    for message in messages(200) {
+        client.ask(message.as_bytes(), 0);
+    }
+    assert_eq!(powd.counter("/errors/deadline"), 0, "none has ended yet");
+}
+
+#[test]
 fn one_hard_request_is_helped_and_its_answer_is_right() {
     let powd = Powd::serve(&["-d", "5", "--workers", "3"]);
     let mut client = powd.connect();

@@ -116,16 +116,18 @@ impl Connection {
     }
 
     /// Takes in what the poll says of the socket; a turn must follow.
-    pub(super) fn notice(&mut self, event: &Event, now: Instant) {
+    pub(super) fn notice(&mut self, event: &Event, kit: &mut Kit) {
         // A reset shows as an error and as both directions closed. The latter alone is the orderly end of a
         // client whose own direction powd has closed before: what it has sent is still to be read, or closing
         // would reset the connection, and replies on their way would be lost.
         let lingering = matches!(self.phase, Phase::Lingering(_));
         if event.is_error() || (event.is_write_closed() && !lingering) {
             self.gone = true;
+            // Not in its turn: while it waits for that, others would help with the search.
+            self.cancel(kit);
         }
         if event.is_read_closed() {
-            self.half_closed.get_or_insert(now);
+            self.half_closed.get_or_insert(kit.now);
         }
         self.readable |= event.is_readable() || event.is_read_closed();
         self.writable |= event.is_writable();
@@ -236,15 +238,20 @@ impl Connection {
     /// Gives back what was lent, and cancels its search.
     pub(super) fn close(mut self, kit: &mut Kit) {
         kit.counters.connections_closed.add(1);
-        if let Some(mut request) = self.request.take() {
-            kit.counters.cancelled_searches.add(1);
-            request.stop_sharing(kit);
-        }
+        self.cancel(kit);
         if let Some(input) = self.input.take() {
             kit.pool.keep_input(input);
         }
         if let Some(output) = self.output.take() {
             kit.pool.keep_output(output);
+        }
+    }
+
+    /// Stops its search, on every core.
+    fn cancel(&mut self, kit: &mut Kit) {
+        if let Some(mut request) = self.request.take() {
+            kit.counters.cancelled_searches.add(1);
+            request.stop_sharing(kit);
         }
     }
 

@@ -17,6 +17,7 @@ mod kit;
 mod listener;
 mod options;
 mod pace;
+mod queue;
 mod reply;
 mod request;
 mod service;

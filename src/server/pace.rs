@@ -22,7 +22,8 @@ impl Pace {
     pub(super) fn new(hash_rate: f64) -> Pace {
         let blocks = |microseconds: f64| ((hash_rate * microseconds * 1e-6) as u64).max(1);
         Pace {
-            slice: blocks(250.0),
+            // However slow the machine, a turn gets further than its own cost.
+            slice: blocks(250.0).max(64),
             turn: blocks(5.0),
         }
     }

@@ -1,7 +1,7 @@
 //! A worker: one thread, one poll loop, its own connections.
 //!
 //! Each round of the loop polls, takes in what is new, and then works for about one slice on the
-//! connections that have something to do, in turn. Without work of its own a worker helps another for a
+//! connections that have something to do, in the order of the [`Queue`]. Without work of its own a worker helps another for a
 //! slice; without any it sleeps in the poll. Replies that took a search are written at the end of a round,
 //! or when there are [`WRITES`] of them. Nothing here is shared with other workers but the
 //! [`Board`](super::board::Board).
@@ -19,6 +19,7 @@ use slab::Slab;
 use super::admission::Permit;
 use super::connection::{Connection, Next};
 use super::kit::Kit;
+use super::queue::{Queue, Turn};
 use super::service::Service;
 use crate::pow::Difficulty;
 use crate::search::{ChunkOutcome, SharedSearch, Tally};
@@ -62,9 +63,8 @@ pub(super) struct Worker {
     mailbox: Receiver<Handoff>,
     mailbox_closed: bool,
     connections: Slab<Connection>,
-    /// Connections that have something to do, each at most once.
-    queue: VecDeque<usize>,
-    /// Those of them that can only wait for helpers.
+    queue: Queue,
+    /// Connections that can only wait for helpers.
     stalled: VecDeque<usize>,
     /// Those whose replies are still to be written in this round.
     unwritten: Vec<usize>,
@@ -86,13 +86,13 @@ impl Worker {
         mailbox: Receiver<Handoff>,
     ) -> Worker {
         Worker {
+            queue: Queue::new(kit.pace.slice),
             kit,
             service,
             poll,
             mailbox,
             mailbox_closed: false,
             connections: Slab::new(),
-            queue: VecDeque::new(),
             stalled: VecDeque::new(),
             unwritten: Vec::with_capacity(WRITES),
             next_sweep: None,
@@ -192,7 +192,7 @@ impl Worker {
             if event.token() == WAKER {
                 news = true;
             } else if let Some(connection) = self.connections.get_mut(event.token().0) {
-                connection.notice(event, self.kit.now);
+                connection.notice(event, &mut self.kit);
                 enqueue(&mut self.queue, event.token().0, connection);
             }
         }
@@ -245,19 +245,15 @@ impl Worker {
 
     /// Gives turns for about one slice.
     fn work_slice(&mut self) {
-        self.queue.append(&mut self.stalled);
-        let slice = self.kit.pace.slice;
-        let mut budget = slice;
-        // Each at most once, so that a round ends; none with so little that starting costs more than it does.
-        for _ in 0..self.queue.len() {
-            if budget <= slice / 8 {
-                break;
-            }
-            let Some(key) = self.queue.pop_front() else {
-                break;
-            };
+        for key in self.stalled.drain(..) {
+            self.queue.goes_on(key);
+        }
+        self.queue.begin_round();
+        while let Some(Turn { key, budget }) = self.queue.next() {
             self.set_available(false);
-            let next = self.connections[key].turn(&mut self.kit, &mut budget);
+            let mut left = budget;
+            let next = self.connections[key].turn(&mut self.kit, &mut left);
+            self.queue.charge(budget - left);
             self.arrange(key, next);
             if self.unwritten.len() == WRITES {
                 self.write();
@@ -285,7 +281,7 @@ impl Worker {
         connection.queued = !matches!(next, Next::Event);
         let timeout = connection.timeout(&self.kit);
         match next {
-            Next::Turn => self.queue.push_back(key),
+            Next::Turn => self.queue.goes_on(key),
             Next::Write => self.unwritten.push(key),
             Next::Later => self.stalled.push_back(key),
             Next::Event => {
@@ -359,9 +355,9 @@ impl Worker {
 }
 
 /// Gives a connection a place in the queue, unless it has one.
-fn enqueue(queue: &mut VecDeque<usize>, key: usize, connection: &mut Connection) {
+fn enqueue(queue: &mut Queue, key: usize, connection: &mut Connection) {
     if !std::mem::replace(&mut connection.queued, true) {
-        queue.push_back(key);
+        queue.has_news(key);
     }
 }
 

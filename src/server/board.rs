@@ -5,9 +5,10 @@
 //! as these come and go. While every worker has work of its own, the board costs a long search one load of
 //! a number that nobody writes, and a short one nothing.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
 
+use arc_swap::{ArcSwapOption, Guard};
 use mio::Waker;
 
 use crate::search::SharedSearch;
@@ -24,17 +25,19 @@ pub(super) struct Board {
 #[derive(Debug)]
 #[repr(align(128))]
 struct Place {
-    /// Whether `offer` holds one: spares the others a lock.
-    open: AtomicBool,
-    offer: Mutex<Option<Arc<SharedSearch>>>,
+    /// Set by the worker whose place it is, looked at by the others after each slice of help. Without a lock,
+    /// which all helpers of one search would take from each other thousands of times a second.
+    offer: ArcSwapOption<SharedSearch>,
     asleep: AtomicBool,
     waker: Waker,
 }
 
 impl Place {
-    // Nothing under this lock can panic half-way.
-    fn offer(&self) -> MutexGuard<'_, Option<Arc<SharedSearch>>> {
-        self.offer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn offers(&self, search: &Arc<SharedSearch>) -> bool {
+        let offer = self.offer.load();
+        offer
+            .as_ref()
+            .is_some_and(|there| Arc::ptr_eq(there, search))
     }
 }
 
@@ -42,8 +45,7 @@ impl Board {
     /// A board for the workers with these wakers.
     pub(super) fn new(wakers: Vec<Waker>) -> Arc<Board> {
         let place = |waker| Place {
-            open: AtomicBool::new(false),
-            offer: Mutex::new(None),
+            offer: ArcSwapOption::empty(),
             asleep: AtomicBool::new(false),
             waker,
         };
@@ -85,15 +87,9 @@ impl Board {
     /// its own, and have woken no other.
     pub(super) fn offer(&self, owner: usize, search: &Arc<SharedSearch>) {
         let place = &self.places[owner];
-        let mut offer = place.offer();
-        if !offer
-            .as_ref()
-            .is_some_and(|there| Arc::ptr_eq(there, search))
-        {
-            *offer = Some(Arc::clone(search));
-            place.open.store(true, SeqCst);
+        if !place.offers(search) {
+            place.offer.store(Some(Arc::clone(search)));
         }
-        drop(offer);
         if search.is_claimable() {
             self.wake_helper(owner);
         }
@@ -102,13 +98,8 @@ impl Board {
     /// Takes `search` from the place of worker `owner`, if it is there.
     pub(super) fn withdraw(&self, owner: usize, search: &Arc<SharedSearch>) {
         let place = &self.places[owner];
-        let mut offer = place.offer();
-        if offer
-            .as_ref()
-            .is_some_and(|there| Arc::ptr_eq(there, search))
-        {
-            *offer = None;
-            place.open.store(false, Relaxed);
+        if place.offers(search) {
+            place.offer.store(None);
         }
     }
 
@@ -116,26 +107,22 @@ impl Board {
     pub(super) fn find(&self, helper: usize) -> Option<Arc<SharedSearch>> {
         let workers = self.places.len();
         (1..workers)
-            .map(|distance| &self.places[(helper + distance) % workers])
-            .filter(|place| place.open.load(SeqCst))
-            .find_map(|place| {
-                place
-                    .offer()
-                    .as_ref()
-                    .filter(|search| search.is_claimable())
-                    .cloned()
-            })
+            .map(|distance| self.places[(helper + distance) % workers].offer.load())
+            .find(|offer| offer.as_ref().is_some_and(|search| search.is_claimable()))
+            .and_then(Guard::into_inner)
     }
 
     /// Wakes one sleeping worker, the nearest after `from`. Each that finds work wakes one more: an offer
     /// costs its owner one system call, however many sleep.
     pub(super) fn wake_helper(&self, from: usize) {
+        // With that of `fall_asleep`: this sees the worker asleep, or the worker sees what was offered before.
+        fence(SeqCst);
         let workers = self.places.len();
         let sleeper = (1..workers)
             .map(|distance| (from + distance) % workers)
             .find(|&worker| {
                 let asleep = &self.places[worker].asleep;
-                asleep.load(SeqCst) && asleep.swap(false, SeqCst)
+                asleep.load(Relaxed) && asleep.swap(false, Relaxed)
             });
         if let Some(worker) = sleeper {
             self.wake(worker);
@@ -145,7 +132,8 @@ impl Board {
     /// Worker `worker` is about to sleep. It must look for an offer once more after this: one that was
     /// made before saw it awake, one made later wakes it.
     pub(super) fn fall_asleep(&self, worker: usize) {
-        self.places[worker].asleep.store(true, SeqCst);
+        self.places[worker].asleep.store(true, Relaxed);
+        fence(SeqCst);
     }
 
     /// Worker `worker` is awake, whatever woke it.

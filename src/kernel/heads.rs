@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::pow::ALPHABET;
 use crate::sha256::Template;
 
-/// The most lanes that a kernel tries at once, and so what the tables hold beyond their end.
-pub(super) const MAX_LANES: usize = 16;
+/// The most lanes that a kernel tries at once, and so what the tables hold beyond their end. A multiple of it
+/// of seeds leaves no lane of any kernel empty.
+pub const MAX_LANES: usize = 16;
 
 /// The heads of a row: as many as there are pairs of characters.
 const ROW: usize = 62 * 62;

@@ -16,7 +16,7 @@ use super::admission::Permit;
 use super::buffers::Buffer;
 use super::framing::{Cut, Framing, LineCutter, without_newlines};
 use super::kit::Kit;
-use super::pace::REQUEST_COST;
+use super::pace::{REQUEST_COST, seeds};
 use super::reply::{ERROR_MAX, ErrorLine, REPLY_OVERHEAD, push_error, push_reply};
 use super::request::{Outcome, Request};
 use crate::pow::Difficulty;
@@ -309,7 +309,7 @@ impl Connection {
                 .input
                 .as_ref()
                 .map_or(&[][..], |input| &input.filled()[..request.length]);
-            let seeds = (*budget / blocks).max(1);
+            let seeds = seeds(*budget, blocks);
             let (outcome, tally) = request.advance(kit, message, self.difficulty, seeds);
             *budget = budget.saturating_sub(tally.hashes * blocks + REQUEST_COST);
             let late = kit

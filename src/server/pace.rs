@@ -3,6 +3,7 @@
 //! The unit is the compression of one block: what a hash costs is known in blocks, and the rate of the kernel
 //! turns time into blocks once, at the start. So no clock is read to keep to a slice.
 
+use crate::kernel::MAX_LANES;
 use crate::pow::Difficulty;
 
 /// What is done at a time, in blocks.
@@ -42,13 +43,32 @@ impl Pace {
     /// so it must not be long; each claim takes a cache line from all others at the search, so it must not be
     /// short.
     pub(super) fn chunk(&self, blocks: u64) -> u64 {
-        (self.slice / 4 / blocks).max(1)
+        seeds(self.slice / 4, blocks)
     }
+}
+
+/// The seeds of `blocks` each that `budget` allows, in whole batches of any kernel: a batch costs the same
+/// however few of its lanes are in use, and a budget is not much longer than one where messages are long.
+pub(super) fn seeds(budget: u64, blocks: u64) -> u64 {
+    (budget / blocks).max(1).next_multiple_of(MAX_LANES as u64)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn batches_are_full_however_long_the_message() {
+        let pace = Pace::new(95e6);
+        for blocks in [1, 2, 100, 1025] {
+            let chunk = pace.chunk(blocks);
+            assert!(
+                chunk > 0 && chunk.is_multiple_of(16),
+                "{chunk} of {blocks} blocks"
+            );
+            assert!(chunk * blocks <= pace.slice, "{chunk} of {blocks} blocks");
+        }
+    }
 
     #[test]
     fn what_takes_a_search_is_decided_by_the_time_it_takes() {

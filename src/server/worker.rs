@@ -19,6 +19,7 @@ use slab::Slab;
 use super::admission::Permit;
 use super::connection::{Connection, Next};
 use super::kit::Kit;
+use super::pace::seeds;
 use super::queue::{Queue, Turn};
 use super::service::Service;
 use crate::pow::Difficulty;
@@ -364,7 +365,7 @@ fn enqueue(queue: &mut Queue, key: usize, connection: &mut Connection) {
 fn help(kit: &mut Kit, search: &SharedSearch) -> Tally {
     let mut tally = Tally::default();
     let length = search.ring().length() + search.job().message.len();
-    let budget = kit.pace.slice / sha256::blocks(length) as u64;
+    let budget = seeds(kit.pace.slice, sha256::blocks(length) as u64);
     let mut share = search.join(&kit.options.kernel, &mut kit.template);
     while share.work(&mut tally) == ChunkOutcome::Empty && tally.hashes < budget {}
     tally

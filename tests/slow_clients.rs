@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -83,6 +83,35 @@ fn a_request_that_powd_was_late_to_read_is_not_idleness() {
     until("twice the limit", || sent.elapsed() > 2 * limit);
     powd.signal("CONT");
     client.reply(b"late", 1);
+}
+
+#[test]
+fn a_client_that_has_ended_its_stream_and_reads_slowly_gets_all() {
+    // Requests that the sockets hold, with the end behind them; more replies than they hold, read at a rate at
+    // which the poll would not tell of room within the limit.
+    const REQUESTS: usize = 60_000;
+    let limit = Duration::from_secs(2);
+    let powd = Powd::serve(&["-d", "0", "--half-close-timeout", "2s"]);
+    let client = powd.connect();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            client.send(&b"m\n".repeat(REQUESTS));
+            client.end();
+        });
+        let mut stream = client.stream();
+        let mut received = Vec::new();
+        let began = Instant::now();
+        // Here time itself is what matters.
+        while began.elapsed() < 2 * limit {
+            let mut piece = [0; 8192];
+            let count = stream.read(&mut piece).expect("not reset");
+            received.extend_from_slice(&piece[..count]);
+            thread::sleep(Duration::from_millis(40));
+        }
+        stream.read_to_end(&mut received).expect("not reset");
+        let replies = received.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(replies, REQUESTS);
+    });
 }
 
 #[test]

@@ -193,6 +193,11 @@ impl Connection {
     /// for a reply, 30 without; Zen 4, 2026-11).
     pub(super) fn turn(&mut self, kit: &mut Kit, budget: &mut u64) -> Next {
         *budget = budget.saturating_sub(kit.pace.turn);
+        if self.is_abandoned(kit) && self.output.is_some() && self.writable {
+            // Its client may have taken bytes all the time: the poll tells of room only when a third of the
+            // socket's buffer is free.
+            return self.write(kit);
+        }
         if self.gone || self.is_abandoned(kit) || self.has_lingered(kit) {
             return Next::Close;
         }
@@ -433,7 +438,7 @@ impl Connection {
     }
 
     fn next(&mut self, kit: &Kit) -> Next {
-        if self.gone {
+        if self.gone || self.is_abandoned(kit) {
             return Next::Close;
         }
         if self.is_idle(kit) {

@@ -99,6 +99,29 @@ fn the_other_workers_go_on_helping_during_a_drain() {
 }
 
 #[test]
+fn a_client_that_always_has_requests_on_their_way_does_not_hold_up_a_drain() {
+    let mut powd = Powd::serve(&["-d", "2", "--drain-timeout", "1h"]);
+    let client = powd.connect();
+    let in_flight = 16;
+    client.send(&b"m\n".repeat(in_flight));
+    let mut asking = client;
+    let asker = thread::spawn(move || {
+        let mut replies = 0u64;
+        while let Some(line) = asking.next_line() {
+            common::check(&line, b"m", 2);
+            replies += 1;
+            // Fails when powd has ended; what it has sent is still to be read.
+            let _ = asking.stream().write_all(b"m\n");
+        }
+        replies
+    });
+    powd.until_counter("/replies", |replies| replies > 100);
+    powd.signal("TERM");
+    assert_eq!(powd.wait().code(), Some(0));
+    assert!(asker.join().expect("whole lines, to the end") > 100);
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     for (signal, number) in [("TERM", 15), ("INT", 2)] {
         let mut powd = Powd::serve(&["-d", "64", "--drain-timeout", "1h"]);

@@ -75,6 +75,8 @@ pub(super) struct Connection {
     stalled: bool,
     /// The connection was reset, or a read or write failed.
     gone: bool,
+    /// In a drain: the bytes that had arrived when it began and are still to be read.
+    last_bytes: Option<u64>,
     /// When the client's end of stream arrived, read or not.
     half_closed: Option<Instant>,
     /// When bytes last moved, in or out.
@@ -105,6 +107,7 @@ impl Connection {
             ended: false,
             stalled: false,
             gone: false,
+            last_bytes: None,
             half_closed: None,
             moved: now,
             queued: false,
@@ -133,9 +136,21 @@ impl Connection {
         self.writable |= event.is_writable();
     }
 
-    /// Has it look once more for what was received before a drain began.
-    pub(super) fn look_again(&mut self) {
+    /// Has a drain begin: what has arrived by now is still answered. Not what comes later, or a client that always
+    /// has a request on its way would hold up the drain.
+    pub(super) fn begin_drain(&mut self) {
+        // It fails for a socket that is not connected, which a read will find out.
+        self.last_bytes = Some(rustix::io::ioctl_fionread(&self.stream).unwrap_or(0));
         self.readable = true;
+    }
+
+    /// How much may still be read.
+    fn readable_bytes(&self) -> usize {
+        match self.last_bytes {
+            // What comes before an end of stream comes to an end, and that end may make a message whole.
+            Some(left) if self.half_closed.is_none() => left.try_into().unwrap_or(usize::MAX),
+            _ => usize::MAX,
+        }
     }
 
     /// The shortest time that can end it, if time alone can.
@@ -261,12 +276,18 @@ impl Connection {
     }
 
     fn read(&mut self, kit: &mut Kit) {
+        let allowed = self.readable_bytes();
+        if allowed == 0 {
+            self.readable = false;
+            return;
+        }
         let mut input = kit.pool.input(self.input.take());
         let before = input.len();
         let room = match kit.options.framing {
             Framing::Lines => input.spare(),
             Framing::Reads => input.spare().min(READ_FRAME),
-        };
+        }
+        .min(allowed);
         match self.stream.read(&mut input.spare_mut()[..room]) {
             Ok(0) => {
                 self.ended = true;
@@ -275,6 +296,9 @@ impl Connection {
             }
             Ok(count) => {
                 input.added(count);
+                self.last_bytes = self
+                    .last_bytes
+                    .map(|left| left.saturating_sub(count as u64));
                 self.hungry = false;
                 self.moved = kit.now;
                 // A short read has emptied the socket (epoll(7)): the next bytes come with an event. The

@@ -233,7 +233,7 @@ impl Worker {
             tracing::warn!(%error, "a connection could not be polled and was closed");
             self.close(key);
         } else if self.kit.draining {
-            connection.look_again();
+            connection.begin_drain();
             enqueue(&mut self.queue, key, connection);
         } else if let Some(timeout) = connection.timeout(&self.kit) {
             self.arm_sweep(timeout);
@@ -342,7 +342,7 @@ impl Worker {
         self.kit.draining = true;
         self.drain_until = Some(self.kit.now + self.kit.options.limits.drain_timeout);
         for (key, connection) in &mut self.connections {
-            connection.look_again();
+            connection.begin_drain();
             enqueue(&mut self.queue, key, connection);
         }
     }

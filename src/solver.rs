@@ -11,13 +11,26 @@ use std::thread::Scope;
 use crate::kernel::Kernel;
 use crate::pow::{Difficulty, Solution};
 use crate::search::{ChunkOutcome, Draws, Job, Progress, Search, SharedSearch, Tally};
-use crate::sha256::Template;
+use crate::sha256::{Template, blocks};
 
-/// Searches of fewer hashes than this on average are over before a second thread is awake.
+/// Searches of fewer blocks than this on average, 0.3 ms with a fast kernel, are not worth waking the others for.
 const WORTH_SHARING: f64 = 30_000.0;
 
-/// Seeds per claim: about 200 µs with a fast kernel.
+/// Blocks per claim: about 200 µs with a fast kernel.
 const CHUNK: u64 = 16_384;
+
+/// The largest batch of a kernel, in seeds: a claim of fewer would leave lanes idle.
+const BATCH: u64 = 16;
+
+/// Whether to wake the other threads for a search with hashes of `blocks` blocks.
+fn is_worth_sharing(difficulty: Difficulty, blocks: u64) -> bool {
+    difficulty.expected_hashes() * blocks as f64 >= WORTH_SHARING
+}
+
+/// Seeds per claim: whole batches, one at least.
+fn chunk(blocks: u64) -> u64 {
+    (CHUNK / blocks / BATCH).max(1) * BATCH
+}
 
 /// What is sought, whatever the message.
 #[derive(Clone, Copy, Debug)]
@@ -81,17 +94,19 @@ impl Solver {
             difficulty,
         };
         let mut search = Search::new(seed_length, self.draws.draw());
-        let alone = self.helpers.is_empty() || difficulty.expected_hashes() < WORTH_SHARING;
+        let blocks = blocks(seed_length + message.len()) as u64;
+        let alone = self.helpers.is_empty() || !is_worth_sharing(difficulty, blocks);
+        let chunk = chunk(blocks);
         loop {
             // A ring is emptied by all threads together; the step to the next length is taken alone.
             let (ring, walked) = search.position();
             if !alone && walked < ring.steps() {
-                if let Some(solution) = self.solve_together(job, &search) {
+                if let Some(solution) = self.solve_together(job, &search, chunk) {
                     return Some(solution);
                 }
                 search.skip_to(ring.steps());
             }
-            let budget = if alone { u64::MAX } else { CHUNK };
+            let budget = if alone { u64::MAX } else { chunk };
             let tally = &mut Tally::default();
             match search.advance(&kernel, &mut self.template, job, budget, tally) {
                 Progress::Found(solution) => return Some(solution),
@@ -101,12 +116,12 @@ impl Solver {
         }
     }
 
-    /// Walks the rest of the search's ring with all threads.
-    fn solve_together(&mut self, job: Job<'_>, search: &Search) -> Option<Solution> {
+    /// Walks the rest of the search's ring with all threads, which claim `chunk` seeds at a time.
+    fn solve_together(&mut self, job: Job<'_>, search: &Search, chunk: u64) -> Option<Solution> {
         let (ring, walked) = search.position();
         Arc::get_mut(&mut self.shared)
             .expect("each helper lets go of a search before it says so")
-            .begin(job, ring, walked, CHUNK);
+            .begin(job, ring, walked, chunk);
         let helping = self
             .helpers
             .iter()
@@ -152,10 +167,23 @@ mod tests {
     use super::*;
     use crate::pow::verify;
 
+    fn difficulty(nibbles: u8) -> Difficulty {
+        Difficulty::new(nibbles).expect("0 to 64")
+    }
+
+    #[test]
+    fn what_is_shared_is_decided_by_blocks() {
+        assert!(!is_worth_sharing(difficulty(3), 1) && is_worth_sharing(difficulty(4), 1));
+        assert!(!is_worth_sharing(difficulty(1), 1024) && is_worth_sharing(difficulty(3), 1024));
+        for (blocks, seeds) in [(1, 16_384), (3, 5_456), (1024, 16), (1 << 20, 16)] {
+            assert_eq!(chunk(blocks), seeds, "{blocks}");
+        }
+    }
+
     #[test]
     fn all_threads_find_what_the_oracle_accepts() {
         for (threads, nibbles, seed_length) in [(1, 2, 5), (2, 4, 5), (3, 4, 2), (4, 0, 16)] {
-            let difficulty = Difficulty::new(nibbles).expect("0 to 64");
+            let difficulty = difficulty(nibbles);
             let task = Task {
                 difficulty,
                 seed_length,

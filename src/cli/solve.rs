@@ -16,7 +16,8 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "N", default_value = "3")]
     difficulty: Difficulty,
 
-    /// Threads that search; by default one for each CPU that this process may use.
+    /// Threads that search; by default one for each CPU that this process may use. An easy search, of about a
+    /// millisecond or less, takes one.
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Scope;
 
-use crate::kernel::Kernel;
+use crate::kernel::Scan;
 use crate::pow::{Difficulty, Solution};
 use crate::search::{ChunkOutcome, Draws, Job, Progress, Search, SharedSearch, Tally};
 use crate::sha256::{Template, blocks};
@@ -34,36 +34,40 @@ fn chunk(blocks: u64) -> u64 {
 
 /// What is sought, whatever the message.
 #[derive(Clone, Copy, Debug)]
-pub struct Task {
+pub struct Task<S> {
     /// The zeros asked for.
     pub difficulty: Difficulty,
     /// Characters of the first seeds tried, 1 to 16.
     pub seed_length: usize,
-    /// The kernel of all threads.
-    pub kernel: Kernel,
+    /// The kernel of all threads, or what a test puts in its place.
+    pub kernel: S,
 }
 
 /// Solves messages with the calling thread and others that it keeps for the purpose.
 #[derive(Debug)]
-pub struct Solver {
-    task: Task,
+pub struct Solver<S> {
+    task: Task<S>,
     draws: Draws,
     template: Template,
     shared: Arc<SharedSearch>,
     helpers: Vec<Sender<Arc<SharedSearch>>>,
-    /// Each helper says when it has let go of the search.
-    finished: Receiver<()>,
+    /// Each helper says when it has let go of the search, and what it has done of it.
+    finished: Receiver<Tally>,
+    tally: Tally,
 }
 
-impl Solver {
+impl<S: Scan + Copy + Send> Solver<S> {
     /// A solver of `threads` threads, the calling one included; the others end with the solver. Fails when
     /// the system gives no further thread.
     pub fn new<'scope>(
         scope: &'scope Scope<'scope, '_>,
-        task: Task,
+        task: Task<S>,
         threads: usize,
         rng_seed: u64,
-    ) -> io::Result<Solver> {
+    ) -> io::Result<Solver<S>>
+    where
+        S: 'scope,
+    {
         let (finish, finished) = channel();
         let helpers = (1..threads).map(|_| {
             let (search, searches) = channel();
@@ -79,7 +83,13 @@ impl Solver {
             shared: Arc::new(SharedSearch::with_capacity(0)),
             helpers: helpers.collect::<io::Result<_>>()?,
             finished,
+            tally: Tally::default(),
         })
+    }
+
+    /// What all searches so far have cost, on all threads.
+    pub fn tally(&self) -> Tally {
+        self.tally
     }
 
     /// A solution for `message`; none when no seed of up to 16 characters is one.
@@ -107,7 +117,7 @@ impl Solver {
                 search.skip_to(ring.steps());
             }
             let budget = if alone { u64::MAX } else { chunk };
-            let tally = &mut Tally::default();
+            let tally = &mut self.tally;
             match search.advance(&kernel, &mut self.template, job, budget, tally) {
                 Progress::Found(solution) => return Some(solution),
                 Progress::Pending => {}
@@ -127,45 +137,57 @@ impl Solver {
             .iter()
             .filter(|helper| helper.send(Arc::clone(&self.shared)).is_ok())
             .count();
-        work(&self.task.kernel, &mut self.template, &self.shared);
+        let (kernel, template) = (&self.task.kernel, &mut self.template);
+        work(kernel, template, &self.shared, &mut self.tally);
         for _ in 0..helping {
-            self.finished
+            let Tally { hashes, false_hits } = self
+                .finished
                 .recv()
                 .expect("each helper says so, even one that panics");
+            self.tally.hashes += hashes;
+            self.tally.false_hits += false_hits;
         }
         self.shared.winner()
     }
 }
 
-fn help(kernel: Kernel, searches: &Receiver<Arc<SharedSearch>>, finish: &Sender<()>) {
+fn help<S: Scan>(kernel: S, searches: &Receiver<Arc<SharedSearch>>, finish: &Sender<Tally>) {
     let mut template = Template::with_capacity(0);
     for search in searches {
         // Dropped in reverse order, also when the search panics: first the search, then the word is given.
-        let _finished = Finished(finish);
+        let mut finished = Finished {
+            finish,
+            tally: Tally::default(),
+        };
         let search = search;
-        work(&kernel, &mut template, &search);
+        work(&kernel, &mut template, &search, &mut finished.tally);
     }
 }
 
 /// Says that a helper is finished when dropped.
-struct Finished<'a>(&'a Sender<()>);
+struct Finished<'a> {
+    finish: &'a Sender<Tally>,
+    tally: Tally,
+}
 
 impl Drop for Finished<'_> {
     fn drop(&mut self) {
         // Fails only when the solver is gone, and then nobody waits.
-        let _ = self.0.send(());
+        let _ = self.finish.send(self.tally);
     }
 }
 
-fn work(kernel: &Kernel, template: &mut Template, search: &SharedSearch) {
+fn work<S: Scan>(kernel: &S, template: &mut Template, search: &SharedSearch, tally: &mut Tally) {
     let mut share = search.join(kernel, template);
-    while share.work(&mut Tally::default()) == ChunkOutcome::Empty {}
+    while share.work(tally) == ChunkOutcome::Empty {}
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::{Heads, Kernel};
     use crate::pow::verify;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     fn difficulty(nibbles: u8) -> Difficulty {
         Difficulty::new(nibbles).expect("0 to 64")
@@ -198,6 +220,42 @@ mod tests {
                     assert_eq!(checked, Some(solution));
                     assert!(solution.seed().as_bytes().len() >= seed_length);
                 }
+            });
+        }
+    }
+
+    /// Says that every head is a hit, and counts what it says.
+    #[derive(Clone, Copy)]
+    struct Liar<'a>(&'a AtomicU64);
+
+    impl Scan for Liar<'_> {
+        fn next_hit(&self, _: &Template, heads: &mut Heads<'_>, _: Difficulty) -> Option<u32> {
+            let left = heads.left();
+            *heads = Heads::from(left.start + 1..left.end);
+            self.0.fetch_add(1, Relaxed);
+            Some(left.start)
+        }
+    }
+
+    #[test]
+    fn false_hits_are_counted_on_every_thread() {
+        // One thread alone, and three together.
+        for (threads, nibbles) in [(1, 2), (3, 4)] {
+            let said = AtomicU64::new(0);
+            let task = Task {
+                difficulty: difficulty(nibbles),
+                seed_length: 5,
+                kernel: Liar(&said),
+            };
+            std::thread::scope(|scope| {
+                let mut solver = Solver::new(scope, task, threads, 1).expect("three threads");
+                for _ in 0..10 {
+                    solver.solve(b"message").expect("there is one");
+                }
+                let Tally { hashes, false_hits } = solver.tally();
+                assert_eq!(hashes, said.load(Relaxed));
+                // The others were right: one for each search, or one on each thread at the same time.
+                assert!((10..=10 * threads as u64).contains(&(hashes - false_hits)));
             });
         }
     }

@@ -159,6 +159,7 @@ fn a_wrong_line_says_what_is_wrong_and_what_is_allowed() {
         ),
         (&["solve", "a\nb"], &["newline"]),
         (&["verify", "-d", "x"], &["x", "0 to 64"]),
+        (&["load"], &["not provided: <ADDR:PORT>"]),
     ] {
         let told = expect_one_line(&run(arguments), 2, &format!("{arguments:?}"));
         for words in said {

@@ -192,6 +192,18 @@ fn an_address_given_twice_is_told_before_anything_is_bound() {
 }
 
 #[test]
+fn an_address_beside_all_addresses_is_told_before_anything_is_bound() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listen = taken.local_addr().expect("bound").to_string();
+    let all = listen.replace("127.0.0.1", "0.0.0.0");
+    for [first, second] in [[&listen, &all], [&all, &listen]] {
+        let output = run(&["serve", "--listen", first, "--listen", second]);
+        let told = expect_one_line(&output, 2, "an address beside all");
+        assert!(told.contains(&format!("{all} takes {listen}")), "{told}");
+    }
+}
+
+#[test]
 fn an_address_of_no_interface_is_told_in_one_line() {
     // TEST-NET-1 (RFC 5737): nobody's.
     let output = run(&["serve", "--kernel", "portable", "--listen", "192.0.2.1:0"]);

@@ -58,7 +58,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
 
-    /// Length of each message; all differ. From 51 on a request takes two SHA-256 blocks.
+    /// Length of each message; from about 8 on all differ. From 51 on a request takes two SHA-256 blocks.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = message_bytes)]
     message_bytes: usize,
 

@@ -159,6 +159,7 @@ fn a_wrong_line_says_what_is_wrong_and_what_is_allowed() {
         ),
         (&["solve", "a\nb"], &["newline"]),
         (&["verify", "-d", "x"], &["x", "0 to 64"]),
+        (&["load"], &["not provided: <ADDR:PORT>"]),
     ] {
         let told = expect_one_line(&run(arguments), 2, &format!("{arguments:?}"));
         for words in said {
@@ -188,6 +189,18 @@ fn an_address_given_twice_is_told_before_anything_is_bound() {
     let output = run(&["serve", "--listen", &listen, "--listen", &again]);
     let told = expect_one_line(&output, 2, "an address twice");
     assert!(told.contains(&listen) && told.contains("twice"), "{told}");
+}
+
+#[test]
+fn an_address_beside_all_addresses_is_told_before_anything_is_bound() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listen = taken.local_addr().expect("bound").to_string();
+    let all = listen.replace("127.0.0.1", "0.0.0.0");
+    for [first, second] in [[&listen, &all], [&all, &listen]] {
+        let output = run(&["serve", "--listen", first, "--listen", second]);
+        let told = expect_one_line(&output, 2, "an address beside all");
+        assert!(told.contains(&format!("{all} takes {listen}")), "{told}");
+    }
 }
 
 #[test]

@@ -108,11 +108,16 @@ fn one_line(text: &str) -> String {
     let told = text.lines().map(str::trim).take_while(|line| {
         !line.starts_with("Usage:") && !line.starts_with("For more information")
     });
-    let line = told
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join("; ");
-    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+    let mut whole = String::new();
+    for line in told.filter(|line| !line.is_empty()) {
+        whole += match whole.chars().last() {
+            None => "",
+            Some(':') => " ",
+            Some(_) => "; ",
+        };
+        whole += line;
+    }
+    whole.strip_prefix("error: ").unwrap_or(&whole).to_owned()
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 const LATENCY: Duration = Duration::from_millis(50);
 
 /// Calls `each` with every argument or, without arguments, with every line of standard input as it comes,
-/// without its `\n`. What `each` writes is passed on when no further line is at hand, and at least about
-/// every [`LATENCY`].
+/// without its `\n`. What `each` writes is passed on when no further whole line is at hand, and at least
+/// about every [`LATENCY`].
 pub(super) fn for_each<E: From<io::Error>>(
     arguments: Vec<OsString>,
     mut each: impl FnMut(&[u8], &mut dyn Write) -> Result<(), E>,
@@ -28,7 +28,9 @@ pub(super) fn for_each<E: From<io::Error>>(
     while input.read_until(b'\n', &mut line)? > 0 {
         each(line.strip_suffix(b"\n").unwrap_or(&line), &mut output)?;
         line.clear();
-        if input.buffer().is_empty() || flushed.elapsed() >= LATENCY {
+        // Half a line is not at hand: its rest may be long in coming.
+        let at_hand = memchr::memchr(b'\n', input.buffer()).is_some();
+        if !at_hand || flushed.elapsed() >= LATENCY {
             output.flush()?;
             flushed = Instant::now();
         }

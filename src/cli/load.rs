@@ -4,7 +4,7 @@ mod digits;
 mod table;
 
 use std::io::Write as _;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,9 +28,10 @@ use crate::pow::Difficulty;
 /// early with what was measured. Exit code 1: wrong replies, or none at all, whether or not the output is read.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The server, 127.0.0.1:20000 for example.
-    #[arg(value_name = "ADDR:PORT", value_parser = address)]
-    address: SocketAddr,
+    /// The server, 127.0.0.1:20000 for example. Of a name with several addresses the first that answers is
+    /// taken.
+    #[arg(value_name = "ADDR:PORT", value_parser = addresses)]
+    address: Addresses,
 
     /// Connections held open. More show how the server copes with many clients, fewer how fast it answers
     /// one.
@@ -57,7 +58,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
 
-    /// Length of each message; all differ. From 51 on a request takes two SHA-256 blocks.
+    /// Length of each message; from about 8 on all differ. From 51 on a request takes two SHA-256 blocks.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = message_bytes)]
     message_bytes: usize,
 
@@ -86,6 +87,25 @@ pub(super) struct Args {
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// How long an address has to answer, where there are others to ask.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a name stands for, one address or more.
+#[derive(Clone, Debug)]
+struct Addresses(Vec<SocketAddr>);
+
+impl Addresses {
+    /// The address to measure: `localhost` is `::1` and `127.0.0.1`, and a server may listen on one of them. Who
+    /// has no choice is not asked.
+    fn choose(&self) -> SocketAddr {
+        let answers = |address: &&SocketAddr| TcpStream::connect_timeout(address, PATIENCE).is_ok();
+        match self.0[..] {
+            [only] => only,
+            _ => *self.0.iter().find(answers).unwrap_or(&self.0[0]),
+        }
+    }
 }
 
 /// `0,2-3` as typed.
@@ -138,7 +158,7 @@ fn options(args: Args) -> Options {
         threads: args.threads.unwrap_or(by_default),
         pin,
         timeout: args.timeout,
-        ..Options::new(args.address)
+        ..Options::new(args.address.choose())
     }
 }
 
@@ -185,12 +205,16 @@ fn pipeline(text: &str) -> Result<usize, String> {
     within(text, 1..=load::MOST_IN_FLIGHT)
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+fn addresses(text: &str) -> Result<Addresses, String> {
     let hint = "expected ADDR:PORT, such as 127.0.0.1:20000";
-    let mut found = text
+    let found = text
         .to_socket_addrs()
         .map_err(|error| format!("{error}; {hint}"))?;
-    found.next().ok_or_else(|| hint.to_owned())
+    let found = Addresses(found.collect());
+    if found.0.is_empty() {
+        return Err(hint.to_owned());
+    }
+    Ok(found)
 }
 
 fn cpu_list(text: &str) -> Result<CpuList, String> {
@@ -211,6 +235,29 @@ fn cpu_list(text: &str) -> Result<CpuList, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_addresses_the_first_that_answers_is_taken() {
+        use socket2::{Domain, Socket, Type};
+        use std::net::TcpListener;
+        // Bound, so that nobody else gets the port, but not listening: connections are refused.
+        let deaf = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        deaf.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .expect("a free port");
+        let refused = deaf.local_addr().expect("bound").as_socket().expect("IPv4");
+        let listening = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+        let [first, second] = listening
+            .each_ref()
+            .map(|listener| listener.local_addr().expect("bound"));
+        for (found, expected) in [
+            (&[refused, first, second][..], first),
+            (&[second, refused], second),
+            (&[refused, refused], refused),
+            (&[refused], refused),
+        ] {
+            assert_eq!(Addresses(found.to_vec()).choose(), expected, "{found:?}");
+        }
+    }
 
     #[test]
     fn cpu_lists() {

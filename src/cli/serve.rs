@@ -157,11 +157,29 @@ impl FromStr for Listen {
     }
 }
 
-/// An address that two listeners share, which no system lets them. Port 0 is another one each time.
-fn listened_on_twice(listen: &[Listen]) -> Option<SocketAddr> {
+/// What is wrong with listeners that would share an address: each can be bound once. Port 0 is another one each
+/// time.
+fn listened_on_twice(listen: &[Listen]) -> Option<String> {
+    let addresses = || {
+        let addresses = listen.iter().map(|listen| listen.address);
+        addresses.filter(|address| address.port() != 0)
+    };
     let mut seen = HashSet::new();
-    let mut addresses = listen.iter().map(|listen| listen.address);
-    addresses.find(|address| address.port() != 0 && !seen.insert(*address))
+    if let Some(address) = addresses().find(|address| !seen.insert(*address)) {
+        return Some(format!(
+            "--listen {address} is given twice: each address and port takes one listener"
+        ));
+    }
+    let mut wildcards = addresses().filter(|address| address.ip().is_unspecified());
+    wildcards.find_map(|all| {
+        let is_part = |one: &SocketAddr| {
+            *one != all && one.port() == all.port() && one.is_ipv4() == all.is_ipv4()
+        };
+        let part = addresses().find(is_part)?;
+        Some(format!(
+            "--listen {all} takes {part} too: give one of them another port, or leave one out"
+        ))
+    })
 }
 
 fn framing(text: &str) -> Result<Framing, String> {
@@ -219,10 +237,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
 fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
     // What was asked wrongly is said before anything is bound, what takes time is done after.
     let kernel = kernel::named(&args.kernel)?;
-    if let Some(address) = listened_on_twice(&args.listen) {
-        return Err(Error::Usage(format!(
-            "--listen {address} is given twice: each address and port takes one listener"
-        )));
+    if let Some(wrong) = listened_on_twice(&args.listen) {
+        return Err(Error::Usage(wrong));
     }
     let bind = |listen: &Listen| {
         Listener::bind(listen.address, listen.difficulty.unwrap_or(args.difficulty))
@@ -374,6 +390,29 @@ mod tests {
         ] {
             assert_eq!(listen(wrong), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn no_two_listeners_share_an_address() {
+        let refused = |texts: &[&str]| {
+            let listen = texts.iter().map(|text| text.parse().expect("an address"));
+            listened_on_twice(&listen.collect::<Vec<_>>()).is_some()
+        };
+        for shared in [
+            ["127.0.0.1:1", "127.0.0.1:1@5"],
+            ["0.0.0.0:1", "127.0.0.1:1@5"],
+            ["127.0.0.1:1", "0.0.0.0:1"],
+            ["[::]:1", "[::1]:1"],
+        ] {
+            assert!(refused(&shared), "{shared:?}");
+        }
+        assert!(!refused(&[
+            "0.0.0.0:1",
+            "0.0.0.0:2",
+            "[::]:1",
+            "127.0.0.1:3"
+        ]));
+        assert!(!refused(&["0.0.0.0:0", "127.0.0.1:0", "127.0.0.1:0"]));
     }
 
     #[test]

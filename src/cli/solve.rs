@@ -1,11 +1,13 @@
 //! `powd solve`: messages in, reply lines out.
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::values::{number, seed_length, threads};
 use super::{Error, kernel, lines};
 use crate::cpus;
+use crate::kernel::Kernel;
 use crate::pow::{Difficulty, Reply, hex_digits};
 use crate::solver::{Solver, Task};
 
@@ -16,7 +18,8 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "N", default_value = "3")]
     difficulty: Difficulty,
 
-    /// Threads that search; by default one for each CPU that this process may use.
+    /// Threads that search; by default one for each CPU that this process may use. An easy search, of about a
+    /// millisecond or less, takes one.
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
 
@@ -60,7 +63,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     std::thread::scope(|scope| {
         let solver = Solver::new(scope, task, threads, rng_seed);
         let mut solver = solver.map_err(Error::Thread)?;
-        lines::for_each(args.messages, |message, output| {
+        let solved = lines::for_each(args.messages, |message, output| {
             let solution = solver.solve(message).ok_or_else(|| {
                 Error::Failed("no seed of up to 16 characters is a solution".to_owned())
             })?;
@@ -71,7 +74,40 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
                 hash: &hash,
             };
             reply.write(|piece| output.write_all(piece).map_err(Error::from))
-        })
+        });
+        tell_false_hits(task.kernel, solver.tally().false_hits, &mut io::stderr());
+        solved
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A false hit is a bug of the kernel, to be told however the rest came out.
+fn tell_false_hits(kernel: Kernel, false_hits: u64, stderr: &mut impl Write) {
+    if false_hits > 0 {
+        let told = format!(
+            "powd: false hits: {false_hits}; kernel {kernel} is wrong, none of them was printed\n"
+        );
+        // In one write, as all that is told; nobody may be left to read it.
+        let _ = stderr.write_all(told.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn false_hits_are_told_in_one_line_and_their_absence_is_not() {
+        for (false_hits, expected) in [
+            (0, ""),
+            (
+                3,
+                "powd: false hits: 3; kernel portable is wrong, none of them was printed\n",
+            ),
+        ] {
+            let mut told = Vec::new();
+            tell_false_hits(Kernel::PORTABLE, false_hits, &mut told);
+            assert_eq!(told, expected.as_bytes());
+        }
+    }
 }

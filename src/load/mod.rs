@@ -41,6 +41,9 @@ use window::Window;
 /// How often the progress hook is called between the changes of phase.
 const TICK: Duration = Duration::from_millis(200);
 
+/// How often it is looked whether all connections were opened or refused, which ends [`Phase::Connecting`].
+const LOOK: Duration = Duration::from_millis(2);
+
 /// The longest wait for the first answer to every `connect`. A listen queue that overflows (the Python
 /// baseline's holds five) lets some connections wait for seconds; the measurement then starts without them.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
@@ -125,6 +128,7 @@ fn conduct(
 ) -> Duration {
     let mut phase = Phase::Connecting;
     let mut until = CONNECT_PATIENCE;
+    let mut show_at = Duration::ZERO;
     loop {
         let now = window.now();
         let settled = phase == Phase::Connecting && all_settled(options, stats);
@@ -146,17 +150,21 @@ fn conduct(
                 }
                 Phase::Measuring | Phase::Done => Phase::Done,
             };
+            show_at = now;
         }
-        progress(&snapshot(phase, window, stats));
+        if now >= show_at {
+            progress(&snapshot(phase, window, stats));
+            show_at = window.now() + TICK;
+        }
         if phase == Phase::Done {
             return window.measured();
         }
-        let pause = if phase == Phase::Connecting {
-            Duration::from_millis(2)
+        let wake_at = if phase == Phase::Connecting {
+            window.now() + LOOK
         } else {
-            TICK
+            show_at
         };
-        window.sleep_until(until.min(window.now() + pause));
+        window.sleep_until(until.min(wake_at));
     }
 }
 

@@ -96,14 +96,6 @@ impl Seed {
         }
     }
 
-    /// The number of this seed among those of its length.
-    pub fn index(&self) -> u128 {
-        self.as_bytes().iter().rev().fold(0, |index, &character| {
-            let digit = ALPHABET.iter().position(|&c| c == character);
-            index * 62 + digit.unwrap_or_default() as u128
-        })
-    }
-
     /// The seed with these characters.
     pub fn from_bytes(bytes: &[u8]) -> Result<Seed, SeedError> {
         if bytes.is_empty() || bytes.len() > Seed::MAX_LENGTH {
@@ -149,6 +141,16 @@ impl fmt::Debug for Seed {
 mod tests {
     use super::*;
     use std::collections::HashSet;
+
+    impl Seed {
+        /// The number of this seed among those of its length.
+        pub(crate) fn index(&self) -> u128 {
+            self.as_bytes().iter().rev().fold(0, |index, &character| {
+                let digit = ALPHABET.iter().position(|&c| c == character);
+                index * 62 + digit.unwrap_or_default() as u128
+            })
+        }
+    }
 
     #[test]
     fn short_lengths_are_numbered_without_gap_or_repeat() {

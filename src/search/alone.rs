@@ -20,7 +20,7 @@ pub enum Progress {
     Exhausted,
 }
 
-/// A place on the ring of seeds: 48 bytes, no reference to the message, which its owner keeps.
+/// A place on the ring of seeds: 64 bytes, no reference to the message, which its owner keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct Search {
     ring: Ring,

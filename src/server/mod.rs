@@ -64,7 +64,7 @@ pub enum ServerError {
     #[error("cannot start: {0}")]
     Start(#[source] io::Error),
     /// A thread ended before its time; what it had open is lost.
-    #[error("a worker failed; the others were drained")]
+    #[error("a thread of the service failed; the others were drained")]
     Failed,
 }
 

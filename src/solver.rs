@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Scope;
 
-use crate::kernel::Scan;
+use crate::kernel::{MAX_LANES, Scan};
 use crate::pow::{Difficulty, Solution};
 use crate::search::{ChunkOutcome, Draws, Job, Progress, Search, SharedSearch, Tally};
 use crate::sha256::{Template, blocks};
@@ -19,17 +19,14 @@ const WORTH_SHARING: f64 = 30_000.0;
 /// Blocks per claim: about 200 µs with a fast kernel.
 const CHUNK: u64 = 16_384;
 
-/// The largest batch of a kernel, in seeds: a claim of fewer would leave lanes idle.
-const BATCH: u64 = 16;
-
 /// Whether to wake the other threads for a search with hashes of `blocks` blocks.
 fn is_worth_sharing(difficulty: Difficulty, blocks: u64) -> bool {
     difficulty.expected_hashes() * blocks as f64 >= WORTH_SHARING
 }
 
-/// Seeds per claim: whole batches, one at least.
+/// Seeds per claim: whole batches of any kernel, one at least.
 fn chunk(blocks: u64) -> u64 {
-    (CHUNK / blocks / BATCH).max(1) * BATCH
+    (CHUNK / blocks).max(1).next_multiple_of(MAX_LANES as u64)
 }
 
 /// What is sought, whatever the message.
@@ -197,7 +194,7 @@ mod tests {
     fn what_is_shared_is_decided_by_blocks() {
         assert!(!is_worth_sharing(difficulty(3), 1) && is_worth_sharing(difficulty(4), 1));
         assert!(!is_worth_sharing(difficulty(1), 1024) && is_worth_sharing(difficulty(3), 1024));
-        for (blocks, seeds) in [(1, 16_384), (3, 5_456), (1024, 16), (1 << 20, 16)] {
+        for (blocks, seeds) in [(1, 16_384), (3, 5_472), (1024, 16), (1 << 20, 16)] {
             assert_eq!(chunk(blocks), seeds, "{blocks}");
         }
     }

@@ -258,11 +258,9 @@ fn verify_tells_each_bad_line_with_its_reason() {
         ("hello".to_owned(), "not message,seed,hash"),
         (format!("hello,{hash}"), "not message,seed,hash"),
         (format!("hullo,{seed},{hash}"), "wrong hash"),
-        (
-            format!("hello,{seed},{}", hash.to_uppercase()),
-            "wrong hash",
-        ),
-        (format!("hello,{seed},{}", &hash[1..]), "wrong hash"),
+        (format!("hello,{seed},{}", hash.to_uppercase()), "bad hash"),
+        (format!("hello,{seed},{}", &hash[1..]), "bad hash"),
+        (format!("{good}\r"), "\\r\" is not 64 lowercase hex digits"),
         (format!("hello,ab-de,{hash}"), "bad seed"),
         (format!("hello,,{hash}"), "bad seed"),
         ("ERR busy too many connections".to_owned(), "an error line"),
@@ -273,7 +271,7 @@ fn verify_tells_each_bad_line_with_its_reason() {
         let told = String::from_utf8(output.stdout).expect("text");
         assert_eq!(told.lines().count(), 1, "{told}");
         assert!(told.contains(reason) && told.contains("line 2"), "{told}");
-        assert!(told.trim_end().ends_with(&bad), "{told}");
+        assert!(told.ends_with(&format!(": {bad}\n")), "{told}");
         // The same as an argument.
         let output = run(&["verify", "-d", "2", good, &bad]);
         assert_eq!(output.status.code(), Some(1));

@@ -143,7 +143,7 @@ fn wrong_replies_are_caught_and_named() {
         ("wrong message", |_| reply("something else")),
         ("bad seed", |m| reply(m).replace("abcde", "ab-de")),
         ("not a reply", |m| m.to_owned()),
-        ("wrong hash", |m| reply(m) + "0"),
+        ("bad hash", |m| reply(m) + "0"),
     ];
     for (kind, answer) in cases {
         let address = answering(move |message| answer(message) + "\n");

@@ -124,7 +124,7 @@ fn threads_that_the_system_does_not_give_are_told_in_one_line() {
         &[
             "speed",
             "--threads",
-            "3",
+            "1",
             "--kernel",
             "portable",
             "--seconds",
@@ -158,6 +158,13 @@ fn a_wrong_line_says_what_is_wrong_and_what_is_allowed() {
             &["quantum", "portable"],
         ),
         (&["solve", "a\nb"], &["newline"]),
+        (&["verify", "a\nb"], &["newline"]),
+        (&["solve", "-d", "-1", "x"], &["-1", "0 to 64"]),
+        (&["serve", "--workers", "-2"], &["-2", "1 to 10000"]),
+        (
+            &["speed", "--threads", "9999"],
+            &["9999", "CPUs that this process may use"],
+        ),
         (&["verify", "-d", "x"], &["x", "0 to 64"]),
         (&["load"], &["not provided: <ADDR:PORT>"]),
     ] {

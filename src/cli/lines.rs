@@ -4,8 +4,21 @@ use std::ffi::OsString;
 use std::io::{self, BufRead as _, Write};
 use std::time::{Duration, Instant};
 
+use super::Error;
+
 /// The longest that a result waits for others to be written with: a person does not notice it.
 const LATENCY: Duration = Duration::from_millis(50);
+
+/// Refuses an argument that is no line: what reads lines would take it for several.
+pub(super) fn expect_lines(arguments: &[OsString]) -> Result<(), Error> {
+    let mut arguments = arguments.iter().map(|argument| argument.as_encoded_bytes());
+    if arguments.any(|argument| argument.contains(&b'\n')) {
+        return Err(Error::Usage(
+            "an argument has a newline in it: each is to be one line".to_owned(),
+        ));
+    }
+    Ok(())
+}
 
 /// Calls `each` with every argument or, without arguments, with every line of standard input as it comes,
 /// without its `\n`. What `each` writes is passed on when no further whole line is at hand, and at least

@@ -43,7 +43,12 @@ enum Command {
 pub fn run() -> ExitCode {
     let command = Cli::command()
         .version(version::text())
-        .mut_subcommands(|command| command.mut_args(without_empty_variable));
+        .mut_subcommands(|command| {
+            // `-d -1` is a wrong difficulty, not a flag that does not exist.
+            command
+                .allow_negative_numbers(true)
+                .mut_args(without_empty_variable)
+        });
     let parsed = command
         .try_get_matches()
         .and_then(|matches| Cli::from_arg_matches(&matches));

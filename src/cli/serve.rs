@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
 use ipnet::IpNet;
 use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::log::Log;
-use super::values::{count, duration, number, positive_duration, seed_length, threads, within};
+use super::values::{
+    count, duration, number, positive_duration, seed_length, threads, within, yes_or_no,
+};
 use super::{Error, kernel};
 use crate::cpus;
 use crate::kernel::Kernel;
@@ -56,7 +57,7 @@ pub(super) struct Args {
 
     /// Do not bind each worker to a CPU. For machines shared with other busy programs, where a bound worker
     /// cannot move out of their way. Under a cgroup's CPU quota workers are never bound.
-    #[arg(long, env = "POWD_NO_PIN", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "POWD_NO_PIN", value_parser = yes_or_no)]
     no_pin: bool,
 
     /// Instruction set to search with: auto (the fastest here, measured at start) or a name that
@@ -248,14 +249,14 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
         .iter()
         .map(bind)
         .collect::<Result<Vec<_>, _>>()?;
+    // Heard from here on: what takes time comes now, and the loop that waits for them last.
+    let signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
     let (kernel, hash_rate) = match kernel {
         Some(kernel) => (kernel, kernel.hash_rate()),
         None => kernel::fastest(),
     };
     let options = args.options(kernel, hash_rate)?;
     raise_file_limit(listeners.len(), &options);
-    // Heard from here on, so that no signal falls between the start and the loop that waits for them.
-    let signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
     let announcement = announce(&listeners, &options)?;
     let server = Server::start(listeners, options)?;
     log.write_all(announcement.as_bytes())?;
@@ -308,12 +309,14 @@ fn raise_file_limit(listeners: usize, options: &Options) {
     let max = options.limits.max_connections;
     let room = granted.saturating_sub(others as u64);
     if room < max as u64 {
-        // Where there is room for none, the server does not start at all.
+        let or_fewer = if room > 0 {
+            format!(", or give --max-connections {room}")
+        } else {
+            String::new()
+        };
         tracing::warn!(
             "{granted} open files are allowed: enough for {room} connections, fewer than --max-connections {max}. \
-             Those beyond would wait unheard; raise the hard limit (ulimit -Hn, LimitNOFILE=) or give \
-             --max-connections {}",
-            room.max(1)
+             Those beyond would wait unheard; raise the hard limit (ulimit -Hn, LimitNOFILE=){or_fewer}"
         );
     }
 }

@@ -44,15 +44,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
-    if args
-        .messages
-        .iter()
-        .any(|message| message.as_encoded_bytes().contains(&b'\n'))
-    {
-        return Err(Error::Usage(
-            "a message has no newline: each line is one message".to_owned(),
-        ));
-    }
+    lines::expect_lines(&args.messages)?;
     let task = Task {
         difficulty: args.difficulty,
         seed_length: args.seed_length,

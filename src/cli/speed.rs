@@ -26,8 +26,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
 
-    /// Threads that hash at the same time, each pinned to a CPU, or "all" for one per CPU that this process may
-    /// use. One shows the kernel, all of them what a service could reach.
+    /// Threads that hash at the same time, each pinned to a CPU of its own, or "all" for one per CPU that this
+    /// process may use. One shows the kernel, all of them what a service could reach.
     #[arg(long, value_name = "N|all", default_value = "1")]
     threads: Threads,
 
@@ -112,6 +112,13 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         Threads::All => cpus::available(),
         Threads::Number(number) => number,
     };
+    // More would take turns on a CPU, each at its full rate for a part of the time.
+    let cpus = cpus::usable().len();
+    if threads > cpus {
+        return Err(Error::Usage(format!(
+            "--threads {threads}: there are {cpus} CPUs that this process may use, one for each thread"
+        )));
+    }
     let rounds = args.seconds.as_nanos().div_ceil(ROUND.as_nanos()) as usize;
     let hash_rates = take_turns(&subjects, threads, args.message_bytes, rounds)?;
     let rows = subjects

@@ -14,6 +14,15 @@ pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
         .map_err(|_| "expected a whole number of 1 or more".to_owned())
 }
 
+/// A flag, as an environment variable sets it.
+pub(super) fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("expected true or false".to_owned()),
+    }
+}
+
 /// Any 64-bit number.
 pub(super) fn number(text: &str) -> Result<u64, String> {
     text.parse()

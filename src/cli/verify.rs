@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::{Error, lines};
-use crate::pow::{Difficulty, Reply};
+use crate::pow::{Difficulty, Fault, Reply};
 
 /// Checks reply lines and prints the bad ones.
 ///
@@ -23,6 +23,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
+    lines::expect_lines(&args.lines)?;
     let mut number = 0u64;
     let mut all_good = true;
     let checked = lines::for_each(args.lines, |line, output| {
@@ -30,7 +31,11 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         let checked = Reply::parse(line).and_then(|reply| reply.check(args.difficulty));
         if let Err(fault) = checked {
             all_good = false;
-            write!(output, "line {number}: {fault}: ")?;
+            match fault {
+                // The line itself follows, and says it.
+                Fault::ErrorLine(_) => write!(output, "line {number}: an error line: ")?,
+                fault => write!(output, "line {number}: {fault}: ")?,
+            }
             output.write_all(line)?;
             output.write_all(b"\n")?;
         }

@@ -45,6 +45,7 @@ impl Flaw {
             Flaw::ErrorLine(_) => "error line",
             Flaw::Message => "wrong message",
             Flaw::Reply(Fault::Hash(_)) => "wrong hash",
+            Flaw::Reply(Fault::HashForm(_)) => "bad hash",
             Flaw::Reply(Fault::Seed(_)) => "bad seed",
             Flaw::Reply(Fault::Difficulty { .. }) => "too few zeros",
             Flaw::Reply(_) => "not a reply",
@@ -163,7 +164,7 @@ mod tests {
             flaw(line("aaaaa", "other").as_bytes(), 0),
             "not the message that was asked"
         );
-        assert!(flaw(upper.as_bytes(), 0).starts_with("wrong hash"));
+        assert!(flaw(upper.as_bytes(), 0).starts_with("bad hash"));
         assert!(flaw(right.as_bytes(), 64).contains("difficulty is 64"));
         assert_eq!(flaw(b"ERR busy try later\n", 0), "ERR busy");
         assert_eq!(flaw(b"\n", 0), "not message,seed,hash");

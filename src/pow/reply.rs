@@ -28,6 +28,9 @@ pub enum Fault {
     /// The seed is not one.
     #[error("bad seed: {0}")]
     Seed(#[from] SeedError),
+    /// The hash is not in the form that all are, whichever it is. Shown escaped: a carriage return is easily missed.
+    #[error("bad hash: \"{0}\" is not 64 lowercase hex digits")]
+    HashForm(String),
     /// Another hash than `SHA-256(seed || message)`.
     #[error("wrong hash: sha256(seed || message) is {0}")]
     Hash(String),
@@ -73,6 +76,10 @@ impl<'a> Reply<'a> {
     /// Checks seed, hash and zeros against `difficulty`, with the `sha2` crate alone.
     pub fn check(&self, difficulty: Difficulty) -> Result<(), Fault> {
         let seed = Seed::from_bytes(self.seed)?;
+        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if self.hash.len() != 64 || !self.hash.iter().all(is_digit) {
+            return Err(Fault::HashForm(self.hash.escape_ascii().to_string()));
+        }
         let digest = digest(&seed, self.message);
         let mut text = [0u8; 64];
         if hex::encode_to_slice(digest, &mut text).is_err() || text != self.hash {
@@ -147,10 +154,11 @@ mod tests {
             check(&good.replace("hello", "hallo"), 0),
             Err(Fault::Hash(_))
         ));
-        assert!(matches!(
-            check(&good.to_uppercase(), 0),
-            Err(Fault::Hash(_))
-        ));
+        for ill_formed in [good.to_uppercase(), good.clone() + "\r", good.clone() + "0"] {
+            let hash = ill_formed.rsplit(',').next().expect("a hash");
+            let shown = hash.as_bytes().escape_ascii().to_string();
+            assert_eq!(check(&ill_formed, 0), Err(Fault::HashForm(shown)));
+        }
         assert!(matches!(check(&good, 64), Err(Fault::Difficulty { .. })));
     }
 }

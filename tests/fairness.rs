@@ -4,6 +4,8 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use common::proc;
 use common::{Client, Powd, lines, messages};
 use socket2::SockRef;
 
@@ -224,17 +226,13 @@ struct Worker {
 /// The workers of `powd`.
 #[cfg(target_os = "linux")]
 fn workers(powd: &Powd) -> Vec<Worker> {
-    let tasks = std::fs::read_dir(format!("/proc/{}/task", powd.pid())).expect("it runs");
-    let workers = tasks.filter_map(|task| {
-        let task = task.expect("it runs").path();
-        let status = std::fs::read_to_string(task.join("status")).expect("it runs");
-        let mut lines = status.lines();
-        let line = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        let sleeps = line.and_then(|count| count.trim().parse().ok());
-        status.contains("worker-").then(|| Worker {
-            sleeps: sleeps.expect("proc_pid_status(5)"),
-            ticks: common::cpu_ticks(&task),
-        })
+    let workers = proc::threads(powd.pid(), "worker-");
+    let workers = workers.iter().map(|worker| {
+        let sleeps = proc::status(worker, "voluntary_ctxt_switches");
+        Worker {
+            sleeps: sleeps.parse().expect("a number"),
+            ticks: proc::cpu_ticks(worker),
+        }
     });
     workers.collect()
 }

@@ -7,6 +7,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use common::proc;
 use common::{Client, Powd, check, lines, messages, until};
 use socket2::{Domain, Socket, Type};
 
@@ -138,24 +140,6 @@ fn one_that_waits_for_a_search_is_not_idle() {
     assert_eq!(powd.counter("/connections/closed_idle"), 1);
 }
 
-/// The timer of powd's side of a connection, as proc_net_tcp(5) has it: which, and 1/100 s that are left.
-#[cfg(target_os = "linux")]
-fn timer(client: &Client) -> (u8, u32) {
-    let port =
-        |address: std::io::Result<SocketAddr>| format!(":{:04X}", address.expect("open").port());
-    let stream = client.stream();
-    let (ours, theirs) = (port(stream.peer_addr()), port(stream.local_addr()));
-    let table = std::fs::read_to_string("/proc/net/tcp").expect("it is there");
-    let fields = table
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let mut rows = fields.filter(|row| row[1].ends_with(&ours) && row[2].ends_with(&theirs));
-    let row = rows.next().expect("the connection is in the table");
-    let (which, left) = row[5].split_once(':').expect("two numbers");
-    let parse = |digits| u32::from_str_radix(digits, 16).expect("a number");
-    (parse(which) as u8, parse(left))
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn the_kernel_looks_after_clients_that_say_nothing() {
@@ -166,8 +150,8 @@ fn the_kernel_looks_after_clients_that_say_nothing() {
     client.send(b"hard\n");
     powd.until_counter("/hashes", |hashes| hashes > 0);
     until("a keepalive timer of a minute", || {
-        let (which, left) = timer(&client);
-        which == KEEPALIVE && left <= 6000
+        let socket = proc::socket(&client);
+        socket.timer == KEEPALIVE && socket.left <= 6000
     });
 }
 

@@ -59,7 +59,7 @@ fn replies_arrive_during_a_drain_however_much_the_client_still_sends() {
         line.contains("answering what was received")
     });
     // All at once, as far as powd can tell.
-    powd.signal("STOP");
+    powd.stop();
     client.send(&[b'x'; 70_000]);
     client.end();
     powd.signal("CONT");
@@ -77,7 +77,7 @@ fn a_request_that_powd_was_late_to_read_is_not_idleness() {
     let powd = Powd::serve(&["-d", "1", "--idle-timeout", "300ms"]);
     let mut client = powd.connect();
     client.ask(b"before", 1);
-    powd.signal("STOP");
+    powd.stop();
     client.send(b"late\n");
     let sent = Instant::now();
     until("twice the limit", || sent.elapsed() > 2 * limit);

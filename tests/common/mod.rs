@@ -8,12 +8,13 @@
     reason = "every test file is a program of its own and uses a part of this"
 )]
 
+#[cfg(target_os = "linux")]
+pub(crate) mod proc;
 mod process;
 pub(crate) mod run;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -164,35 +165,31 @@ impl Powd {
         wait(&mut self.process.child)
     }
 
-    /// A line of `/proc/PID/status`, in KiB.
+    /// Stops it until it gets `CONT`: when this returns, none of its threads runs any more.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn stop(&self) {
+        self.signal("STOP");
+        // A signal is sent before it is heard, by each thread for itself.
+        until("a stop of all threads", || {
+            let threads = proc::threads(self.pid(), "");
+            let mut states = threads.iter().map(|thread| proc::status(thread, "State"));
+            states.all(|state| state.starts_with('T'))
+        });
+    }
+
+    /// A field of its status, in KiB.
     #[cfg(target_os = "linux")]
     pub(crate) fn status_kib(&self, field: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
-            .expect("the process is there");
-        let line = status.lines().find(|line| line.starts_with(field));
-        let number = line.and_then(|line| line.split_whitespace().nth(1));
-        let number = number.and_then(|number| number.parse().ok());
-        number.unwrap_or_else(|| panic!("no {field} in {status}"))
+        let value = proc::status(&proc::process(self.pid()), field);
+        let number = value.strip_suffix(" kB").and_then(|kib| kib.parse().ok());
+        number.unwrap_or_else(|| panic!("no KiB in {value:?}"))
     }
 
     /// CPU time that it has used, in clock ticks.
     #[cfg(target_os = "linux")]
     pub(crate) fn cpu_ticks(&self) -> u64 {
-        cpu_ticks(Path::new(&format!("/proc/{}", self.pid())))
+        proc::cpu_ticks(&proc::process(self.pid()))
     }
-}
-
-/// CPU time of the process or thread with this directory in `/proc`, in clock ticks (of which Linux has 100
-/// in a second).
-#[cfg(target_os = "linux")]
-pub(crate) fn cpu_ticks(of: &Path) -> u64 {
-    let stat = std::fs::read_to_string(of.join("stat")).expect("it is there");
-    // proc_pid_stat(5): fields 14 and 15; the second, in parentheses, may hold spaces.
-    let fields = stat.rsplit(')').next().expect("a state follows the name");
-    let times = fields.split_whitespace().skip(11).take(2);
-    times
-        .map(|ticks| ticks.parse::<u64>().expect("a number"))
-        .sum()
 }
 
 /// Waits for the end of a process; kills it at the deadline.

@@ -156,59 +156,6 @@ fn the_kernel_looks_after_clients_that_say_nothing() {
 }
 
 #[test]
-fn with_no_half_close_timeout_the_end_of_stream_cancels() {
-    let powd = Powd::serve(&["-d", "64", "--workers", "2", "--half-close-timeout", "0s"]);
-    let client = powd.connect();
-    client.send(b"hard\n");
-    powd.until_counter("/help/hashes", |hashes| hashes > 0);
-    client.end();
-    powd.until_cancelled();
-}
-
-#[test]
-fn a_client_that_left_is_cancelled_within_the_half_close_timeout() {
-    let powd = Powd::serve(&["-d", "64", "--half-close-timeout", "300ms"]);
-    let client = powd.connect();
-    client.send(b"hard\nanother\n");
-    powd.until_counter("/hashes", |hashes| hashes > 0);
-    drop(client);
-    powd.until_cancelled();
-}
-
-#[test]
-fn a_client_that_left_is_cancelled_by_default_too() {
-    let powd = Powd::serve(&["-d", "64"]);
-    let client = powd.connect();
-    client.send(b"hard\n");
-    powd.until_counter("/hashes", |hashes| hashes > 0);
-    drop(client);
-    powd.until_cancelled();
-}
-
-#[test]
-fn a_half_closed_client_is_served_as_long_as_it_gets_answers() {
-    // Twelve answers, no sooner than 300 ms after one another: longer than the timeout in all, and far from
-    // as long between two of them.
-    let flags = [
-        "-d",
-        "64",
-        "--deadline",
-        "300ms",
-        "--half-close-timeout",
-        "2s",
-    ];
-    let powd = Powd::serve(&flags);
-    let mut client = powd.connect();
-    client.send(&lines(messages(12)));
-    client.end();
-    for _ in 0..12 {
-        client.error("deadline");
-    }
-    client.expect_end();
-    assert_eq!(powd.counter("/cancelled_searches"), 0);
-}
-
-#[test]
 fn a_search_past_its_deadline_gets_an_error_line_and_the_connection_goes_on() {
     let powd = Powd::serve(&["-d", "64", "--deadline", "20ms"]);
     let mut client = powd.connect();

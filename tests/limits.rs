@@ -250,7 +250,7 @@ fn a_client_that_does_not_read_costs_little_and_loses_nothing() {
 fn it_recovers_by_itself_when_descriptors_run_out() {
     use std::process::Command;
     let mut shell = Command::new("sh");
-    let serve = r#"ulimit -n 40; exec "$0" serve --listen 127.0.0.1:0 -d 1"#;
+    let serve = r#"ulimit -n 40; exec "$0" serve --listen 127.0.0.1:0 -d 1 --drain-timeout 1h"#;
     shell.args(["-c", serve, env!("CARGO_BIN_EXE_powd")]);
     let mut powd = Powd::run(common::without_variables(shell), 1);
 

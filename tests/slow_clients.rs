@@ -49,7 +49,7 @@ fn replies_before_a_line_that_is_too_long_arrive_however_much_the_client_still_s
 
 #[test]
 fn replies_arrive_during_a_drain_however_much_the_client_still_sends() {
-    let mut powd = Powd::serve(&["-d", "0"]);
+    let mut powd = Powd::serve(&["-d", "0", "--drain-timeout", "1h"]);
     let mut client = connect_narrow(&powd);
     let asked = long_messages();
     client.send(&lines(&asked));

@@ -234,7 +234,60 @@ fn cpu_list(text: &str) -> Result<CpuList, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
     use super::*;
+
+    /// What `powd load 127.0.0.1:1` with these flags is to do.
+    fn asked(flags: &[&str]) -> Options {
+        let typed = ["load", "127.0.0.1:1"].iter().chain(flags);
+        let matches = Args::augment_args(clap::Command::new("load")).get_matches_from(typed);
+        options(Args::from_arg_matches(&matches).expect("what `Args` declares"))
+    }
+
+    #[test]
+    fn each_flag_sets_what_it_is_named_after() {
+        let line = "-c 2 -P 3 -s 4 -d 5 --rate 6 --message-bytes 7 --threads 8 --pin 0,9 --warmup 10s --timeout 11s";
+        // By its fields, so that a new one is not forgotten here.
+        let Options {
+            address,
+            connections,
+            pipeline,
+            duration,
+            warmup,
+            difficulty,
+            rate,
+            messages,
+            threads,
+            pin,
+            timeout,
+        } = asked(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(address, ([127, 0, 0, 1], 1).into());
+        assert_eq!((connections, pipeline), (2, 3));
+        assert_eq!(duration, Duration::from_secs(4));
+        assert_eq!(difficulty.map(Difficulty::nibbles), Some(5));
+        assert_eq!(rate, Some(6.0));
+        assert_eq!(messages, Messages::Unique(7));
+        assert_eq!((threads, pin), (8, vec![0, 9]));
+        assert_eq!(warmup, Duration::from_secs(10));
+        assert_eq!(timeout, Duration::from_secs(11));
+        let fixed = asked(&["--fixed-message", "bench0"]);
+        assert_eq!(fixed.messages, Messages::Fixed(b"bench0".to_vec()));
+    }
+
+    #[test]
+    fn without_flags_it_does_what_the_help_says() {
+        let options = asked(&[]);
+        assert_eq!((options.connections, options.pipeline), (100, 1));
+        assert_eq!(options.duration, Duration::from_secs(3));
+        assert_eq!((options.difficulty, options.rate), (None, None));
+        assert_eq!(options.messages, Messages::Unique(20));
+        assert_eq!(options.warmup, Duration::from_millis(500));
+        assert_eq!(options.timeout, Duration::from_secs(30));
+        assert_eq!((options.threads, options.pin), (cpus::available(), vec![]));
+        // A thread for each CPU that is named.
+        assert_eq!(asked(&["--pin", "0,2-4"]).threads, 4);
+    }
 
     #[test]
     fn of_several_addresses_the_first_that_answers_is_taken() {

@@ -12,6 +12,7 @@
 pub(crate) mod proc;
 mod process;
 pub(crate) mod run;
+pub(crate) mod small_servers;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

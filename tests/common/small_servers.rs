@@ -1,0 +1,51 @@
+//! Small servers for the load client, which answer as a test wants them to.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::thread;
+
+use powd::pow::{Seed, digest};
+use socket2::{Domain, Socket, Type};
+
+/// A server with one thread per connection; `behaviour` gets the connection's number and its stream.
+pub(crate) fn serve(behaviour: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let behaviour = Arc::new(behaviour);
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            let behaviour = Arc::clone(&behaviour);
+            thread::spawn(move || behaviour(number, stream));
+        }
+    });
+    address
+}
+
+/// A server that answers each line with what `answer` makes of it.
+pub(crate) fn answering(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> SocketAddr {
+    serve(move |_, stream| {
+        let mut out = stream.try_clone().expect("a second handle");
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            if out.write_all(answer(&line).as_bytes()).is_err() {
+                return;
+            }
+        }
+    })
+}
+
+/// The right reply at difficulty 0, without its newline.
+pub(crate) fn reply(message: &str) -> String {
+    let seed = Seed::from_bytes(b"abcde").expect("letters");
+    let digest = digest(&seed, message.as_bytes());
+    format!("{message},abcde,{}", hex::encode(digest))
+}
+
+/// A port that refuses connections, and the socket that keeps it from others: bound, but not listening.
+pub(crate) fn closed_port() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any.into()).expect("a free port");
+    let bound = socket.local_addr().expect("bound");
+    (socket, bound.as_socket().expect("an IP address"))
+}

@@ -347,3 +347,37 @@ fn a_message_gets_a_longer_seed_only_when_no_shorter_one_is_a_solution() {
     // 22 % have a seed of one character; nearly all others one of two.
     assert!(lengths.contains(&1) && lengths.contains(&2));
 }
+
+#[test]
+fn speed_shows_a_row_for_each_kernel_beside_the_sha2_crate() {
+    let flags = [
+        "--seconds",
+        "0.02",
+        "--threads",
+        "2",
+        "--message-bytes",
+        "60",
+    ];
+    let output = run(&[&["speed"][..], &flags].concat());
+    assert!(output.status.success() && output.stderr.is_empty());
+    let text = String::from_utf8(output.stdout).expect("text");
+    let mut rows = text
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let header = rows.next().expect("a header");
+    assert_eq!(
+        header,
+        ["kernel", "threads", "bytes", "hashes/s", "x", "sha2"]
+    );
+    let mut names = Vec::new();
+    for row in rows {
+        let [name, "2", "60", rate, "M", ratio] = row[..] else {
+            panic!("no row: {row:?} in {text}")
+        };
+        let [rate, ratio] = [rate, ratio].map(|number| number.parse::<f64>().expect("a number"));
+        assert!(rate > 0.0 && ratio > 0.0, "{text}");
+        assert!(name != "sha2" || ratio == 1.0, "{text}");
+        names.push(name.to_owned());
+    }
+    assert_eq!(names, [vec!["sha2".to_owned()], kernels()].concat());
+}

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 #[cfg(target_os = "linux")]
 use common::proc;
@@ -193,7 +193,7 @@ fn a_service_with_nothing_to_do_uses_no_cpu() {
     let mut idle: Vec<Client> = (0..10).map(|_| powd.connect()).collect();
     idle[0].ask(b"one", 5);
     powd.until_quiet();
-    let (before, begin) = (workers(&powd), Instant::now());
+    let (before, begin) = (workers(&powd), std::time::Instant::now());
     // Here time itself is what is waited for. Nothing else may happen in it: a signal, which counters are
     // asked for with, can be delivered to any thread and wakes it.
     std::thread::sleep(Duration::from_millis(500));

@@ -3,8 +3,12 @@
 mod common;
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+#[cfg(target_os = "linux")]
+use std::net::SocketAddr;
+use std::net::TcpStream;
+#[cfg(target_os = "linux")]
 use std::thread;
+#[cfg(target_os = "linux")]
 use std::time::{Duration, Instant};
 
 #[cfg(target_os = "linux")]

@@ -12,12 +12,10 @@ use crate::sha256::{INITIAL_STATE, Template};
 /// The next head whose first state word is at most `bound`.
 pub(super) fn next_at_most(template: &Template, heads: &mut Heads<'_>, bound: u32) -> Option<u32> {
     let mut block = first_block(template);
-    Batches::new(template, heads, 1)
-        .find(|batch| {
-            block[..4].copy_from_slice(&batch.word0(0).to_be_bytes());
-            state(&block, template)[0] <= bound
-        })
-        .map(|batch| batch.first)
+    Batches::new(template, heads, 1).find_map(|batch| {
+        block[..4].copy_from_slice(&batch.word0(0).to_be_bytes());
+        batch.lowest(u32::from(state(&block, template)[0] <= bound))
+    })
 }
 
 /// The digest of one head with the template's tail and message; nothing if there is no such head.

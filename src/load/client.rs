@@ -14,7 +14,6 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use socket2::SockRef;
 
 use super::connection::{Connection, Lost, Shared, State};
 use super::lock;
@@ -123,20 +122,6 @@ impl<'a> Client<'a> {
             self.sweep(stats);
         }
         self.count_unanswered(&mut lock(stats));
-        self.reset_unanswered();
-    }
-
-    /// Has those connections end with a reset whose requests are still being answered. After an orderly end the
-    /// server would go on with them for a while, and disturb what is measured next.
-    fn reset_unanswered(&self) {
-        for connection in &self.connections {
-            if let State::Open(stream) = &connection.state
-                && connection.in_flight > 0
-            {
-                // Where it fails, the end is an orderly one.
-                let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-            }
-        }
     }
 
     /// How long the poller may wait.

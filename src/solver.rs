@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::Scope;
 
-use crate::kernel::{MAX_LANES, Scan};
+use crate::kernel::{Scan, whole_batches};
 use crate::pow::{Difficulty, Solution};
 use crate::search::{ChunkOutcome, Draws, Job, Progress, Search, SharedSearch, Tally};
 use crate::sha256::{Template, blocks};
@@ -24,9 +24,9 @@ fn is_worth_sharing(difficulty: Difficulty, blocks: u64) -> bool {
     difficulty.expected_hashes() * blocks as f64 >= WORTH_SHARING
 }
 
-/// Seeds per claim: whole batches of any kernel, one at least.
+/// Seeds per claim.
 fn chunk(blocks: u64) -> u64 {
-    (CHUNK / blocks).max(1).next_multiple_of(MAX_LANES as u64)
+    whole_batches(CHUNK / blocks)
 }
 
 /// What is sought, whatever the message.

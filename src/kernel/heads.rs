@@ -11,9 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use crate::pow::ALPHABET;
 use crate::sha256::Template;
 
-/// The most lanes that a kernel tries at once, and so what the tables hold beyond their end. A multiple of it
-/// of seeds leaves no lane of any kernel empty.
-pub const MAX_LANES: usize = 16;
+/// The most lanes that a kernel tries at once, and so what the tables hold beyond their end.
+pub(super) const MAX_LANES: usize = 16;
+
+/// About `seeds` seeds, as whole batches of any kernel, one at least: a batch costs the same however few of its
+/// lanes are in use.
+pub fn whole_batches(seeds: u64) -> u64 {
+    seeds.max(1).next_multiple_of(MAX_LANES as u64)
+}
 
 /// The heads of a row: as many as there are pairs of characters.
 const ROW: usize = 62 * 62;

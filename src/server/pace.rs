@@ -3,7 +3,7 @@
 //! The unit is the compression of one block: what a hash costs is known in blocks, and the rate of the kernel
 //! turns time into blocks once, at the start. So no clock is read to keep to a slice.
 
-use crate::kernel::MAX_LANES;
+use crate::kernel::whole_batches;
 use crate::pow::Difficulty;
 
 /// What is done at a time, in blocks.
@@ -47,10 +47,9 @@ impl Pace {
     }
 }
 
-/// The seeds of `blocks` each that `budget` allows, in whole batches of any kernel: a batch costs the same
-/// however few of its lanes are in use, and a budget is not much longer than one where messages are long.
+/// The seeds of `blocks` each that `budget` allows, in whole batches: of long messages it allows few.
 pub(super) fn seeds(budget: u64, blocks: u64) -> u64 {
-    (budget / blocks).max(1).next_multiple_of(MAX_LANES as u64)
+    whole_batches(budget / blocks)
 }
 
 #[cfg(test)]

@@ -23,10 +23,10 @@ pub(super) fn expect_lines(arguments: &[OsString]) -> Result<(), Error> {
 /// Calls `each` with every argument or, without arguments, with every line of standard input as it comes,
 /// without its `\n`. What `each` writes is passed on when no further whole line is at hand, and at least
 /// about every [`LATENCY`].
-pub(super) fn for_each<E: From<io::Error>>(
+pub(super) fn for_each(
     arguments: Vec<OsString>,
-    mut each: impl FnMut(&[u8], &mut dyn Write) -> Result<(), E>,
-) -> Result<(), E> {
+    mut each: impl FnMut(&[u8], &mut dyn Write) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut output = io::BufWriter::new(io::stdout().lock());
     if !arguments.is_empty() {
         for argument in arguments {

@@ -39,7 +39,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
             output.write_all(line)?;
             output.write_all(b"\n")?;
         }
-        Ok::<(), Error>(())
+        Ok(())
     });
     // Only bad lines are printed: whoever closed the pipe has missed some, but what was found stands.
     Error::unless_closed_pipe(checked)?;

@@ -6,7 +6,6 @@
 //! or when there are [`WRITES`] of them. Nothing here is shared with other workers but the
 //! [`Board`](super::board::Board).
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -66,7 +65,7 @@ pub(super) struct Worker {
     connections: Slab<Connection>,
     queue: Queue,
     /// Connections that can only wait for helpers.
-    stalled: VecDeque<usize>,
+    stalled: Vec<usize>,
     /// Those whose replies are still to be written in this round.
     unwritten: Vec<usize>,
     /// When to look for connections whose time is over; none while there can be none.
@@ -94,7 +93,7 @@ impl Worker {
             mailbox,
             mailbox_closed: false,
             connections: Slab::new(),
-            stalled: VecDeque::new(),
+            stalled: Vec::new(),
             unwritten: Vec::with_capacity(WRITES),
             next_sweep: None,
             drain_until: None,
@@ -284,7 +283,7 @@ impl Worker {
         match next {
             Next::Turn => self.queue.goes_on(key),
             Next::Write => self.unwritten.push(key),
-            Next::Later => self.stalled.push_back(key),
+            Next::Later => self.stalled.push(key),
             Next::Event => {
                 if let Some(timeout) = timeout {
                     self.arm_sweep(timeout);

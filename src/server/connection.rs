@@ -5,12 +5,15 @@
 //! whole request at hand, so what a client can make it hold is one read's worth; and it does nothing at
 //! all while its client does not take what was written.
 
+mod timeouts;
+
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::event::Event;
 use mio::net::TcpStream;
+use timeouts::LINGER;
 
 use super::admission::Permit;
 use super::buffers::Buffer;
@@ -20,10 +23,6 @@ use super::pace::{REQUEST_COST, seeds};
 use super::reply::{ERROR_MAX, ErrorLine, REPLY_OVERHEAD, push_error, push_reply};
 use super::request::{Outcome, Request};
 use crate::pow::Difficulty;
-
-/// How long a client may take to end its stream after powd has ended its own. Closing at once would reset
-/// the connection if the client has sent more, and could cost it the last reply.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// The original server reads this much at a time, and `--framing reads` makes each read a message.
 const READ_FRAME: usize = 8192;
@@ -139,7 +138,7 @@ impl Connection {
     /// Has a drain begin: what has arrived by now is still answered. Not what comes later, or a client that always
     /// has a request on its way would hold up the drain.
     pub(super) fn begin_drain(&mut self) {
-        // It fails for a socket that is not connected, which a read will find out.
+        // Where it fails the connection is lost, and ending it will say so.
         self.last_bytes = Some(rustix::io::ioctl_fionread(&self.stream).unwrap_or(0));
         self.readable = true;
     }
@@ -151,53 +150,6 @@ impl Connection {
             Some(left) if self.half_closed.is_none() => left.try_into().unwrap_or(usize::MAX),
             _ => usize::MAX,
         }
-    }
-
-    /// The shortest time that can end it, if time alone can.
-    pub(super) fn timeout(&self, kit: &Kit) -> Option<Duration> {
-        let limits = &kit.options.limits;
-        let lingering = matches!(self.phase, Phase::Lingering(_)).then_some(LINGER);
-        let half_closed = self.half_closed.map(|_| limits.half_close_timeout);
-        [lingering, half_closed, limits.idle_timeout]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// Has it try once more what it waits for: the time of an idle one is over only if that does not come, and
-    /// it may have come since the poll.
-    pub(super) fn try_again(&mut self) {
-        match self.output {
-            Some(_) => self.writable = true,
-            None => self.readable = true,
-        }
-    }
-
-    /// Whether its time is over; then a turn closes it.
-    pub(super) fn is_overdue(&self, kit: &Kit) -> bool {
-        self.is_abandoned(kit) || self.is_idle(kit) || self.has_lingered(kit)
-    }
-
-    /// Its client has ended its stream and has taken no reply for too long: as good as gone.
-    fn is_abandoned(&self, kit: &Kit) -> bool {
-        let limit = kit.options.limits.half_close_timeout;
-        let since = self.half_closed.map(|at| at.max(self.moved));
-        since.is_some_and(|at| limit.is_zero() || kit.now.saturating_duration_since(at) > limit)
-    }
-
-    /// Nothing moves on it, and that is up to the client: it does not take its replies, or has asked nothing.
-    fn is_idle(&self, kit: &Kit) -> bool {
-        let waits_for_client = match self.output {
-            Some(_) => !self.writable,
-            None => self.request.is_none() && self.hungry && !self.readable && !self.ended,
-        };
-        kit.options.limits.idle_timeout.is_some_and(|limit| {
-            waits_for_client && kit.now.saturating_duration_since(self.moved) > limit
-        })
-    }
-
-    fn has_lingered(&self, kit: &Kit) -> bool {
-        matches!(self.phase, Phase::Lingering(until) if kit.now >= until)
     }
 
     /// One turn: reads, answers, writes. Takes what it used from `budget`, in blocks.

@@ -20,7 +20,7 @@ use std::time::Duration;
 use powd::load::{self, Messages, Options, Phase, Progress, Report};
 use powd::pow::Difficulty;
 use server::process::DEADLINE;
-use small_servers::{answering, closed_port, reply, serve};
+use small_servers::{answering, closed_port, counting, reply, serve};
 
 fn options(address: SocketAddr) -> Options {
     Options {
@@ -220,12 +220,7 @@ fn silence_is_a_timeout() {
 
 #[test]
 fn what_is_answered_while_it_warms_up_does_not_count() {
-    let answered = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&answered);
-    let address = answering(move |message| {
-        count.fetch_add(1, Ordering::Relaxed);
-        reply(message) + "\n"
-    });
+    let (address, answered) = counting();
     let options = Options {
         warmup: DEADLINE,
         ..options(address)

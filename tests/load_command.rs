@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
 use common::run::{run, start};
-use common::small_servers::{answering, closed_port, reply, serve};
+use common::small_servers::{answering, closed_port, counting, reply, serve};
 use common::{DEADLINE, command, until};
 use serde_json::Value;
 
@@ -132,12 +132,7 @@ fn one_thread_is_enough_where_one_is_asked_for() {
 
 #[test]
 fn with_a_rate_it_asks_when_the_clock_says_so() {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
-    let address = answering(move |message| {
-        count.fetch_add(1, Ordering::Relaxed);
-        reply(message) + "\n"
-    });
+    let (address, asked) = counting();
     // One is due at the start, the next after 1000 s. The closed loop asks again and again.
     let flags = ["-c", "1", "-P", "9", "-s", "0.3", "--rate", "0.001"];
     let report = measured(&[&[&*address.to_string()], &flags[..]].concat());

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use powd::pow::{Seed, digest};
@@ -32,6 +33,17 @@ pub(crate) fn answering(answer: impl Fn(&str) -> String + Send + Sync + 'static)
             }
         }
     })
+}
+
+/// A server that answers rightly at difficulty 0, and how many requests it has seen.
+pub(crate) fn counting() -> (SocketAddr, Arc<AtomicUsize>) {
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    let address = answering(move |message| {
+        count.fetch_add(1, Ordering::Relaxed);
+        reply(message) + "\n"
+    });
+    (address, seen)
 }
 
 /// The right reply at difficulty 0, without its newline.

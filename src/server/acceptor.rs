@@ -1,4 +1,5 @@
-//! The acceptor: one thread that takes connections from all listeners and hands them out round-robin.
+//! The acceptor: one thread that takes connections from all listeners and hands them out, round-robin while
+//! the workers have equally many.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
@@ -42,10 +43,14 @@ pub(super) struct Acceptor {
 
 /// The way to one worker.
 #[derive(Debug)]
-struct Mailbox {
+pub(super) struct Mailbox {
     sender: Sender<Handoff>,
     /// It got something that its worker was not woken for yet.
     has_mail: bool,
+    /// Connections that it has got since the start.
+    handed: u64,
+    /// The worker's own, which say how many of these it has closed.
+    counters: Arc<Counters>,
 }
 
 /// A listener in the poll.
@@ -58,11 +63,24 @@ struct PolledListener {
 }
 
 impl Mailbox {
-    fn new(sender: Sender<Handoff>) -> Mailbox {
+    pub(super) fn new(sender: Sender<Handoff>, counters: Arc<Counters>) -> Mailbox {
         Mailbox {
             sender,
             has_mail: false,
+            handed: 0,
+            counters,
         }
+    }
+
+    fn put(&mut self, handoff: Handoff) {
+        // Fails only when that worker has died; then the service is draining already.
+        self.has_mail |= self.sender.send(handoff).is_ok();
+        self.handed += 1;
+    }
+
+    /// Connections that its worker has, or is about to get.
+    fn connections(&self) -> u64 {
+        self.handed - self.counters.connections_closed.read()
     }
 }
 
@@ -94,7 +112,7 @@ impl Acceptor {
     pub(super) fn new(
         poll: Poll,
         listeners: Vec<Listener>,
-        mailboxes: Vec<Sender<Handoff>>,
+        mailboxes: Vec<Mailbox>,
         service: Arc<Service>,
         counters: Arc<Counters>,
     ) -> io::Result<Acceptor> {
@@ -113,7 +131,7 @@ impl Acceptor {
         Ok(Acceptor {
             poll,
             listeners: polled,
-            mailboxes: mailboxes.into_iter().map(Mailbox::new).collect(),
+            mailboxes,
             service,
             counters,
             next_worker: 0,
@@ -229,10 +247,19 @@ impl Acceptor {
             difficulty,
             permit,
         };
-        let mailbox = &mut self.mailboxes[self.next_worker];
-        // Fails only when that worker has died; then the service is draining already.
-        mailbox.has_mail |= mailbox.sender.send(handoff).is_ok();
-        self.next_worker = (self.next_worker + 1) % self.mailboxes.len();
+        let worker = self.worker_with_fewest();
+        self.mailboxes[worker].put(handoff);
+        self.next_worker = (worker + 1) % self.mailboxes.len();
+    }
+
+    /// The worker with the fewest connections, the next in turn among equals. Not simply the next in turn: with
+    /// two workers and a health check that comes and goes before each client, one would get all clients.
+    fn worker_with_fewest(&self) -> usize {
+        let workers = self.mailboxes.len();
+        (0..workers)
+            .map(|step| (self.next_worker + step) % workers)
+            .min_by_key(|&worker| self.mailboxes[worker].connections())
+            .expect("a service has a worker")
     }
 
     /// Says why, without waiting for anything, and closes.
@@ -254,14 +281,14 @@ impl Acceptor {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, TcpStream};
+    use std::sync::mpsc::{Receiver, channel};
 
-    use mio::Waker;
     use socket2::{Domain, Socket, Type};
 
     use super::super::admission::Admission;
     use super::super::board::Board;
-    use super::super::counters::Snapshot;
+    use super::super::make_poll;
     use super::super::options::Limits;
     use super::*;
 
@@ -299,34 +326,72 @@ mod tests {
         }
     }
 
-    #[test]
-    fn an_error_that_lasts_pauses_accepting() {
-        // Bound, but not listening: every accept fails, with EINVAL.
+    fn acceptor(listener: Socket, mailboxes: Vec<Mailbox>) -> Acceptor {
+        let listener = Listener {
+            socket: listener.into(),
+            difficulty: Difficulty::NONE,
+        };
+        let (poll, waker) = make_poll().expect("a descriptor is free");
+        let wakers = mailboxes.iter().map(|_| make_poll().expect("two more").1);
+        let service = Arc::new(Service::new(
+            Admission::new(&Limits::default()),
+            Board::new(wakers.collect()),
+            waker,
+            Vec::new(),
+        ));
+        Acceptor::new(poll, vec![listener], mailboxes, service, Arc::default())
+            .expect("a poll takes any socket")
+    }
+
+    fn bound() -> Socket {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         socket.bind(&address.into()).expect("a free port");
-        let listener = Listener {
-            socket: socket.into(),
-            difficulty: Difficulty::NONE,
-        };
-        let poll = Poll::new().expect("a poll");
-        let waker = Waker::new(poll.registry(), WAKER).expect("a waker");
-        let counters = Arc::<Counters>::default();
-        let service = Arc::new(Service::new(
-            Admission::new(&Limits::default()),
-            Board::new(Vec::new()),
-            waker,
-            vec![Arc::clone(&counters)],
-        ));
-        let mut acceptor = Acceptor::new(poll, vec![listener], Vec::new(), service, counters)
-            .expect("a poll takes any socket");
+        socket
+    }
+
+    #[test]
+    fn an_error_that_lasts_pauses_accepting() {
+        // Bound, but not listening: every accept fails, with EINVAL.
+        let mut acceptor = acceptor(bound(), Vec::new());
         acceptor.accept_batches();
         assert!(acceptor.paused);
-        assert_eq!(
-            Snapshot::merge([&*acceptor.counters])
-                .connections
-                .accept_pauses,
-            1
-        );
+        assert_eq!(acceptor.counters.accept_pauses.read(), 1);
+    }
+
+    #[test]
+    fn workers_get_connections_in_turn_however_many_come_and_go_between() {
+        let socket = bound();
+        socket.listen(16).expect("a bound socket");
+        let address = socket.local_addr().expect("a bound socket");
+        let address = address.as_socket().expect("an address of IPv4");
+        let workers: Vec<_> = (0..4)
+            .map(|_| (channel(), Arc::<Counters>::default()))
+            .collect();
+        let mailboxes = workers
+            .iter()
+            .map(|((mailbox, _), counters)| Mailbox::new(mailbox.clone(), Arc::clone(counters)));
+        let mut acceptor = acceptor(socket, mailboxes.collect());
+        // Who gets the next one; on loopback it waits to be accepted when `connect` returns.
+        let mut next = || {
+            let _client = TcpStream::connect(address).expect("a listener");
+            acceptor.listeners[0].ready = true;
+            acceptor.accept_batches();
+            let got = |((_, mail), _): &((_, Receiver<Handoff>), _)| mail.try_recv().is_ok();
+            workers.iter().position(got).expect("one got it")
+        };
+        let turns: Vec<usize> = (0..8).map(|_| next()).collect();
+        assert_eq!(turns, [0, 1, 2, 3, 0, 1, 2, 3]);
+        for between in 1..4 {
+            let mut stayed = [0; 4];
+            for _ in 0..8 {
+                for _ in 0..between {
+                    let left = next();
+                    workers[left].1.connections_closed.add(1);
+                }
+                stayed[next()] += 1;
+            }
+            assert_eq!(stayed, [2; 4], "{between} between");
+        }
     }
 }

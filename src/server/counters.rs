@@ -19,28 +19,29 @@ impl Counter {
             .store(self.0.load(Relaxed).wrapping_add(count), Relaxed);
     }
 
-    fn read(&self) -> u64 {
+    pub(super) fn read(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
-/// The counters of one thread, on cache lines of their own.
+/// The counters of one thread, on cache lines of their own. In C's order: the first 64 bytes are written when
+/// connections come and go, not with each request, since the acceptor reads there of every worker.
 #[derive(Debug, Default)]
-#[repr(align(128))]
+#[repr(C, align(128))]
 pub(super) struct Counters {
     pub(super) connections_opened: Counter,
     pub(super) connections_closed: Counter,
+    pub(super) closed_idle: Counter,
     pub(super) refused_busy: Counter,
     pub(super) refused_busy_address: Counter,
     pub(super) refused_denied: Counter,
     pub(super) accept_pauses: Counter,
+    pub(super) cancelled_searches: Counter,
     pub(super) requests: Counter,
     pub(super) replies: Counter,
     pub(super) errors_too_long: Counter,
     pub(super) errors_deadline: Counter,
     pub(super) errors_exhausted: Counter,
-    pub(super) cancelled_searches: Counter,
-    pub(super) closed_idle: Counter,
     pub(super) hashes: Counter,
     pub(super) false_hits: Counter,
     pub(super) searches_shared: Counter,

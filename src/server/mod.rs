@@ -1,6 +1,6 @@
 //! The service: the line protocol over TCP, on every core.
 //!
-//! One acceptor hands connections round-robin to workers, one per CPU. A worker owns its connections for
+//! One acceptor hands connections to workers, one per CPU, in turn. A worker owns its connections for
 //! their whole life: it reads, cuts, searches and writes, in slices, and shares nothing on that path. A
 //! worker that has nothing to do helps with the search of another, or sleeps.
 //!
@@ -31,13 +31,13 @@ use std::thread::{self, JoinHandle};
 
 use mio::{Poll, Waker};
 
-use acceptor::Acceptor;
+use acceptor::{Acceptor, Mailbox};
 use admission::Admission;
 use board::Board;
 use counters::Counters;
 use kit::Kit;
 use service::Service;
-use worker::{Handoff, WAKER, Worker};
+use worker::{WAKER, Worker};
 
 use crate::cpus::{self, CpuError};
 
@@ -126,7 +126,7 @@ impl Server {
         options: &Arc<Options>,
         polls: Vec<Poll>,
         counters: Vec<Arc<Counters>>,
-    ) -> Result<Vec<mpsc::Sender<Handoff>>, ServerError> {
+    ) -> Result<Vec<Mailbox>, ServerError> {
         let cpus = if options.pin {
             Some(cpus::assign(options.workers)?)
         } else {
@@ -136,7 +136,7 @@ impl Server {
         let mut mailboxes = Vec::with_capacity(options.workers);
         for (number, (poll, counters)) in polls.into_iter().zip(counters).enumerate() {
             let (mailbox, mail) = mpsc::channel();
-            mailboxes.push(mailbox);
+            mailboxes.push(Mailbox::new(mailbox, Arc::clone(&counters)));
             let (options, service, started) = (
                 Arc::clone(options),
                 Arc::clone(&self.service),
@@ -166,7 +166,7 @@ impl Server {
         &mut self,
         poll: Poll,
         listeners: Vec<Listener>,
-        mailboxes: Vec<mpsc::Sender<Handoff>>,
+        mailboxes: Vec<Mailbox>,
         counters: Arc<Counters>,
     ) -> Result<(), ServerError> {
         let acceptor = Acceptor::new(

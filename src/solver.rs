@@ -1,33 +1,27 @@
-//! One message after another, each by all threads: what `powd solve` does.
+//! Many messages on all threads: what `powd solve` does.
 //!
-//! The service has its own way of sharing a search, between pollings. Here the threads have nothing else
-//! to do, so they simply wait for the next message.
+//! A hard message is worked on by all threads together, easy ones by one thread each. The threads are
+//! rayon's: those of the service must poll between two slices, these have nothing else to do.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::Scope;
+
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::kernel::{Scan, whole_batches};
-use crate::pow::{Difficulty, Solution};
-use crate::search::{ChunkOutcome, Draws, Job, Progress, Search, SharedSearch, Tally};
+use crate::pow::{Difficulty, Seed, Solution};
+use crate::search::{ChunkOutcome, Draws, Job, Progress, Ring, Search, SharedSearch, Tally};
 use crate::sha256::{Template, blocks};
 
-/// Searches of fewer blocks than this on average, 0.3 ms with a fast kernel, are not worth waking the others for.
-const WORTH_SHARING: f64 = 30_000.0;
+/// Searches of fewer blocks than this on average, 0.3 ms with a fast kernel, are not worth waking all threads
+/// for: they are easy.
+const HARD: f64 = 30_000.0;
 
-/// Blocks per claim: about 200 µs with a fast kernel.
+/// Blocks of a claim on a hard search: about 200 µs with a fast kernel.
 const CHUNK: u64 = 16_384;
 
-/// Whether to wake the other threads for a search with hashes of `blocks` blocks.
-fn is_worth_sharing(difficulty: Difficulty, blocks: u64) -> bool {
-    difficulty.expected_hashes() * blocks as f64 >= WORTH_SHARING
-}
-
-/// Seeds per claim.
-fn chunk(blocks: u64) -> u64 {
-    whole_batches(CHUNK / blocks)
-}
+/// Blocks of the easy searches that are solved at a time, for each thread: about 5 ms with a fast kernel.
+const PART: f64 = 500_000.0;
 
 /// What is sought, whatever the message.
 #[derive(Clone, Copy, Debug)]
@@ -40,46 +34,48 @@ pub struct Task<S> {
     pub kernel: S,
 }
 
-/// Solves messages with the calling thread and others that it keeps for the purpose.
+impl<S> Task<S> {
+    fn job<'m>(&self, message: &'m [u8]) -> Job<'m> {
+        Job {
+            message,
+            difficulty: self.difficulty,
+        }
+    }
+
+    /// The blocks of one hash of `message`.
+    fn blocks(&self, message: &[u8]) -> u64 {
+        blocks(self.seed_length + message.len()) as u64
+    }
+
+    /// The blocks that a search for `message` takes on average.
+    fn expected_blocks(&self, message: &[u8]) -> f64 {
+        self.difficulty.expected_hashes() * self.blocks(message) as f64
+    }
+
+    fn is_hard(&self, message: &[u8]) -> bool {
+        self.expected_blocks(message) >= HARD
+    }
+}
+
+/// Solves messages on threads that it keeps for the purpose.
 #[derive(Debug)]
 pub struct Solver<S> {
     task: Task<S>,
     draws: Draws,
-    template: Template,
-    shared: Arc<SharedSearch>,
-    helpers: Vec<Sender<Arc<SharedSearch>>>,
-    /// Each helper says when it has let go of the search, and what it has done of it.
-    finished: Receiver<Tally>,
+    shared: SharedSearch,
+    threads: ThreadPool,
     tally: Tally,
 }
 
-impl<S: Scan + Copy + Send> Solver<S> {
-    /// A solver of `threads` threads, the calling one included; the others end with the solver. Fails when
-    /// the system gives no further thread.
-    pub fn new<'scope>(
-        scope: &'scope Scope<'scope, '_>,
-        task: Task<S>,
-        threads: usize,
-        rng_seed: u64,
-    ) -> io::Result<Solver<S>>
-    where
-        S: 'scope,
-    {
-        let (finish, finished) = channel();
-        let helpers = (1..threads).map(|_| {
-            let (search, searches) = channel();
-            let finish = finish.clone();
-            std::thread::Builder::new()
-                .spawn_scoped(scope, move || help(task.kernel, &searches, &finish))?;
-            Ok(search)
-        });
+impl<S: Scan + Copy + Send + Sync> Solver<S> {
+    /// A solver of `threads` threads, which end with it. Fails when the system does not give so many.
+    pub fn new(task: Task<S>, threads: usize, rng_seed: u64) -> io::Result<Solver<S>> {
+        let threads = ThreadPoolBuilder::new().num_threads(threads).build();
         Ok(Solver {
             task,
             draws: Draws::reproducible(rng_seed, 0),
-            template: Template::with_capacity(0),
-            shared: Arc::new(SharedSearch::with_capacity(0)),
-            helpers: helpers.collect::<io::Result<_>>()?,
-            finished,
+            shared: SharedSearch::with_capacity(0),
+            threads: threads.map_err(io::Error::other)?,
             tally: Tally::default(),
         })
     }
@@ -89,94 +85,101 @@ impl<S: Scan + Copy + Send> Solver<S> {
         self.tally
     }
 
-    /// A solution for `message`; none when no seed of up to 16 characters is one.
-    pub fn solve(&mut self, message: &[u8]) -> Option<Solution> {
+    /// Solutions for the first of `messages`, in order: for one that is hard, or for as many easy ones as take
+    /// a few milliseconds; for none only if there are none. Not a solution but `None` when no seed of up to 16
+    /// characters is one.
+    pub fn solve_first(&mut self, messages: &[&[u8]]) -> Vec<Option<Solution>> {
+        match messages.first() {
+            Some(first) if self.task.is_hard(first) => vec![self.solve_hard(first)],
+            _ => self.solve_easy(&messages[..self.easy_part(messages)]),
+        }
+    }
+
+    /// How many of `messages`, from the first on, are easy and worth a few milliseconds in all.
+    fn easy_part(&self, messages: &[&[u8]]) -> usize {
+        let mut left = PART * self.threads.current_num_threads() as f64;
+        let part = messages.iter().take_while(|message| {
+            let belongs = left > 0.0 && !self.task.is_hard(message);
+            left -= self.task.expected_blocks(message);
+            belongs
+        });
+        part.count()
+    }
+
+    /// By all threads together.
+    fn solve_hard(&mut self, message: &[u8]) -> Option<Solution> {
         let Task {
-            difficulty,
             seed_length,
             kernel,
+            ..
         } = self.task;
-        let job = Job {
-            message,
-            difficulty,
-        };
-        let mut search = Search::new(seed_length, self.draws.draw());
-        let blocks = blocks(seed_length + message.len()) as u64;
-        let alone = self.helpers.is_empty() || !is_worth_sharing(difficulty, blocks);
-        let chunk = chunk(blocks);
-        loop {
-            // A ring is emptied by all threads together; the step to the next length is taken alone.
-            let (ring, walked) = search.position();
-            if !alone && walked < ring.steps() {
-                if let Some(solution) = self.solve_together(job, &search, chunk) {
-                    return Some(solution);
-                }
-                search.skip_to(ring.steps());
-            }
-            let budget = if alone { u64::MAX } else { chunk };
-            let tally = &mut self.tally;
-            match search.advance(&kernel, &mut self.template, job, budget, tally) {
-                Progress::Found(solution) => return Some(solution),
-                Progress::Pending => {}
-                Progress::Exhausted => return None,
-            }
-        }
+        let job = self.task.job(message);
+        let chunk = whole_batches(CHUNK / self.task.blocks(message));
+        let draw = self.draws.draw();
+        (seed_length..=Seed::MAX_LENGTH).find_map(|length| {
+            self.shared.begin(job, Ring::new(length, draw), 0, chunk);
+            let shared = &self.shared;
+            let tallies = self.threads.broadcast(|_| work(&kernel, shared));
+            tallies.into_iter().for_each(|tally| self.add(tally));
+            self.shared.winner()
+        })
     }
 
-    /// Walks the rest of the search's ring with all threads, which claim `chunk` seeds at a time.
-    fn solve_together(&mut self, job: Job<'_>, search: &Search, chunk: u64) -> Option<Solution> {
-        let (ring, walked) = search.position();
-        Arc::get_mut(&mut self.shared)
-            .expect("each helper lets go of a search before it says so")
-            .begin(job, ring, walked, chunk);
-        let helping = self
-            .helpers
+    /// Each by one thread.
+    fn solve_easy(&mut self, messages: &[&[u8]]) -> Vec<Option<Solution>> {
+        let task = self.task;
+        // Drawn in order, so that the seeds found do not depend on which thread is where.
+        let searches: Vec<_> = messages
             .iter()
-            .filter(|helper| helper.send(Arc::clone(&self.shared)).is_ok())
-            .count();
-        let (kernel, template) = (&self.task.kernel, &mut self.template);
-        work(kernel, template, &self.shared, &mut self.tally);
-        for _ in 0..helping {
-            let Tally { hashes, false_hits } = self
-                .finished
-                .recv()
-                .expect("each helper says so, even one that panics");
-            self.tally.hashes += hashes;
-            self.tally.false_hits += false_hits;
+            .map(|message| (message, Search::new(task.seed_length, self.draws.draw())))
+            .collect();
+        let solved: Vec<_> = self.threads.install(|| {
+            let searches = searches.into_par_iter();
+            searches
+                .map_init(
+                    || Template::with_capacity(0),
+                    |template, (message, search)| finish(search, &task, message, template),
+                )
+                .collect()
+        });
+        let solutions = solved.into_iter().map(|(solution, tally)| {
+            self.add(tally);
+            solution
+        });
+        solutions.collect()
+    }
+
+    fn add(&mut self, Tally { hashes, false_hits }: Tally) {
+        self.tally.hashes += hashes;
+        self.tally.false_hits += false_hits;
+    }
+}
+
+/// One thread's part in a search by all.
+fn work<S: Scan>(kernel: &S, search: &SharedSearch) -> Tally {
+    let mut template = Template::with_capacity(search.job().message.len());
+    let mut tally = Tally::default();
+    let mut share = search.join(kernel, &mut template);
+    while share.work(&mut tally) == ChunkOutcome::Empty {}
+    tally
+}
+
+/// A search by one thread, to its end.
+fn finish<S: Scan>(
+    mut search: Search,
+    task: &Task<S>,
+    message: &[u8],
+    template: &mut Template,
+) -> (Option<Solution>, Tally) {
+    let mut tally = Tally::default();
+    loop {
+        let job = task.job(message);
+        match search.advance(&task.kernel, template, job, u64::MAX, &mut tally) {
+            Progress::Found(solution) => return (Some(solution), tally),
+            Progress::Pending => {}
+            Progress::Exhausted => return (None, tally),
         }
-        self.shared.winner()
     }
-}
-
-fn help<S: Scan>(kernel: S, searches: &Receiver<Arc<SharedSearch>>, finish: &Sender<Tally>) {
-    let mut template = Template::with_capacity(0);
-    for search in searches {
-        // Dropped in reverse order, also when the search panics: first the search, then the word is given.
-        let mut finished = Finished {
-            finish,
-            tally: Tally::default(),
-        };
-        let search = search;
-        work(&kernel, &mut template, &search, &mut finished.tally);
-    }
-}
-
-/// Says that a helper is finished when dropped.
-struct Finished<'a> {
-    finish: &'a Sender<Tally>,
-    tally: Tally,
-}
-
-impl Drop for Finished<'_> {
-    fn drop(&mut self) {
-        // Fails only when the solver is gone, and then nobody waits.
-        let _ = self.finish.send(self.tally);
-    }
-}
-
-fn work<S: Scan>(kernel: &S, template: &mut Template, search: &SharedSearch, tally: &mut Tally) {
-    let mut share = search.join(kernel, template);
-    while share.work(tally) == ChunkOutcome::Empty {}
 }
 
 #[cfg(test)]
@@ -186,39 +189,84 @@ mod tests {
     use crate::pow::verify;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-    fn difficulty(nibbles: u8) -> Difficulty {
-        Difficulty::new(nibbles).expect("0 to 64")
+    fn task(nibbles: u8, seed_length: usize) -> Task<Kernel> {
+        Task {
+            difficulty: Difficulty::new(nibbles).expect("0 to 64"),
+            seed_length,
+            kernel: Kernel::PORTABLE,
+        }
+    }
+
+    fn slices(messages: &[Vec<u8>]) -> Vec<&[u8]> {
+        messages.iter().map(Vec::as_slice).collect()
+    }
+
+    /// The solutions for all `messages`, and how many were given at a time.
+    fn solve<S: Scan + Copy + Send + Sync>(
+        solver: &mut Solver<S>,
+        mut messages: &[&[u8]],
+    ) -> (Vec<Option<Solution>>, Vec<usize>) {
+        let (mut solutions, mut parts) = (Vec::new(), Vec::new());
+        while !messages.is_empty() {
+            let part = solver.solve_first(messages);
+            messages = &messages[part.len()..];
+            parts.push(part.len());
+            solutions.extend(part);
+        }
+        (solutions, parts)
     }
 
     #[test]
-    fn what_is_shared_is_decided_by_blocks() {
-        assert!(!is_worth_sharing(difficulty(3), 1) && is_worth_sharing(difficulty(4), 1));
-        assert!(!is_worth_sharing(difficulty(1), 1024) && is_worth_sharing(difficulty(3), 1024));
-        for (blocks, seeds) in [(1, 16_384), (3, 5_472), (1024, 16), (1 << 20, 16)] {
-            assert_eq!(chunk(blocks), seeds, "{blocks}");
-        }
+    fn what_is_hard_is_decided_by_blocks() {
+        let is_hard = |nibbles, bytes| task(nibbles, 5).is_hard(&vec![0; bytes]);
+        assert!(!is_hard(3, 20) && is_hard(4, 20));
+        assert!(!is_hard(1, 65_000) && is_hard(3, 65_000));
+    }
+
+    #[test]
+    fn easy_messages_are_solved_many_at_a_time_and_hard_ones_alone() {
+        let (easy, hard) = (b"easy".as_slice(), vec![0; 65_000]);
+        let messages = [easy, easy, easy, &hard, &hard, easy, easy];
+        let mut solver = Solver::new(task(2, 5), 2, 1).expect("two threads");
+        assert_eq!(solve(&mut solver, &messages).1, [3, 1, 1, 2]);
+        // 4096 blocks each: 500,000 for each thread are 245 in all.
+        let mut solver = Solver::new(task(3, 5), 2, 1).expect("two threads");
+        assert_eq!(solve(&mut solver, &[easy; 600]).1, [245, 245, 110]);
+        assert_eq!(solver.solve_first(&[]), []);
     }
 
     #[test]
     fn all_threads_find_what_the_oracle_accepts() {
-        for (threads, nibbles, seed_length) in [(1, 2, 5), (2, 4, 5), (3, 4, 2), (4, 0, 16)] {
-            let difficulty = difficulty(nibbles);
-            let task = Task {
-                difficulty,
-                seed_length,
-                kernel: Kernel::PORTABLE,
-            };
-            std::thread::scope(|scope| {
-                let mut solver = Solver::new(scope, task, threads, 1).expect("four threads");
-                for number in 0..10 {
-                    let message = format!("message {number}").repeat(number);
-                    let solution = solver.solve(message.as_bytes()).expect("there is one");
-                    let checked = verify(*solution.seed(), message.as_bytes(), difficulty);
-                    assert_eq!(checked, Some(solution));
-                    assert!(solution.seed().as_bytes().len() >= seed_length);
-                }
-            });
+        for (threads, nibbles, seed_length) in
+            [(1, 2, 5), (1, 4, 1), (2, 4, 5), (3, 4, 2), (4, 0, 16)]
+        {
+            let task = task(nibbles, seed_length);
+            let mut solver = Solver::new(task, threads, 1).expect("four threads");
+            let messages: Vec<_> = (0..10)
+                .map(|number| format!("message {number}").repeat(number).into_bytes())
+                .collect();
+            let messages = slices(&messages);
+            let (solutions, _) = solve(&mut solver, &messages);
+            assert_eq!(solutions.len(), messages.len());
+            for (message, solution) in messages.iter().zip(solutions) {
+                let solution = solution.expect("there is one");
+                let checked = verify(*solution.seed(), message, task.difficulty);
+                assert_eq!(checked, Some(solution));
+                assert!(solution.seed().as_bytes().len() >= seed_length);
+            }
         }
+    }
+
+    #[test]
+    fn the_seeds_of_easy_messages_do_not_depend_on_the_threads() {
+        let messages: Vec<_> = (0..100u32)
+            .map(|number| number.to_string().into_bytes())
+            .collect();
+        let solve_with = |threads| {
+            let mut solver = Solver::new(task(2, 5), threads, 1).expect("three threads");
+            solve(&mut solver, &slices(&messages)).0
+        };
+        assert_eq!(solve_with(1), solve_with(3));
     }
 
     /// Says that every head is a hit, and counts what it says.
@@ -236,24 +284,20 @@ mod tests {
 
     #[test]
     fn false_hits_are_counted_on_every_thread() {
-        // One thread alone, and three together.
-        for (threads, nibbles) in [(1, 2), (3, 4)] {
+        // Easy messages, and hard ones.
+        for (threads, nibbles) in [(3, 2), (3, 4)] {
             let said = AtomicU64::new(0);
             let task = Task {
-                difficulty: difficulty(nibbles),
+                difficulty: Difficulty::new(nibbles).expect("0 to 64"),
                 seed_length: 5,
                 kernel: Liar(&said),
             };
-            std::thread::scope(|scope| {
-                let mut solver = Solver::new(scope, task, threads, 1).expect("three threads");
-                for _ in 0..10 {
-                    solver.solve(b"message").expect("there is one");
-                }
-                let Tally { hashes, false_hits } = solver.tally();
-                assert_eq!(hashes, said.load(Relaxed));
-                // The others were right: one for each search, or one on each thread at the same time.
-                assert!((10..=10 * threads as u64).contains(&(hashes - false_hits)));
-            });
+            let mut solver = Solver::new(task, threads, 1).expect("three threads");
+            solve(&mut solver, &[b"message".as_slice(); 10]);
+            let Tally { hashes, false_hits } = solver.tally();
+            assert_eq!(hashes, said.load(Relaxed));
+            // The others were right: one for each search, or one on each thread at the same time.
+            assert!((10..=10 * threads as u64).contains(&(hashes - false_hits)));
         }
     }
 }

@@ -8,7 +8,7 @@ use super::values::{number, seed_length, threads};
 use super::{Error, kernel, lines};
 use crate::cpus;
 use crate::kernel::Kernel;
-use crate::pow::{Difficulty, Reply, hex_digits};
+use crate::pow::{Difficulty, Reply, Solution, hex_digits};
 use crate::solver::{Solver, Task};
 
 /// Finds a seed for each message and prints message,seed,hash, one line each, in order.
@@ -18,8 +18,8 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "N", default_value = "3")]
     difficulty: Difficulty,
 
-    /// Threads that search; by default one for each CPU that this process may use. An easy search, of about a
-    /// millisecond or less, takes one.
+    /// Threads that search; by default one for each CPU that this process may use. They work on a hard message
+    /// together, and on easy ones, of a millisecond or less, each on its own.
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
 
@@ -52,25 +52,36 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     };
     let threads = args.threads.unwrap_or_else(cpus::available);
     let rng_seed = super::serve::rng_seed(args.rng_seed)?;
-    std::thread::scope(|scope| {
-        let solver = Solver::new(scope, task, threads, rng_seed);
-        let mut solver = solver.map_err(Error::Thread)?;
-        let solved = lines::for_each(args.messages, |message, output| {
-            let solution = solver.solve(message).ok_or_else(|| {
-                Error::Failed("no seed of up to 16 characters is a solution".to_owned())
-            })?;
-            let hash = hex_digits(solution.digest());
-            let reply = Reply {
-                message,
-                seed: solution.seed().as_bytes(),
-                hash: &hash,
-            };
-            reply.write(|piece| output.write_all(piece).map_err(Error::from))
-        });
-        tell_false_hits(task.kernel, solver.tally().false_hits, &mut io::stderr());
-        solved
-    })?;
+    let solver = Solver::new(task, threads, rng_seed);
+    let mut solver = solver.map_err(Error::Thread)?;
+    let solved = lines::for_each_batch(args.messages, |mut messages, output| {
+        while !messages.is_empty() {
+            let solutions = solver.solve_first(messages);
+            let (solved, unsolved) = messages.split_at(solutions.len());
+            for (message, solution) in solved.iter().zip(solutions) {
+                reply(message, solution, output)?;
+            }
+            // The next one may take long.
+            output.flush()?;
+            messages = unsolved;
+        }
+        Ok(())
+    });
+    tell_false_hits(task.kernel, solver.tally().false_hits, &mut io::stderr());
+    solved?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn reply(message: &[u8], solution: Option<Solution>, output: &mut dyn Write) -> Result<(), Error> {
+    let solution = solution
+        .ok_or_else(|| Error::Failed("no seed of up to 16 characters is a solution".to_owned()))?;
+    let hash = hex_digits(solution.digest());
+    let reply = Reply {
+        message,
+        seed: solution.seed().as_bytes(),
+        hash: &hash,
+    };
+    reply.write(|piece| output.write_all(piece).map_err(Error::from))
 }
 
 /// A false hit is a bug of the kernel, to be told however the rest came out.

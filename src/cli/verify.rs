@@ -26,18 +26,20 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     lines::expect_lines(&args.lines)?;
     let mut number = 0u64;
     let mut all_good = true;
-    let checked = lines::for_each(args.lines, |line, output| {
-        number += 1;
-        let checked = Reply::parse(line).and_then(|reply| reply.check(args.difficulty));
-        if let Err(fault) = checked {
-            all_good = false;
-            match fault {
-                // The line itself follows, and says it.
-                Fault::ErrorLine(_) => write!(output, "line {number}: an error line: ")?,
-                fault => write!(output, "line {number}: {fault}: ")?,
+    let checked = lines::for_each_batch(args.lines, |batch, output| {
+        for line in batch {
+            number += 1;
+            let checked = Reply::parse(line).and_then(|reply| reply.check(args.difficulty));
+            if let Err(fault) = checked {
+                all_good = false;
+                match fault {
+                    // The line itself follows, and says it.
+                    Fault::ErrorLine(_) => write!(output, "line {number}: an error line: ")?,
+                    fault => write!(output, "line {number}: {fault}: ")?,
+                }
+                output.write_all(line)?;
+                output.write_all(b"\n")?;
             }
-            output.write_all(line)?;
-            output.write_all(b"\n")?;
         }
         Ok(())
     });

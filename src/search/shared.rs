@@ -4,6 +4,8 @@ use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 
+use crossbeam_utils::CachePadded;
+
 use super::probe::Probe;
 use super::{Job, Ring, Tally};
 use crate::kernel::Scan;
@@ -24,15 +26,15 @@ pub struct SharedSearch {
     /// The steps before the first chunk, proven empty by the owner alone.
     base: u128,
     chunk: u64,
-    claims: Claims,
+    /// Apart from what every batch reads.
+    claims: CachePadded<Claims>,
     /// Won or called off. Every thread looks at it between two batches of its kernel.
     over: AtomicBool,
     winner: OnceLock<Solution>,
 }
 
-/// What every claim writes, apart from the lines of what every batch reads.
+/// What every claim writes.
 #[derive(Debug, Default)]
-#[repr(align(128))]
 struct Claims {
     /// The next chunk to claim. It grows past the last one; at 2^64 it would repeat itself, but no
     /// hardware claims that often.
@@ -63,7 +65,7 @@ impl SharedSearch {
             ring: Ring::new(1, 0),
             base: 0,
             chunk: 1,
-            claims: Claims::default(),
+            claims: CachePadded::default(),
             over: AtomicBool::new(true),
             winner: OnceLock::new(),
         }
@@ -77,7 +79,7 @@ impl SharedSearch {
         self.ring = ring;
         self.base = base;
         self.chunk = chunk.max(1);
-        self.claims = Claims::default();
+        *self.claims = Claims::default();
         *self.over.get_mut() = false;
         self.winner.take();
     }

@@ -32,6 +32,8 @@ pub(super) struct Kit {
     /// Whether the service is to answer what it has and end.
     pub(super) draining: bool,
     shared_searches: Vec<Arc<SharedSearch>>,
+    /// Whether the board counts this worker as available.
+    available: bool,
 }
 
 impl Kit {
@@ -55,7 +57,17 @@ impl Kit {
             now: Instant::now(),
             draining: false,
             shared_searches: (0..SHARED_SEARCHES).map(|_| shared_search()).collect(),
+            available: false,
             options,
+        }
+    }
+
+    /// Has the board know whether this worker is available. Easy requests alone do not change that: all workers
+    /// would write to the same place, twice for each time that they wake up.
+    pub(super) fn set_available(&mut self, available: bool) {
+        if self.available != available {
+            self.available = available;
+            self.board.set_available(available);
         }
     }
 

@@ -142,16 +142,18 @@ impl Request {
     /// Opens the search to helpers, when there are any and it is worth their while.
     fn try_to_share(&mut self, kit: &mut Kit, job: Job<'_>) {
         let (pace, blocks) = (kit.pace, self.blocks(kit));
-        // In this order: at easy difficulties the board, which idle workers write to, is not even read.
-        if !pace.is_worth_sharing(job.difficulty, blocks) || !kit.board.has_help() {
+        // At easy difficulties the board, which idle workers write to, is not even read.
+        if !pace.is_worth_sharing(job.difficulty, blocks) {
             return;
         }
+        kit.set_available(false);
         let (ring, walked) = self.search.position();
-        if walked == ring.steps() {
+        let chunk = pace.chunk(blocks);
+        let is_claimed_at_once = ring.steps() - walked <= u128::from(chunk);
+        if is_claimed_at_once || !kit.board.has_help() {
             return;
         }
-        self.shared =
-            kit.begin_shared(|shared| shared.begin(job, ring, walked, pace.chunk(blocks)));
+        self.shared = kit.begin_shared(|shared| shared.begin(job, ring, walked, chunk));
     }
 }
 

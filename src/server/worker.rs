@@ -1,10 +1,10 @@
 //! A worker: one thread, one poll loop, its own connections.
 //!
 //! Each round of the loop polls, takes in what is new, and then works for about one slice on the
-//! connections that have something to do, in the order of the [`Queue`]. Without work of its own a worker helps another for a
-//! slice; without any it sleeps in the poll. Replies that took a search are written at the end of a round,
-//! or when there are [`WRITES`] of them. Nothing here is shared with other workers but the
-//! [`Board`](super::board::Board).
+//! connections that have something to do, in the order of the [`Queue`]. Without work of its own a worker
+//! helps another for a slice; without any it sleeps in the poll. Replies that took a search are written at the
+//! end of a round, or when there are [`WRITES`] of them. What workers share is told of in
+//! [`Board`](super::board::Board) and [`Service`].
 
 use std::io;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use super::admission::Permit;
+use super::board::Offer;
 use super::connection::{Connection, Next};
 use super::kit::Kit;
 use super::pace::seeds;
@@ -72,8 +73,8 @@ pub(super) struct Worker {
     next_sweep: Option<Instant>,
     /// When a drain must be over.
     drain_until: Option<Instant>,
-    /// Whether the board counts this worker as available.
-    available: bool,
+    /// The worker that was helped last.
+    helped: usize,
     /// Until when it looks for more to do before it sleeps.
     loiter_until: Option<Instant>,
 }
@@ -87,6 +88,7 @@ impl Worker {
     ) -> Worker {
         Worker {
             queue: Queue::new(kit.pace.slice),
+            helped: kit.worker,
             kit,
             service,
             poll,
@@ -97,7 +99,6 @@ impl Worker {
             unwritten: Vec::with_capacity(WRITES),
             next_sweep: None,
             drain_until: None,
-            available: false,
             loiter_until: None,
         }
     }
@@ -106,7 +107,7 @@ impl Worker {
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         // From its first sleep on, not from its first wake-up: the first search must find help, too.
-        self.set_available(true);
+        self.kit.set_available(true);
         while !self.is_done() {
             self.wait(&mut events)?;
             self.kit.now = Instant::now();
@@ -120,25 +121,19 @@ impl Worker {
             }
             self.sweep();
             self.work_slice();
-            if self.queue.is_empty() && self.stalled.is_empty() {
-                self.set_available(true);
+            let is_free = self.queue.is_empty() && self.stalled.is_empty();
+            self.kit.set_available(is_free);
+            if is_free {
                 self.help_slice();
             }
         }
-        self.set_available(false);
+        self.kit.set_available(false);
         for connection in self.connections.drain() {
             connection.close(&mut self.kit);
         }
         // The others may have waited for the last connection to close.
         self.kit.board.wake_all();
         Ok(())
-    }
-
-    fn set_available(&mut self, available: bool) {
-        if self.available != available {
-            self.available = available;
-            self.kit.board.set_available(available);
-        }
     }
 
     /// Polls: without waiting while there is work, else until there is news.
@@ -152,7 +147,7 @@ impl Worker {
         } else {
             self.loiter_until = None;
             self.kit.board.fall_asleep(me);
-            let has_offer = self.stalled.is_empty() && self.kit.board.find(me).is_some();
+            let has_offer = self.stalled.is_empty() && self.kit.board.find(self.helped).is_some();
             if has_offer {
                 Some(Duration::ZERO)
             } else {
@@ -250,7 +245,6 @@ impl Worker {
         }
         self.queue.begin_round();
         while let Some(Turn { key, budget }) = self.queue.next() {
-            self.set_available(false);
             let mut left = budget;
             let next = self.connections[key].turn(&mut self.kit, &mut left);
             self.queue.charge(budget - left);
@@ -324,7 +318,8 @@ impl Worker {
 
     /// Helps one slice with a search of another worker, if one is offered.
     fn help_slice(&mut self) {
-        if let Some(search) = self.kit.board.find(self.kit.worker) {
+        if let Some(Offer { owner, search }) = self.kit.board.find(self.helped) {
+            self.helped = owner;
             // One helper brings the next, as long as there is an offer.
             self.kit.board.wake_helper(self.kit.worker);
             let tally = help(&mut self.kit, &search);

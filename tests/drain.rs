@@ -8,7 +8,11 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+#[cfg(target_os = "linux")]
+use common::proc;
 use common::{Client, DEADLINE, Powd, check, command, lines, messages, until, wait};
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 
 /// Serves with these flags, and with all the time that a drain could want. By default it ends after less than
 /// the tests wait: one whose end nobody noticed would pass for one that ended.
@@ -126,6 +130,48 @@ fn a_client_that_always_has_requests_on_their_way_does_not_hold_up_a_drain() {
     powd.signal("TERM");
     assert_eq!(powd.wait().code(), Some(0));
     assert!(asker.join().expect("whole lines, to the end") > 100);
+}
+
+#[test]
+fn what_comes_after_the_signal_is_not_answered_though_the_client_half_closes() {
+    let mut powd = serve(&["-d", "6", "--workers", "1", "--half-close-timeout", "1h"]);
+    let (mut client, mut idle) = (powd.connect(), powd.connect());
+    client.send(b"before\n");
+    powd.until_counter("/hashes", |hashes| hashes > 0);
+    powd.signal("TERM");
+    // Their worker has begun to drain.
+    idle.expect_end();
+    drop(idle);
+    client.send(b"late\n");
+    client.end();
+    client.reply(b"before", 6);
+    client.expect_end();
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_has_arrived_is_answered_to_its_last_byte() {
+    let mut powd = serve(&["-d", "1"]);
+    let mut client = powd.connect();
+    client.ask(b"before", 1);
+    powd.stop();
+    client.send(b"one\ntw");
+    // Urgent data ends a read, and the end of the stream ends a line.
+    let socket = SockRef::from(client.stream());
+    socket.send_out_of_band(b"o").expect("room");
+    client.send(b"\nthree\nfour");
+    client.end();
+    until("the end of stream at powd's side", || {
+        proc::socket(&client).state == proc::CLOSE_WAIT
+    });
+    powd.signal("TERM");
+    powd.signal("CONT");
+    for message in ["one", "two", "three", "four"] {
+        client.reply(message.as_bytes(), 1);
+    }
+    client.expect_end();
+    assert_eq!(powd.wait().code(), Some(0));
 }
 
 #[test]

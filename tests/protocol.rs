@@ -8,6 +8,8 @@ use std::thread;
 
 use common::{Client, Powd, lines, messages};
 use powd::pow::Reply;
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 
 #[test]
 fn a_reply_is_the_message_a_seed_and_its_hash() {
@@ -86,6 +88,27 @@ fn a_request_split_anywhere_is_whole_again() {
         client.send(&bytes[cut..]);
         for message in asked {
             client.reply(message.as_bytes(), 0);
+        }
+    }
+}
+
+/// What telnet sends for an interrupt, say: data in the stream like any other (RFC 6093), at which a read stops.
+#[cfg(target_os = "linux")]
+#[test]
+fn urgent_data_is_data() {
+    let powd = Powd::serve(&["-d", "1"]);
+    let mut client = powd.connect();
+    client.ask(b"before", 1);
+    for _ in 0..2 {
+        // All of it is there when powd first looks.
+        powd.stop();
+        client.send(b"one\ntwo ");
+        let socket = SockRef::from(client.stream());
+        assert_eq!(socket.send_out_of_band(b"!").expect("room"), 1);
+        client.send(b" three\nfour\n");
+        powd.signal("CONT");
+        for message in ["one", "two ! three", "four"] {
+            client.reply(message.as_bytes(), 1);
         }
     }
 }

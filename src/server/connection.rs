@@ -64,6 +64,8 @@ pub(super) struct Connection {
     phase: Phase,
     /// The socket may have bytes, or the end of the stream, for us.
     readable: bool,
+    /// Urgent data may be among them.
+    urgent: bool,
     /// The socket may take bytes.
     writable: bool,
     /// The input holds no whole request.
@@ -101,6 +103,7 @@ impl Connection {
             request: None,
             phase: Phase::Open,
             readable: false,
+            urgent: false,
             writable: true,
             hungry: true,
             ended: false,
@@ -132,6 +135,7 @@ impl Connection {
             self.half_closed.get_or_insert(kit.now);
         }
         self.readable |= event.is_readable() || event.is_read_closed();
+        self.urgent |= event.is_priority();
         self.writable |= event.is_writable();
     }
 
@@ -141,15 +145,8 @@ impl Connection {
         // Where it fails the connection is lost, and ending it will say so.
         self.last_bytes = Some(rustix::io::ioctl_fionread(&self.stream).unwrap_or(0));
         self.readable = true;
-    }
-
-    /// How much may still be read.
-    fn readable_bytes(&self) -> usize {
-        match self.last_bytes {
-            // What comes before an end of stream comes to an end, and that end may make a message whole.
-            Some(left) if self.half_closed.is_none() => left.try_into().unwrap_or(usize::MAX),
-            _ => usize::MAX,
-        }
+        // The poll may not have told of it yet.
+        self.urgent = true;
     }
 
     /// One turn: reads, answers, writes. Takes what it used from `budget`, in blocks.
@@ -228,18 +225,20 @@ impl Connection {
     }
 
     fn read(&mut self, kit: &mut Kit) {
-        let allowed = self.readable_bytes();
-        if allowed == 0 {
+        if self.last_bytes == Some(0) {
+            // If the stream ends here, that makes the message before it whole.
+            self.ended = matches!(self.stream.peek(&mut [0]), Ok(0));
             self.readable = false;
             return;
         }
+        let allowed = self.last_bytes.and_then(|left| left.try_into().ok());
         let mut input = kit.pool.input(self.input.take());
         let before = input.len();
         let room = match kit.options.framing {
             Framing::Lines => input.spare(),
             Framing::Reads => input.spare().min(READ_FRAME),
         }
-        .min(allowed);
+        .min(allowed.unwrap_or(usize::MAX));
         match self.stream.read(&mut input.spare_mut()[..room]) {
             Ok(0) => {
                 self.ended = true;
@@ -254,14 +253,17 @@ impl Connection {
                 self.hungry = false;
                 self.moved = kit.now;
                 // A short read has emptied the socket (epoll(7)): the next bytes come with an event. The
-                // end of the stream may have come with this one.
-                self.readable = count == room || self.half_closed.is_some();
+                // end of the stream may have come with this one; and urgent data cuts a read short.
+                self.readable = count == room || self.half_closed.is_some() || self.urgent;
                 if kit.options.framing == Framing::Reads {
                     let kept = without_newlines(input.filled_mut(before));
                     input.truncate(before + kept);
                 }
             }
-            Err(error) => self.readable = self.outlives(&error),
+            Err(error) => {
+                self.readable = self.outlives(&error);
+                self.urgent &= self.readable;
+            }
         }
         self.input = Some(input);
     }

@@ -43,8 +43,10 @@ impl Listener {
             if address.is_ipv6() {
                 socket.set_only_v6(true)?;
             }
-            // Accepted sockets inherit it: no system call for each.
+            // Accepted sockets inherit both: no system call for each.
             socket.set_tcp_keepalive(&KEEPALIVE)?;
+            // Urgent data is data like any other (RFC 6093, section 4).
+            socket.set_out_of_band_inline(true)?;
             socket.bind(&address.into())?;
             socket.listen(BACKLOG)?;
             Ok(TcpListener::from(socket))

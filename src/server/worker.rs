@@ -219,6 +219,8 @@ impl Worker {
         self.kit.counters.connections_opened.add(1);
         // Both for the whole life of the connection: edges cost nothing, changes of interest cost a call.
         let interest = Interest::READABLE | Interest::WRITABLE;
+        #[cfg(target_os = "linux")]
+        let interest = interest | Interest::PRIORITY;
         let registered = self
             .poll
             .registry()

@@ -107,8 +107,8 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_HALF_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = duration)]
     half_close_timeout: Duration,
 
-    /// The longest search; after it the request gets an error line. By default none: at difficulty 8 and
-    /// above a search can take minutes to centuries.
+    /// The longest search, with all that it waits for its turn; after it the request gets an error line. By
+    /// default none: at difficulty 8 and above a search can take minutes to centuries.
     #[arg(long, env = "POWD_DEADLINE", value_name = "TIME", value_parser = positive_duration)]
     deadline: Option<Duration>,
 

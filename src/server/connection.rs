@@ -287,6 +287,17 @@ impl Connection {
             let Some(mut request) = self.request.take().or_else(|| self.cut(kit)) else {
                 return false;
             };
+            let deadline = kit.options.limits.deadline;
+            if deadline.is_some_and(|limit| request.is_late(kit.now, limit)) {
+                // Before it gets another slice: when there are more searches than time for them, those that
+                // come to nothing must not take half of it.
+                kit.counters.errors_deadline.add(1);
+                self.refuse(kit, ErrorLine::Deadline);
+                self.finish(&request);
+                request.stop_sharing(kit);
+                *budget = budget.saturating_sub(REQUEST_COST);
+                continue;
+            }
             let blocks = request.blocks(kit);
             let message = self
                 .input
@@ -295,11 +306,6 @@ impl Connection {
             let seeds = seeds(*budget, blocks);
             let (outcome, tally) = request.advance(kit, message, self.difficulty, seeds);
             *budget = budget.saturating_sub(tally.hashes * blocks + REQUEST_COST);
-            let late = kit
-                .options
-                .limits
-                .deadline
-                .is_some_and(|limit| request.is_late(kit.now, limit));
             match outcome {
                 Outcome::Found(solution) => {
                     let output = self.output.get_or_insert_with(|| kit.pool.output());
@@ -311,12 +317,6 @@ impl Connection {
                     kit.counters.errors_exhausted.add(1);
                     self.refuse(kit, ErrorLine::Exhausted);
                     self.finish(&request);
-                }
-                Outcome::Pending | Outcome::Stalled if late => {
-                    kit.counters.errors_deadline.add(1);
-                    self.refuse(kit, ErrorLine::Deadline);
-                    self.finish(&request);
-                    request.stop_sharing(kit);
                 }
                 Outcome::Pending => self.request = Some(request),
                 Outcome::Stalled => {

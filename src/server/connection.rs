@@ -133,6 +133,10 @@ impl Connection {
         }
         if event.is_read_closed() {
             self.half_closed.get_or_insert(kit.now);
+            if self.is_abandoned(kit) {
+                // Nor with that of one whose end of stream means that it is gone.
+                self.cancel(kit);
+            }
         }
         self.readable |= event.is_readable() || event.is_read_closed();
         self.urgent |= event.is_priority();
@@ -157,21 +161,25 @@ impl Connection {
     /// for a reply, 30 without; Zen 4, 2026-11).
     pub(super) fn turn(&mut self, kit: &mut Kit, budget: &mut u64) -> Next {
         *budget = budget.saturating_sub(kit.pace.turn);
-        if self.is_abandoned(kit) && self.output.is_some() && self.writable {
-            // Its client may have taken bytes all the time: the poll tells of room only when a third of the
-            // socket's buffer is free.
-            return self.write(kit);
+        if self.gone {
+            return Next::Close;
         }
-        if self.gone || self.is_abandoned(kit) || self.has_lingered(kit) {
+        if self.output.is_some() {
+            // Of an earlier turn. Nothing more is answered before it is written, and it is tried before its
+            // client counts as gone: that may have taken bytes all the time, and the poll tells of room only
+            // when a third of the socket's buffer is free.
+            return if self.writable {
+                self.write(kit)
+            } else {
+                self.next(kit)
+            };
+        }
+        if self.is_abandoned(kit) || self.has_lingered(kit) {
             return Next::Close;
         }
         if matches!(self.phase, Phase::Lingering(_)) {
             return self.discard(kit);
         }
-        if self.output.is_some() && !self.writable {
-            return Next::Event;
-        }
-        let before = self.output.as_ref().map_or(0, Buffer::len);
         self.stalled = false;
         if self.phase == Phase::Open {
             if self.hungry && self.readable {
@@ -179,8 +187,7 @@ impl Connection {
             }
             self.stalled = self.answer(kit, budget);
         }
-        let answered = self.output.as_ref().map_or(0, Buffer::len) > before;
-        if answered && kit.pace.outlasts_a_write(self.difficulty) {
+        if self.output.is_some() && kit.pace.outlasts_a_write(self.difficulty) {
             Next::Write
         } else {
             self.write(kit)
@@ -201,6 +208,7 @@ impl Connection {
     fn pause(&mut self, kit: &mut Kit) {
         if let Some(request) = &mut self.request {
             request.stop_sharing(kit);
+            self.stalled = false;
         }
     }
 

@@ -60,7 +60,7 @@ pub struct Snapshot {
     pub replies: u64,
     /// Error lines in place of replies.
     pub errors: Errors,
-    /// Searches that were stopped because nobody was left to answer.
+    /// Searches that were stopped because their client was gone, or the time of a drain was over.
     pub cancelled_searches: u64,
     /// Seeds tried, help included.
     pub hashes: u64,

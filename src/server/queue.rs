@@ -1,6 +1,6 @@
 //! Whose turn it is: the connections of one worker that have something to do.
 //!
-//! Those with *news* (bytes, an end, mail, a time that is over) come first, with a short turn each: what is
+//! Those with *news* (bytes, an end, room for replies, a time that is over) come first, with a short turn each: what is
 //! easy, or over, is done with at once, however many hard searches there are. What is not done by then goes
 //! *on* in long turns, one connection after the other. Of each round those get at least the part that they
 //! are of all that wait, so that no stream of news keeps them from the CPU; what one kind leaves is the

@@ -38,8 +38,12 @@ impl Connection {
         self.is_abandoned(kit) || self.is_idle(kit) || self.has_lingered(kit)
     }
 
-    /// Its client has ended its stream and has taken no reply for too long: as good as gone.
+    /// Its client has ended its stream and has taken no reply for too long: as good as gone. Not once powd has
+    /// ended its own: then that end is what it waits for.
     pub(super) fn is_abandoned(&self, kit: &Kit) -> bool {
+        if matches!(self.phase, Phase::Lingering(_)) {
+            return false;
+        }
         let limit = kit.options.limits.half_close_timeout;
         let since = self.half_closed.map(|at| at.max(self.moved));
         since.is_some_and(|at| limit.is_zero() || kit.now.saturating_duration_since(at) > limit)

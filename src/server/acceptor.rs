@@ -36,7 +36,7 @@ pub(super) struct Acceptor {
     service: Arc<Service>,
     counters: Arc<Counters>,
     next_worker: usize,
-    paused: bool,
+    paused_until: Option<Instant>,
     /// When the log got the reason of a pause last.
     told: Option<Instant>,
 }
@@ -74,8 +74,10 @@ impl Mailbox {
 
     fn put(&mut self, handoff: Handoff) {
         // Fails only when that worker has died; then the service is draining already.
-        self.has_mail |= self.sender.send(handoff).is_ok();
-        self.handed += 1;
+        if self.sender.send(handoff).is_ok() {
+            self.has_mail = true;
+            self.handed += 1;
+        }
     }
 
     /// Connections that its worker has, or is about to get.
@@ -135,7 +137,7 @@ impl Acceptor {
             service,
             counters,
             next_worker: 0,
-            paused: false,
+            paused_until: None,
             told: None,
         })
     }
@@ -153,7 +155,7 @@ impl Acceptor {
             }
             self.accept_batches();
         }
-        self.paused = false;
+        self.paused_until = None;
         for listener in &mut self.listeners {
             listener.ready = true;
         }
@@ -168,18 +170,20 @@ impl Acceptor {
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        let timeout = if self.paused {
-            Some(PAUSE)
+        let timeout = if let Some(until) = self.paused_until {
+            Some(until.saturating_duration_since(Instant::now()))
         } else if self.listeners.iter().any(|listener| listener.ready) {
             Some(Duration::ZERO)
         } else {
             None
         };
-        self.paused = false;
         match self.poll.poll(events, timeout) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
-            polled => polled,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            polled => polled?,
         }
+        // Not whenever the poll returns: each client that comes during a pause has it do that.
+        self.paused_until = self.paused_until.filter(|until| *until > Instant::now());
+        Ok(())
     }
 
     fn accept_batches(&mut self) {
@@ -199,7 +203,7 @@ impl Acceptor {
         let mut failures = 0;
         for _ in 0..BATCH {
             let listener = &mut self.listeners[listener];
-            if self.paused || !listener.ready {
+            if self.paused_until.is_some() || !listener.ready {
                 return;
             }
             let error = match listener.socket.accept() {
@@ -225,9 +229,9 @@ impl Acceptor {
     }
 
     fn pause(&mut self, error: &io::Error) {
-        self.paused = true;
-        self.counters.accept_pauses.add(1);
         let now = Instant::now();
+        self.paused_until = Some(now + PAUSE);
+        self.counters.accept_pauses.add(1);
         if self.told.is_none_or(|told| now - told >= TELL_AGAIN) {
             self.told = Some(now);
             tracing::warn!(%error, "cannot accept connections, trying until it works");
@@ -355,7 +359,7 @@ mod tests {
         // Bound, but not listening: every accept fails, with EINVAL.
         let mut acceptor = acceptor(bound(), Vec::new());
         acceptor.accept_batches();
-        assert!(acceptor.paused);
+        assert!(acceptor.paused_until.is_some());
         assert_eq!(acceptor.counters.accept_pauses.read(), 1);
     }
 

@@ -3,8 +3,11 @@
 mod common;
 
 use std::net::TcpListener;
+#[cfg(unix)]
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
-use common::run::{expect_one_line, run};
+use common::command;
+use common::run::{end, expect_one_line, run};
 
 #[test]
 fn wrong_values_are_told_in_one_line_before_anything_is_bound() {
@@ -51,6 +54,45 @@ fn wrong_values_are_told_in_one_line_before_anything_is_bound() {
         let arguments = [&["serve", "--listen", &listen][..], wrong].concat();
         let told = expect_one_line(&run(&arguments), 2, &format!("{wrong:?}"));
         assert!(told.len() > "powd: ".len() + 10, "{told}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_wrong_value_is_told_with_the_flag_or_the_variable_that_set_it() {
+    let told = |arguments: &[&str], variable: &str, value: &[u8]| {
+        let mut command = command(&[&["serve"], arguments].concat());
+        command.env(variable, OsStr::from_bytes(value));
+        expect_one_line(&end(command, b""), 2, &format!("{variable} {arguments:?}"))
+    };
+    for (variable, value) in [
+        ("POWD_DIFFICULTY", &b"three"[..]),
+        ("POWD_LISTEN", b"127.0.0.1:0,here"),
+        ("POWD_NO_PIN", b"maybe"),
+        ("POWD_ALLOW", b"\xff"),
+    ] {
+        let told = told(&[], variable, value);
+        assert!(told.starts_with(&format!("powd: {variable}: ")), "{told}");
+    }
+    // What is typed counts; and a wrong value that looks like a flag is a wrong value.
+    for typed in ["-1", "--no-pin"] {
+        let told = told(&["--workers", typed], "POWD_WORKERS", b"0");
+        let expected = format!("powd: invalid value '{typed}' for '--workers <N>': ");
+        assert!(told.starts_with(&expected), "{told}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    for argument in ["--help", "--version"] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let mut command = command(&[argument]);
+        let output = command
+            .stdout(full.expect("Linux has it"))
+            .output()
+            .expect("powd can be started");
+        expect_one_line(&output, 1, argument);
     }
 }
 
@@ -132,7 +174,7 @@ fn threads_that_the_system_does_not_give_are_told_in_one_line() {
         &["load", "127.0.0.1:1", "--threads", "3"],
         &["serve", "--listen", "127.0.0.1:0", "--kernel", "portable"],
     ] {
-        let mut command = common::command(arguments);
+        let mut command = command(arguments);
         // A stack that fills the address space: no thread can be had. A number beyond `usize` would be ignored.
         let stack: u64 = if cfg!(target_pointer_width = "64") {
             1 << 47

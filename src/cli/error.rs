@@ -30,6 +30,20 @@ pub(super) enum Error {
 }
 
 impl Error {
+    /// What the parser of the command line says, about the value of an environment variable if one is at fault.
+    pub(super) fn of_parser(error: clap::Error, variable: Option<&str>) -> Error {
+        if !error.use_stderr()
+            || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        {
+            return Error::Help(error);
+        }
+        let told = one_line(&error.to_string());
+        Error::Usage(match variable {
+            Some(variable) => format!("{variable}: {told}"),
+            None => told,
+        })
+    }
+
     /// Whoever read our output has seen enough: `powd solve ... | head -1`.
     fn is_closed_pipe(&self) -> bool {
         matches!(self, Error::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe)
@@ -46,11 +60,10 @@ impl Error {
     /// Tells the user on standard error, and gives the exit code.
     pub(super) fn report(self, stderr: &mut impl Write) -> ExitCode {
         match self {
-            Error::Help(help) => {
-                // A closed pipe here is of no interest to anyone.
-                let _ = help.print();
-                ExitCode::from(help.exit_code() as u8)
-            }
+            Error::Help(help) => match help.print() {
+                Ok(()) => ExitCode::from(help.exit_code() as u8),
+                Err(error) => Error::Stream(error).report(stderr),
+            },
             error if error.is_closed_pipe() => ExitCode::SUCCESS,
             Error::Usage(_) => {
                 self.tell(stderr);
@@ -88,18 +101,6 @@ fn remedy(error: &ServerError) -> &'static str {
 impl From<CpuError> for Error {
     fn from(error: CpuError) -> Error {
         Error::Failed(error.to_string())
-    }
-}
-
-impl From<clap::Error> for Error {
-    fn from(error: clap::Error) -> Error {
-        if error.use_stderr()
-            && error.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-        {
-            Error::Usage(one_line(&error.to_string()))
-        } else {
-            Error::Help(error)
-        }
     }
 }
 

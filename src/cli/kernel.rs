@@ -37,6 +37,6 @@ pub(super) fn fastest() -> (Kernel, f64) {
 
 impl From<KernelError> for Error {
     fn from(error: KernelError) -> Error {
-        Error::Usage(error.to_string())
+        Error::Usage(format!("{error}, or {AUTO}"))
     }
 }

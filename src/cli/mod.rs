@@ -9,10 +9,12 @@ mod kernel;
 mod lines;
 mod load;
 mod log;
+mod rng_seed;
 mod serve;
 mod solve;
 mod speed;
 mod values;
+mod variables;
 mod verify;
 mod version;
 
@@ -41,16 +43,17 @@ enum Command {
 
 /// Reads the command line and does what it says.
 pub fn run() -> ExitCode {
-    let command = Cli::command()
+    let mut command = Cli::command()
         .version(version::text())
         .mut_subcommands(|command| {
-            // `-d -1` is a wrong difficulty, not a flag that does not exist.
+            // A message, too, may be a negative number.
             command
                 .allow_negative_numbers(true)
-                .mut_args(without_empty_variable)
+                .mut_args(variables::without_empty)
+                .mut_args(with_any_value)
         });
     let parsed = command
-        .try_get_matches()
+        .try_get_matches_from_mut(std::env::args_os())
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let outcome = match parsed {
         Ok(cli) => match cli.command {
@@ -60,16 +63,19 @@ pub fn run() -> ExitCode {
             Command::Speed(args) => speed::run(args),
             Command::Load(args) => load::run(args),
         },
-        Err(error) => Err(Error::from(error)),
+        Err(error) => {
+            let variable = variables::at_fault(&command, &error);
+            Err(Error::of_parser(error, variable))
+        }
     };
     outcome.unwrap_or_else(|error| error.report(&mut std::io::stderr()))
 }
 
-/// An environment variable that is set to nothing counts as not set, as unit and compose files mean it.
-fn without_empty_variable(argument: Arg) -> Arg {
-    let value = argument.get_env().and_then(std::env::var_os);
-    if value.is_some_and(|value| value.is_empty()) {
-        argument.env(None::<&str>)
+/// `-d -1` and `--deadline -1s` are wrong values, not flags that do not exist.
+fn with_any_value(argument: Arg) -> Arg {
+    let is_option_with_value = !argument.is_positional() && argument.get_action().takes_values();
+    if is_option_with_value {
+        argument.allow_hyphen_values(true)
     } else {
         argument
     }

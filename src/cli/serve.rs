@@ -16,7 +16,7 @@ use super::log::Log;
 use super::values::{
     count, duration, number, positive_duration, seed_length, threads, within, yes_or_no,
 };
-use super::{Error, kernel};
+use super::{Error, kernel, rng_seed};
 use crate::cpus;
 use crate::kernel::Kernel;
 use crate::pow::Difficulty;
@@ -209,15 +209,6 @@ fn max_message_bytes(text: &str) -> Result<usize, String> {
     within(text, 1..=MAX_MESSAGE_BYTES)
 }
 
-/// The seed asked for, or one from the system.
-pub(super) fn rng_seed(asked: Option<u64>) -> Result<u64, Error> {
-    asked.map_or_else(getrandom::u64, Ok).map_err(|error| {
-        Error::Failed(format!(
-            "the system gives no random numbers: {error}; --rng-seed does without"
-        ))
-    })
-}
-
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     let mut log = Log::start().map_err(Error::Thread)?;
     let writer = log.clone();
@@ -279,7 +270,7 @@ impl Args {
             hash_rate,
             seed_length: self.seed_length,
             framing: self.framing,
-            rng_seed: rng_seed(self.rng_seed)?,
+            rng_seed: rng_seed::choose(self.rng_seed)?,
             limits: Limits {
                 max_message_bytes: self.max_message_bytes,
                 max_connections: self.max_connections.get(),

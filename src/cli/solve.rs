@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::values::{number, seed_length, threads};
-use super::{Error, kernel, lines};
+use super::{Error, kernel, lines, rng_seed};
 use crate::cpus;
 use crate::kernel::Kernel;
 use crate::pow::{Difficulty, Reply, Solution, hex_digits};
@@ -51,7 +51,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         kernel: kernel::choose(&args.kernel)?,
     };
     let threads = args.threads.unwrap_or_else(cpus::available);
-    let rng_seed = super::serve::rng_seed(args.rng_seed)?;
+    let rng_seed = rng_seed::choose(args.rng_seed)?;
     let solver = Solver::new(task, threads, rng_seed);
     let mut solver = solver.map_err(Error::Thread)?;
     let solved = lines::for_each_batch(args.messages, |mut messages, output| {

@@ -219,6 +219,7 @@ impl Worker {
         self.kit.counters.connections_opened.add(1);
         // Both for the whole life of the connection: edges cost nothing, changes of interest cost a call.
         let interest = Interest::READABLE | Interest::WRITABLE;
+        // Urgent data cuts reads short. Other systems' polls do not tell of it; there the next packet has to come.
         #[cfg(target_os = "linux")]
         let interest = interest | Interest::PRIORITY;
         let registered = self

@@ -7,7 +7,7 @@ mod scanning;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use powd::kernel::{Kernel, Scan};
+use powd::kernel::{Kernel, Scan, whole_batches};
 use powd::pow::{Difficulty, Seed, digest, space};
 use powd::sha256::{INITIAL_STATE, Template};
 use scanning::{check, template};
@@ -72,7 +72,7 @@ fn kernels(criterion: &mut Criterion) {
             bencher.iter_custom(|blocks| {
                 // Whole batches, so that no lane is idle; the time is then that of as many blocks as asked
                 // for.
-                let heads = blocks.div_ceil(blocks_per_head).next_multiple_of(16);
+                let heads = whole_batches(blocks.div_ceil(blocks_per_head));
                 let time = scan_time(kernel, &template, heads);
                 time.mul_f64(blocks as f64 / (heads * blocks_per_head) as f64)
             });

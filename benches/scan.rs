@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::ops::Range;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use powd::kernel::{Kernel, Scan};
+use powd::kernel::{Kernel, Scan, whole_batches};
 use powd::pow::Difficulty;
 use powd::sha256::Template;
 use scanning::{check, first_solution, template};
@@ -23,7 +23,7 @@ fn long_scans(criterion: &mut Criterion) {
     for bytes in MESSAGE_BYTES {
         let message = message(bytes);
         let template = template(&message);
-        let heads = 16_384 / template.blocks() as u32;
+        let heads = whole_batches(16_384 / template.blocks() as u64) as u32;
         let mut group = criterion.benchmark_group(format!("scan/{bytes}-bytes"));
         group.throughput(Throughput::Elements(u64::from(heads)));
         for kernel in Kernel::available() {

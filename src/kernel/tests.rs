@@ -325,8 +325,10 @@ fn with(name: &str, test: fn(Kernel)) {
     }
 }
 
+/// Stamps the tests on each kernel, and the list of those that have them.
 macro_rules! suite {
-    ($($module:ident: $name:literal),*) => {
+    ($list:ident: $($module:ident: $name:literal),*) => {
+        const $list: &[&str] = &[$($name),*];
         $(
             mod $module {
                 suite!(@tests $name nist_vectors each_lane_is_the_only_winner odd_ranges
@@ -345,15 +347,24 @@ macro_rules! suite {
     };
 }
 
-suite!(portable: "portable");
 #[cfg(target_arch = "x86_64")]
-suite!(
+suite!(NATIVE:
     avx512_sha: "avx512-sha",
     avx2_sha: "avx2-sha",
     avx512: "avx512",
     sha_ni: "sha-ni",
     avx2: "avx2"
 );
+#[cfg(not(target_arch = "x86_64"))]
+suite!(NATIVE:);
+suite!(EVERYWHERE: portable: "portable");
+
+/// Whatever this CPU has: a kernel without the suite would go untested everywhere.
+#[test]
+fn every_kernel_of_this_build_has_the_suite() {
+    let exist: Vec<&str> = kernels().map(|entry| entry.name).collect();
+    assert_eq!([NATIVE, EVERYWHERE].concat(), exist);
+}
 
 /// The kernels and the flags of `/proc/cpuinfo` that each one needs: said again, apart from the detection.
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -366,7 +377,7 @@ const NEEDS: [(&str, &[&str]); 6] = [
     ("portable", &[]),
 ];
 
-/// With `POWD_REQUIRE_KERNELS=1`, as in CI: what the CPU has, the suite must have run on.
+/// With `POWD_REQUIRE_KERNELS=1`, as in CI: what the CPU has is detected, so that the suite runs on it.
 #[test]
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 fn no_kernel_of_this_cpu_is_left_out() {

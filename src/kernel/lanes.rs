@@ -1,6 +1,6 @@
 //! The plain way to use vectors: one message per lane, everything in lanes.
 
-use super::heads::{Batches, Heads};
+use super::heads::{Batches, Heads, MAX_LANES};
 use crate::sha256::{Template, compress_first, compress_later};
 use crate::simd::Simd;
 
@@ -12,6 +12,7 @@ pub(super) fn next_at_most<S: Simd>(
     heads: &mut Heads<'_>,
     bound: u32,
 ) -> Option<u32> {
+    const { assert!(S::LANES <= MAX_LANES) }
     // A loop, not an iterator's method: a closure is a function of its own, without the instruction set.
     for batch in Batches::new(template, heads, S::LANES) {
         let word0 = simd.with_upper_halves(batch.row, batch.upper_halves);

@@ -1,7 +1,7 @@
 //! One message laid out as padded blocks behind a seed, with everything computed that no seed changes.
 
 use super::constants::K;
-use crate::pow::space;
+use crate::pow::{Seed, space};
 
 /// The schedule words of block 0 that are computed from nothing but constant words. Words 1 to 15 are
 /// constant while only word 0 varies, and so are the words above that reach back to none but those:
@@ -34,7 +34,7 @@ impl Hoisted {
 /// A message behind a seed of fixed length: the blocks of `seed || message || padding`, and the
 /// reusable memory of a searching thread.
 ///
-/// A seed of up to 16 characters lies in block 0. Its first (up to) four characters, the *head*, fill
+/// A seed lies in block 0, however long. Its first (up to) four characters, the *head*, fill
 /// or share word 0, which is what a scan varies; the others, the *tail*, stay the same during a scan.
 #[derive(Clone, Debug)]
 pub struct Template {
@@ -51,8 +51,8 @@ pub struct Template {
 }
 
 impl Template {
-    /// The longest seed that a template has room for.
-    pub const MAX_SEED_LENGTH: usize = 16;
+    /// The longest seed that a template has room for: any.
+    pub const MAX_SEED_LENGTH: usize = Seed::MAX_LENGTH;
     /// The longest head, and the first place of the tail.
     pub const MAX_HEAD_LENGTH: usize = 4;
 

@@ -5,7 +5,7 @@ use std::arch::x86_64::__m256i;
 use super::pairs::LanePairs;
 use super::plan::Plan;
 use super::quartet::{Quartet, Xmm1To8, Xmm9To17};
-use super::{Batch, Weaver};
+use super::{Batch, MESSAGES, Weaver};
 use crate::sha256::{Hoisted, K, Schedule, Step, Template};
 use crate::simd::{Avx2, Avx512Vl, Pinned, ShaNi, Simd, State};
 
@@ -171,6 +171,7 @@ unsafe impl<'t, S: Tuning> Weaver for Lanes<'t, S> {
 
     #[inline(always)]
     fn begin(self, batch: &Batch, pairs: &mut LanePairs) -> Progress<'t, S> {
+        const { assert!(S::LANES == MESSAGES) }
         let simd = Pinned(self.simd);
         let hoisted = self.template.hoisted();
         let word0 = simd.with_upper_halves(batch.row, batch.upper_halves);

@@ -2,20 +2,11 @@
 
 #[path = "../../src/cli/load/digits.rs"]
 mod digits;
+#[path = "../../src/cli/speed/median.rs"]
+mod median;
 
 pub(crate) use digits::whole;
-
-/// The median; of an even number the mean of the middle two; 0 of none.
-pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.into_iter().collect();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => 0.0,
-        odd if odd % 2 == 1 => sorted[middle],
-        _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
-    }
-}
+pub(crate) use median::median;
 
 /// How far apart the lowest and the highest are, as a part of the median.
 pub(crate) fn spread(values: impl IntoIterator<Item = f64>) -> f64 {

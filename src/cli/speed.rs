@@ -3,6 +3,8 @@
 //! The rows take turns in short rounds and each one's median counts, so that their ratios hold on a machine
 //! whose speed changes while it is measured.
 
+mod median;
+
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use self::median::median;
 use super::{Error, kernel, values};
 use crate::cpus;
 use crate::kernel::{Kernel, measure, measure_sha2};
@@ -186,18 +189,9 @@ fn take_turns(
     })?;
     let medians = (0..subjects.len()).map(|subject| {
         let turns = (0..rounds).map(|round| round * subjects.len() + subject);
-        median(
-            turns
-                .map(|turn| by_thread.iter().map(|rates| rates[turn]).sum())
-                .collect(),
-        )
+        median(turns.map(|turn| by_thread.iter().map(|rates| rates[turn]).sum()))
     });
     Ok(medians.collect())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// The rows for a person, each with its ratio to the first.
@@ -229,6 +223,14 @@ mod tests {
         for wrong in ["0", "-1", "many", "", "99999"] {
             assert!(wrong.parse::<Threads>().is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_median_is_the_middle_one_or_the_mean_of_the_middle_two() {
+        assert_eq!(median([3.0]), 3.0);
+        assert_eq!(median([9.0, 1.0]), 5.0);
+        assert_eq!(median([9.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median([9.0, 1.0, 2.0, 4.0]), 3.0);
     }
 
     #[test]

@@ -14,5 +14,5 @@ pub mod search;
 pub mod server;
 pub mod sha256;
 #[cfg(target_arch = "x86_64")]
-pub mod simd;
+mod simd;
 pub mod solver;

@@ -9,7 +9,7 @@ use super::template::Hoisted;
 use crate::simd::Simd;
 
 /// The working variables `a` to `h`, or the state between blocks.
-pub type LaneState<S> = [<S as Simd>::Words; 8];
+type LaneState<S> = [<S as Simd>::Words; 8];
 
 /// Calls a macro with each `t` from 1 to 63, in order.
 macro_rules! for_each_round_after_0 {
@@ -23,7 +23,7 @@ macro_rules! for_each_round_after_0 {
 
 /// The state after block 0, of which only word 0 differs between the lanes.
 #[inline(always)]
-pub fn compress_first<S: Simd>(simd: S, hoisted: &Hoisted, word0: S::Words) -> LaneState<S> {
+pub(crate) fn compress_first<S: Simd>(simd: S, hoisted: &Hoisted, word0: S::Words) -> LaneState<S> {
     let mut schedule = Schedule::new(simd, hoisted, word0);
     let mut state = AFTER_ROUND_0.map(|word| simd.splat(word));
     state[0] = simd.add(state[0], word0);
@@ -48,7 +48,7 @@ pub fn compress_first<S: Simd>(simd: S, hoisted: &Hoisted, word0: S::Words) -> L
 
 /// The state after a block that is the same in all lanes, given as `W + K`.
 #[inline(always)]
-pub fn compress_later<S: Simd>(
+pub(crate) fn compress_later<S: Simd>(
     simd: S,
     words_plus_k: &[u32; 64],
     before: LaneState<S>,

@@ -11,9 +11,13 @@ mod constants;
 mod schedule;
 mod template;
 
+pub use constants::INITIAL_STATE;
+pub use template::Template;
+pub(crate) use template::blocks;
 #[cfg(target_arch = "x86_64")]
-pub use compress::{LaneState, compress_first, compress_later};
-pub use constants::{INITIAL_STATE, K};
-#[cfg(target_arch = "x86_64")]
-pub use schedule::{Schedule, Step};
-pub use template::{Hoisted, Template, blocks, is_constant};
+pub(crate) use {
+    compress::{compress_first, compress_later},
+    constants::K,
+    schedule::{Schedule, Step},
+    template::Hoisted,
+};

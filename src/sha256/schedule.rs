@@ -7,7 +7,7 @@ use crate::simd::Simd;
 /// `W[t] = small_sigma0(W[t-15]) + W[t-16] + W[t-7] + small_sigma1(W[t-2])`. What comes from `W[t-15]` is
 /// early, what comes from `W[t-2]` is late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(crate) enum Step {
     /// `rotr 7` of `W[t-15]`.
     EarlyRotateBy7,
     /// `rotr 18` of `W[t-15]`.
@@ -36,7 +36,7 @@ pub enum Step {
 
 impl Step {
     /// All of them.
-    pub const ALL: [Step; 12] = [
+    pub(crate) const ALL: [Step; 12] = [
         Step::EarlyRotateBy7,
         Step::EarlyRotateBy18,
         Step::EarlyShift,
@@ -52,7 +52,7 @@ impl Step {
     ];
 
     /// Whether it is a rotation.
-    pub const fn is_rotation(self) -> bool {
+    pub(crate) const fn is_rotation(self) -> bool {
         matches!(
             self,
             Step::EarlyRotateBy7
@@ -63,12 +63,12 @@ impl Step {
     }
 
     /// Whether it is an exclusive or.
-    pub const fn is_xor(self) -> bool {
+    pub(crate) const fn is_xor(self) -> bool {
         matches!(self, Step::EarlyXor | Step::LateXor)
     }
 
     /// Whether the word `W[t]` needs it: not if that is constant, and not for a term that is.
-    pub const fn is_needed(self, t: usize) -> bool {
+    pub(crate) const fn is_needed(self, t: usize) -> bool {
         let back = match self {
             Step::EarlyRotateBy7 | Step::EarlyRotateBy18 | Step::EarlyShift | Step::EarlyXor => 15,
             Step::AddBack16 => 16,
@@ -86,7 +86,7 @@ impl Step {
 /// Every `t` and step in a call must be known at compile time once the call is inlined; only then do the
 /// words stay in registers.
 #[derive(Clone, Copy, Debug)]
-pub struct Schedule<'t, S: Simd> {
+pub(crate) struct Schedule<'t, S: Simd> {
     simd: S,
     hoisted: &'t Hoisted,
     ring: [S::Words; 16],
@@ -99,7 +99,7 @@ pub struct Schedule<'t, S: Simd> {
 impl<'t, S: Simd> Schedule<'t, S> {
     /// Before word 16.
     #[inline(always)]
-    pub fn new(simd: S, hoisted: &'t Hoisted, word0: S::Words) -> Self {
+    pub(crate) fn new(simd: S, hoisted: &'t Hoisted, word0: S::Words) -> Self {
         Schedule {
             simd,
             hoisted,
@@ -111,7 +111,7 @@ impl<'t, S: Simd> Schedule<'t, S> {
 
     /// `W[t]`, by all its steps at once.
     #[inline(always)]
-    pub fn word(&mut self, t: usize) -> S::Words {
+    pub(crate) fn word(&mut self, t: usize) -> S::Words {
         macro_rules! steps {
             ($($i:literal)*) => { $( self.step(t, Step::ALL[$i]); )* };
         }
@@ -121,7 +121,7 @@ impl<'t, S: Simd> Schedule<'t, S> {
 
     /// A step towards `W[t]`, if it needs that one.
     #[inline(always)]
-    pub fn step(&mut self, t: usize, step: Step) {
+    pub(crate) fn step(&mut self, t: usize, step: Step) {
         if !step.is_needed(t) {
             return;
         }
@@ -161,7 +161,7 @@ impl<'t, S: Simd> Schedule<'t, S> {
     ///
     /// When none of its steps was done. With all of them known at compile time nothing is left of the check.
     #[inline(always)]
-    pub fn finish(&mut self, t: usize) -> S::Words {
+    pub(crate) fn finish(&mut self, t: usize) -> S::Words {
         let word = self.sum.take().expect("W[t] after its steps");
         self.ring[t % 16] = word;
         word

@@ -1,4 +1,11 @@
 //! One message laid out as padded blocks behind a seed, with everything computed that no seed changes.
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(
+        dead_code,
+        reason = "what is computed ahead is for vectors, which are all x86's so far"
+    )
+)]
 
 use super::constants::K;
 use crate::pow::{Seed, space};
@@ -6,7 +13,7 @@ use crate::pow::{Seed, space};
 /// The schedule words of block 0 that are computed from nothing but constant words. Words 1 to 15 are
 /// constant while only word 0 varies, and so are the words above that reach back to none but those:
 /// `W[t]` is made of `W[t-2]`, `W[t-7]`, `W[t-15]` and `W[t-16]`, which leaves 17, 19 and 21.
-pub const fn is_constant(t: usize) -> bool {
+pub(super) const fn is_constant(t: usize) -> bool {
     matches!(t, 1..=15 | 17 | 19 | 21)
 }
 
@@ -16,17 +23,17 @@ pub(super) const CONSTANT_TERMS_END: usize = 38;
 /// Block 0 while only its first word varies: what of the message schedule (FIPS 180-4, section 6.2.2,
 /// step 1) does not depend on that word.
 #[derive(Clone, Debug)]
-pub struct Hoisted {
+pub(crate) struct Hoisted {
     /// `W[t] + K[t]` where `W[t]` [is constant](is_constant). Elsewhere without meaning.
-    pub words_plus_k: [u32; 22],
+    pub(crate) words_plus_k: [u32; 22],
     /// For `t` from 16 on, the sum of those terms of `W[t]` that are constant.
-    pub terms: [u32; CONSTANT_TERMS_END],
+    pub(crate) terms: [u32; CONSTANT_TERMS_END],
 }
 
 impl Hoisted {
     /// `W[t] + K[t]`, if it is constant.
     #[inline(always)]
-    pub fn word_plus_k(&self, t: usize) -> Option<u32> {
+    pub(crate) fn word_plus_k(&self, t: usize) -> Option<u32> {
         is_constant(t).then(|| self.words_plus_k[t])
     }
 }
@@ -130,12 +137,12 @@ impl Template {
     }
 
     /// The characters of the seed.
-    pub fn seed_length(&self) -> usize {
+    pub(crate) fn seed_length(&self) -> usize {
         self.seed_length
     }
 
     /// How many heads there are.
-    pub fn heads(&self) -> u32 {
+    pub(crate) fn heads(&self) -> u32 {
         self.heads
     }
 
@@ -145,28 +152,28 @@ impl Template {
     }
 
     /// Block 0 as words, zeros for the head.
-    pub fn words(&self) -> &[u32; 16] {
+    pub(crate) fn words(&self) -> &[u32; 16] {
         &self.words
     }
 
     /// What of block 0 no head changes.
-    pub fn hoisted(&self) -> &Hoisted {
+    pub(crate) fn hoisted(&self) -> &Hoisted {
         &self.hoisted
     }
 
     /// The blocks behind block 0, which no seed changes, as bytes.
-    pub fn later_blocks(&self) -> &[[u8; 64]] {
+    pub(crate) fn later_blocks(&self) -> &[[u8; 64]] {
         &self.later_blocks
     }
 
     /// The blocks behind block 0 as `W[t] + K[t]`.
-    pub fn later_words_plus_k(&self) -> &[[u32; 64]] {
+    pub(crate) fn later_words_plus_k(&self) -> &[[u32; 64]] {
         &self.later_words_plus_k
     }
 }
 
 /// The blocks that `length` bytes take with their padding: a one bit and 64 bits of length.
-pub const fn blocks(length: usize) -> usize {
+pub(crate) const fn blocks(length: usize) -> usize {
     (length + 9).div_ceil(64)
 }
 

@@ -29,7 +29,7 @@ macro_rules! avx2 {
 impl Avx2 {
     /// The words of `a` and `b` in turn: those of the lanes 0, 1, 4, 5 (`half` 0), or of 2, 3, 6, 7 (1).
     #[inline(always)]
-    pub fn interleave(self, a: __m256i, b: __m256i, half: usize) -> __m256i {
+    pub(crate) fn interleave(self, a: __m256i, b: __m256i, half: usize) -> __m256i {
         match half {
             0 => avx2!(_mm256_unpacklo_epi32(a, b)),
             _ => avx2!(_mm256_unpackhi_epi32(a, b)),

@@ -16,11 +16,11 @@ macro_rules! witness {
     ($(#[$doc:meta])* $name:ident: $($feature:tt),+) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub struct $name(());
+        pub(crate) struct $name(());
 
         impl $name {
             /// The witness, or the features that this CPU lacks, as rustc calls them.
-            pub fn detect() -> Result<$name, Vec<&'static str>> {
+            pub(crate) fn detect() -> Result<$name, Vec<&'static str>> {
                 let mut lacks = Vec::new();
                 $(if !std::arch::is_x86_feature_detected!($feature) { lacks.push($feature); })+
                 if lacks.is_empty() { Ok($name(())) } else { Err(lacks) }
@@ -34,13 +34,13 @@ mod avx512;
 mod pinned;
 mod sha_ni;
 
-pub use avx2::Avx2;
-pub use avx512::{Avx512, Avx512Vl};
-pub use pinned::Pinned;
-pub use sha_ni::{ShaNi, State};
+pub(crate) use avx2::Avx2;
+pub(crate) use avx512::{Avx512, Avx512Vl};
+pub(crate) use pinned::Pinned;
+pub(crate) use sha_ni::{ShaNi, State};
 
 /// Vectors of 32-bit words, all lanes alike. The implementor is the witness.
-pub trait Simd: Copy {
+pub(crate) trait Simd: Copy {
     /// A vector.
     type Words: Copy;
     /// How many words a vector has.

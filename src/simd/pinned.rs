@@ -5,7 +5,7 @@ use super::Simd;
 /// The same vectors, each result [pinned](Simd::pin): the instructions keep the order in which they are
 /// written, among pieces of assembly too.
 #[derive(Clone, Copy, Debug)]
-pub struct Pinned<S>(pub S);
+pub(crate) struct Pinned<S>(pub(crate) S);
 
 impl<S: Simd> Simd for Pinned<S> {
     type Words = S::Words;

@@ -12,11 +12,11 @@ witness! {
 
 /// The state of one message in the order of the instruction, its words from the most significant down.
 #[derive(Clone, Copy, Debug)]
-pub struct State {
+pub(crate) struct State {
     /// The words `a`, `b`, `e`, `f`.
-    pub abef: __m128i,
+    pub(crate) abef: __m128i,
     /// The words `c`, `d`, `g`, `h`.
-    pub cdgh: __m128i,
+    pub(crate) cdgh: __m128i,
 }
 
 /// A call of an intrinsic of this set.
@@ -30,25 +30,25 @@ macro_rules! sha_ni {
 impl ShaNi {
     /// Four words, the first one least significant.
     #[inline(always)]
-    pub fn words(self, [a, b, c, d]: [u32; 4]) -> __m128i {
+    pub(crate) fn words(self, [a, b, c, d]: [u32; 4]) -> __m128i {
         sha_ni!(_mm_setr_epi32(a as i32, b as i32, c as i32, d as i32))
     }
 
     /// One word, and zeros behind it.
     #[inline(always)]
-    pub fn word(self, word: u32) -> __m128i {
+    pub(crate) fn word(self, word: u32) -> __m128i {
         sha_ni!(_mm_cvtsi32_si128(word as i32))
     }
 
     /// The first word in the last place, and zeros before it.
     #[inline(always)]
-    pub fn first_as_last(self, x: __m128i) -> __m128i {
+    pub(crate) fn first_as_last(self, x: __m128i) -> __m128i {
         sha_ni!(_mm_slli_si128::<12>(x))
     }
 
     /// A state from its eight words `a` to `h`.
     #[inline(always)]
-    pub fn state(self, [a, b, c, d, e, f, g, h]: [u32; 8]) -> State {
+    pub(crate) fn state(self, [a, b, c, d, e, f, g, h]: [u32; 8]) -> State {
         State {
             abef: self.words([f, e, b, a]),
             cdgh: self.words([h, g, d, c]),
@@ -57,13 +57,13 @@ impl ShaNi {
 
     /// Word-wise addition.
     #[inline(always)]
-    pub fn add(self, x: __m128i, y: __m128i) -> __m128i {
+    pub(crate) fn add(self, x: __m128i, y: __m128i) -> __m128i {
         sha_ni!(_mm_add_epi32(x, y))
     }
 
     /// Word-wise addition of two states.
     #[inline(always)]
-    pub fn add_states(self, x: State, y: State) -> State {
+    pub(crate) fn add_states(self, x: State, y: State) -> State {
         State {
             abef: self.add(x.abef, y.abef),
             cdgh: self.add(x.cdgh, y.cdgh),
@@ -73,27 +73,27 @@ impl ShaNi {
     /// The first part of four schedule words: `W[t-16] + small_sigma0(W[t-15])`, from the four
     /// words at `t - 16` and those behind them.
     #[inline(always)]
-    pub fn schedule_early(self, back16: __m128i, back12: __m128i) -> __m128i {
+    pub(crate) fn schedule_early(self, back16: __m128i, back12: __m128i) -> __m128i {
         sha_ni!(_mm_sha256msg1_epu32(back16, back12))
     }
 
     /// The words `W[t-7]` to `W[t-4]`, from those at `t - 8` and those behind them.
     #[inline(always)]
-    pub fn schedule_back7(self, back8: __m128i, back4: __m128i) -> __m128i {
+    pub(crate) fn schedule_back7(self, back8: __m128i, back4: __m128i) -> __m128i {
         // SAFETY: `self` is a witness: this CPU has AVX.
         unsafe { align_by_a_word(back8, back4) }
     }
 
     /// Four schedule words: adds `small_sigma1` of what stands two before each.
     #[inline(always)]
-    pub fn schedule_finish(self, sum: __m128i, back4: __m128i) -> __m128i {
+    pub(crate) fn schedule_finish(self, sum: __m128i, back4: __m128i) -> __m128i {
         sha_ni!(_mm_sha256msg2_epu32(sum, back4))
     }
 
     /// The same value, but computed here: an empty piece of assembly, which the compiler does not move past
     /// others, so that independent computations stay interleaved as they were written.
     #[inline(always)]
-    pub fn pin(self, x: __m128i) -> __m128i {
+    pub(crate) fn pin(self, x: __m128i) -> __m128i {
         // SAFETY: `self` is a witness: this CPU has AVX.
         unsafe { pin(x) }
     }
@@ -101,7 +101,7 @@ impl ShaNi {
     /// Which of four states have a word `a` that is at most `bound` after `add` is added to it, the first
     /// one in bit 0.
     #[inline(always)]
-    pub fn first_words_at_most(self, [s, t, u, v]: [State; 4], add: u32, bound: u32) -> u32 {
+    pub(crate) fn first_words_at_most(self, [s, t, u, v]: [State; 4], add: u32, bound: u32) -> u32 {
         let st = sha_ni!(_mm_unpackhi_epi32(s.abef, t.abef));
         let uv = sha_ni!(_mm_unpackhi_epi32(u.abef, v.abef));
         let first = self.add(sha_ni!(_mm_unpackhi_epi64(st, uv)), self.words([add; 4]));

@@ -24,8 +24,8 @@ const ROUND: Duration = Duration::from_millis(20);
 /// Measures the hashes per second of each kernel here, beside the plain sha2 crate.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Measure only this kernel beside sha2: a name from the table without this option, or auto for the
-    /// fastest.
+    /// Measure only this kernel beside sha2: the name of a row of the table without this option, but for
+    /// sha2's own, or auto for the fastest.
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
 
@@ -119,7 +119,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     let cpus = cpus::usable().len();
     if threads > cpus {
         return Err(Error::Usage(format!(
-            "--threads {threads}: there are {cpus} CPUs that this process may use, one for each thread"
+            "--threads {threads}: more than the CPUs that this process may use, one for each thread: {cpus}"
         )));
     }
     let rounds = args.seconds.as_nanos().div_ceil(ROUND.as_nanos()) as usize;
@@ -202,7 +202,7 @@ fn table(report: &Report) -> String {
     );
     let reference = report.rows[0].hashes_per_s;
     for row in &report.rows {
-        let rate = format!("{:.2} M", row.hashes_per_s / 1e6);
+        let rate = millions(row.hashes_per_s);
         let ratio = row.hashes_per_s / reference;
         text += &format!(
             "{:<12}{:>8}{:>8}{rate:>14}{ratio:>10.2}\n",
@@ -210,6 +210,13 @@ fn table(report: &Report) -> String {
         );
     }
     text
+}
+
+/// A rate in millions: two decimals, or more where it takes them to have three digits.
+fn millions(hashes_per_s: f64) -> String {
+    let rate = hashes_per_s / 1e6;
+    let decimals = (2.0 - rate.log10().floor()).clamp(2.0, 6.0);
+    format!("{rate:.*} M", decimals as usize)
 }
 
 #[cfg(test)]
@@ -240,6 +247,21 @@ mod tests {
             let rates = take_turns(&subjects, threads, 20, 1).expect("a CPU");
             assert_eq!(rates.len(), 2);
             assert!(rates.iter().all(|rate| *rate > 0.0));
+        }
+    }
+
+    #[test]
+    fn rates_have_three_digits_or_more() {
+        for (rate, shown) in [
+            (96_774_000.0, "96.77 M"),
+            (7_028_000.0, "7.03 M"),
+            (1_000_000.0, "1.00 M"),
+            (108_400.0, "0.108 M"),
+            (12_345.0, "0.0123 M"),
+            (12.0, "0.000012 M"),
+            (0.0, "0.000000 M"),
+        ] {
+            assert_eq!(millions(rate), shown);
         }
     }
 

@@ -13,6 +13,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,6 +117,8 @@ int main(int count, char **arguments) {
     }
     message_bytes = strlen(message);
     fill_tables();
+    /* A server that closed is counted as an error, not the end of the client. */
+    signal(SIGPIPE, SIG_IGN);
     if (connections < 1 || in_flight < 1 || in_flight > MOST_IN_FLIGHT || message_bytes > MOST_MESSAGE) {
         fprintf(stderr, "client: at least 1 connection, 1 to %d in flight, a message of at most %d bytes\n",
                 MOST_IN_FLIGHT, MOST_MESSAGE);

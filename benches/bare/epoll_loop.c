@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,8 +72,10 @@ static void keep_rest(int fd, const char *data, size_t bytes) {
     *at = rest;
 }
 
-/* Writes what was kept for fd; 0 when all is gone, -1 when the socket is full again. */
-static int flush_rest(int fd) {
+/* What became of the bytes kept for a socket: all gone, still some, or nobody will take them. */
+enum flushed { ALL, SOME, LOST };
+
+static enum flushed flush_rest(int fd) {
     for (struct rest **at = &rests; *at;) {
         struct rest *rest = *at;
         if (rest->fd != fd) {
@@ -80,16 +83,16 @@ static int flush_rest(int fd) {
             continue;
         }
         ssize_t sent = write(fd, rest->data, rest->bytes);
-        if (sent < 0) return -1;
+        if (sent < 0) return errno == EAGAIN || errno == EINTR ? SOME : LOST;
         if ((size_t)sent < rest->bytes) {
             memmove(rest->data, rest->data + sent, rest->bytes - sent);
             rest->bytes -= sent;
-            return -1;
+            return SOME;
         }
         *at = rest->next;
         free(rest);
     }
-    return 0;
+    return ALL;
 }
 
 static void watch(int poll, int operation, int fd, unsigned events) {
@@ -105,12 +108,24 @@ static void accept_all(int poll, int listener) {
     }
 }
 
+static void hang_up(int fd) {
+    forget_rest(fd);
+    close(fd);
+}
+
+static void flush(int poll, int fd) {
+    switch (flush_rest(fd)) {
+    case ALL: watch(poll, EPOLL_CTL_MOD, fd, EPOLLIN); break;
+    case SOME: break;
+    case LOST: hang_up(fd); break;
+    }
+}
+
 static void answer(int poll, int fd) {
     ssize_t got = read(fd, input, sizeof input);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0) {
-        forget_rest(fd);
-        close(fd);
+        hang_up(fd);
         return;
     }
     size_t replies = 0;
@@ -127,6 +142,8 @@ static void answer(int poll, int fd) {
 }
 
 int main(int count, char **arguments) {
+    /* A client that left is an error of its write, not the end of the server. */
+    signal(SIGPIPE, SIG_IGN);
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
@@ -159,8 +176,7 @@ int main(int count, char **arguments) {
             if (fd == listener) {
                 accept_all(poll, listener);
             } else if (events[i].events & EPOLLOUT) {
-                if (flush_rest(fd) == 0) watch(poll, EPOLL_CTL_MOD, fd, EPOLLIN);
-                else if (errno != EAGAIN) { forget_rest(fd); close(fd); }
+                flush(poll, fd);
             } else {
                 answer(poll, fd);
             }

@@ -1,26 +1,42 @@
 //! Puts the git revision, where there is one, and the compiler's version into the binary, for `--version`.
 
+use std::path::Path;
 use std::process::Command;
 
 fn main() {
-    // The revision changes with HEAD and with what HEAD points at.
-    for path in [".git/HEAD", ".git/refs", ".git/packed-refs"] {
-        if std::path::Path::new(path).exists() {
+    println!("cargo:rerun-if-changed=build.rs");
+    let revision = revision().unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo:rustc-env=POWD_REVISION={revision}");
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let rustc = line_of(Command::new(rustc).arg("--version"));
+    let rustc = rustc.unwrap_or_else(|| "unknown".to_owned());
+    println!("cargo:rustc-env=POWD_RUSTC={rustc}");
+}
+
+/// The revision of this package's own repository, and when to ask again.
+fn revision() -> Option<String> {
+    // Sources unpacked inside another repository must not go by that one's revision.
+    let top_level = git(&["rev-parse", "--show-toplevel"])?;
+    let package = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR")?)
+        .canonicalize()
+        .ok()?;
+    if Path::new(&top_level).canonicalize().ok()? != package {
+        return None;
+    }
+    // It changes with HEAD and with what HEAD points at. Where these are git says: in a worktree `.git` is a
+    // file, which names the directory of the one and, by another file, that of the others.
+    for name in ["HEAD", "refs", "packed-refs"] {
+        let path = git(&["rev-parse", "--git-path", name])?;
+        // One that does not exist would count as changed at every build.
+        if Path::new(&path).exists() {
             println!("cargo:rerun-if-changed={path}");
         }
     }
-    println!("cargo:rerun-if-changed=build.rs");
-    let revision = line_of(Command::new("git").args(["rev-parse", "--short=12", "HEAD"]));
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let rustc = line_of(Command::new(rustc).arg("--version"));
-    println!(
-        "cargo:rustc-env=POWD_REVISION={}",
-        revision.as_deref().unwrap_or("unknown")
-    );
-    println!(
-        "cargo:rustc-env=POWD_RUSTC={}",
-        rustc.as_deref().unwrap_or("unknown")
-    );
+    git(&["rev-parse", "--short=12", "HEAD"])
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    line_of(Command::new("git").args(arguments))
 }
 
 /// What a command prints, if it succeeds with one line.

@@ -36,6 +36,9 @@ use support::{Call, Conditions, Round};
 /// The connections of the hard part, and the requests in flight on each.
 const HARD: [(usize, usize); 5] = [(1, 1), (1, 4), (2, 1), (100, 1), (1000, 1)];
 
+/// Rounds of it, at most: each measures two references and the service.
+const HARD_ROUNDS: usize = 3;
+
 /// What the bare loop answers, in `bare/epoll_loop.c`.
 const FIXED: &[u8] = b"bench0";
 
@@ -73,12 +76,12 @@ fn main() {
     let call = Call::read(1.0, 5);
     let in_flight: Vec<usize> = [1, 16, 64]
         .into_iter()
-        .filter(|n| call.wants(&format!("bare {n}")))
+        .filter(|n| call.arguments.wants(&format!("bare {n}")))
         .collect();
     let hard: Vec<(u8, (usize, usize))> = [4, 5]
         .into_iter()
         .flat_map(|difficulty| HARD.map(|load| (difficulty, load)))
-        .filter(|(d, (c, n))| call.wants(&format!("hard {d} {c} {n}")))
+        .filter(|(d, (c, n))| call.arguments.wants(&format!("hard {d} {c} {n}")))
         .collect();
     if in_flight.is_empty() && hard.is_empty() {
         return;
@@ -91,7 +94,8 @@ fn main() {
         }
     };
     let rounds = Rounds {
-        bar: call.bar(in_flight.len() * call.rounds * 2 + hard.len() * call.rounds.min(3) * 3),
+        bar: call
+            .bar(in_flight.len() * call.rounds * 2 + hard.len() * call.rounds.min(HARD_ROUNDS) * 3),
         call,
     };
     let outcome = Outcome {
@@ -99,11 +103,11 @@ fn main() {
             in_flight.iter().map(|&n| rounds.bare(n, pair)).collect()
         }),
         hard: hard.iter().map(|&(d, load)| rounds.hard(d, load)).collect(),
-        conditions: Conditions::here(),
+        conditions: Conditions::of(&rounds.call),
     };
     rounds.bar.finish_and_clear();
     print(&outcome);
-    let path = support::write_json("service.json", &outcome);
+    let path = rounds.call.write_json("service.json", &outcome);
     println!("\ndata: {}", path.display());
 }
 
@@ -172,7 +176,7 @@ impl Rounds {
             threads: cpus::available(),
             ..Options::new(server.address)
         };
-        for _ in 0..self.call.rounds.min(3) {
+        for _ in 0..self.call.rounds.min(HARD_ROUNDS) {
             self.step(&format!("{}: the kernel alone", hard.kernel));
             hard.kernel_hashes_per_s
                 .push(kernel_in_turns(&hard.kernel, duration));
@@ -238,18 +242,15 @@ fn kernel_without_a_pause(kernel: &str, message_bytes: usize, duration: Duration
 }
 
 fn print(outcome: &Outcome) {
-    let conditions = &outcome.conditions;
-    println!(
-        "\n{}, {} CPUs, {}, {}",
-        conditions.cpu, conditions.cpus, conditions.date, conditions.powd
-    );
+    println!("\n{}", outcome.conditions);
     if !outcome.bare.is_empty() {
         println!("\nDifficulty 0, 100 connections, one CPU for the server, one for the client\n");
         print!("{}", bare_table(&outcome.bare));
     }
     if !outcome.hard.is_empty() {
         println!(
-            "\nMillion hashes per second of the service, against the kernel alone on all CPUs\n"
+            "\nMillion hashes per second of the service, against the kernel alone on all CPUs; {HARD_ROUNDS} rounds \
+             at most, at difficulty 5 three times as long\n"
         );
         print!("{}", hard_table(&outcome.hard));
         print!("{HARD_LEGEND}");

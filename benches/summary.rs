@@ -4,18 +4,18 @@
 //! Cargo runs benchmarks in the order of their names: `baseline` first, so that the others scroll it away, and
 //! this one last. It prints what `baseline` has left in `target/bench/baseline.md`.
 
-use std::path::Path;
+#[path = "support/arguments.rs"]
+mod arguments;
+
+use arguments::Arguments;
 
 fn main() {
+    let arguments = Arguments::read();
     // `cargo bench -- NAME` asks for something else.
-    if std::env::args()
-        .skip(1)
-        .any(|argument| !argument.starts_with('-'))
-    {
+    if !arguments.wants("summary") {
         return;
     }
-    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let results = temporary.parent().unwrap_or(temporary).join("bench");
+    let results = arguments.results();
     // Without a comparison before, there is nothing to say.
     if let Ok(text) = std::fs::read_to_string(results.join("baseline.md")) {
         println!("{text}plot: {}", results.join("baseline.png").display());

@@ -90,7 +90,7 @@ fn main() {
     let call = Call::read(0.5, 3);
     let wanted: Vec<Setting> = settings()
         .into_iter()
-        .filter(|setting| call.wants(setting.name))
+        .filter(|setting| call.arguments.wants(setting.name))
         .collect();
     if wanted.is_empty() {
         return;
@@ -109,15 +109,15 @@ fn main() {
         .collect();
     bar.finish_and_clear();
     let outcome = Outcome {
-        conditions: Conditions::here(),
+        conditions: Conditions::of(&call),
         comparisons,
     };
     let text = text(&outcome);
     print!("{text}");
-    support::write("baseline.md", &text);
-    let data = support::write_json("baseline.json", &outcome);
+    call.write("baseline.md", &text);
+    let data = call.write_json("baseline.json", &outcome);
     println!("data: {}", data.display());
-    for path in plot::draw(&outcome, &support::results()) {
+    for path in plot::draw(&outcome, &call.results()) {
         println!("plot: {}", path.display());
     }
 }
@@ -174,7 +174,7 @@ fn row(call: &Call, setting: &Setting, difficulty: u8, bar: &indicatif::Progress
 /// One round. Where replies are rare a round is longer, so that there are some to count.
 fn one(call: &Call, setting: &Setting, difficulty: u8, server: &Server) -> Round {
     let longer = match (server.name, difficulty) {
-        _ if call.test => 1,
+        _ if call.arguments.test => 1,
         ("python", 4 | 5) => 6,
         ("python", 3 | 6) | ("powd", 6) => 3,
         _ => 1,
@@ -253,22 +253,18 @@ impl Row {
 }
 
 fn text(outcome: &Outcome) -> String {
-    let Conditions {
-        cpu,
-        cpus,
-        powd,
-        date,
-    } = &outcome.conditions;
-    let mut text = format!("\n{cpu}, {cpus} CPUs, {date}, {powd}\n");
+    let cpus = outcome.conditions.cpus;
+    let mut text = format!("\n{}\n", outcome.conditions);
     for comparison in &outcome.comparisons {
         let what = comparison.heading();
         text += &format!("\nReplies per second, {what}\n\n");
-        text += &rates(comparison, *cpus);
+        text += &rates(comparison, cpus);
         text += &format!("\nLatency, connection resets (Error 104) and cost, {what}\n\n");
         text += &costs(comparison);
     }
     text += &format!(
-        "\nper CPU: the ratio over the {cpus} CPUs that powd may use, since Python computes on one at a time.\n\
+        "\nrounds: up to six times as long where replies are rare.\n\
+         per CPU: the ratio over the {cpus} CPUs that powd may use, since Python computes on one at a time.\n\
          published: by the baseline's author, on his machine (Python 3.5, Ubuntu 16.04).\n\n"
     );
     text

@@ -1,0 +1,47 @@
+//! The arguments of a benchmark: which measurements they ask for, and where the results go.
+//!
+//! Nothing of the crate is used here: `summary` and a test, which include this file, need no more.
+
+use std::path::{Path, PathBuf};
+
+/// What was typed behind `--`, and what cargo adds to it.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    /// One very short round of everything, to see that it works: what `cargo test --benches` asks for.
+    pub(crate) test: bool,
+    /// Only what has one of these in its name; all when empty.
+    filters: Vec<String>,
+}
+
+impl Arguments {
+    /// Those of this process.
+    pub(crate) fn read() -> Arguments {
+        Arguments::new(std::env::args().skip(1))
+    }
+
+    pub(crate) fn new(arguments: impl IntoIterator<Item = String>) -> Arguments {
+        let (flags, filters): (Vec<String>, Vec<String>) = arguments
+            .into_iter()
+            .partition(|argument| argument.starts_with('-'));
+        let has = |flag: &str| flags.iter().any(|argument| argument == flag);
+        Arguments {
+            test: has("--test") || !has("--bench"),
+            filters,
+        }
+    }
+
+    /// Whether the measurement of this name is asked for.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter))
+    }
+
+    /// The directory that results go to. That of a test is another one: it must not replace a measurement.
+    pub(crate) fn results(&self) -> PathBuf {
+        let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let results = temporary.parent().unwrap_or(temporary).join("bench");
+        match self.test {
+            true => results.join("test"),
+            false => results,
+        }
+    }
+}

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Arguments {
     /// One very short round of everything, to see that it works: what `cargo test --benches` asks for.
     pub(crate) test: bool,
-    /// Only what has one of these in its name; all when empty.
-    filters: Vec<String>,
+    /// The words of the measurements that are asked for; all of them when empty.
+    words: Vec<String>,
 }
 
 impl Arguments {
@@ -19,20 +19,27 @@ impl Arguments {
         Arguments::new(std::env::args().skip(1))
     }
 
+    /// A filter is one argument or several.
     pub(crate) fn new(arguments: impl IntoIterator<Item = String>) -> Arguments {
-        let (flags, filters): (Vec<String>, Vec<String>) = arguments
+        let (flags, filter): (Vec<String>, Vec<String>) = arguments
             .into_iter()
             .partition(|argument| argument.starts_with('-'));
         let has = |flag: &str| flags.iter().any(|argument| argument == flag);
         Arguments {
             test: has("--test") || !has("--bench"),
-            filters,
+            words: filter
+                .iter()
+                .flat_map(|argument| argument.split_whitespace())
+                .map(str::to_owned)
+                .collect(),
         }
     }
 
-    /// Whether the measurement of this name is asked for.
+    /// Whether the measurement of this name is asked for: it has all the words, whole and one behind the other.
+    /// So `bare 1` is not `bare 16`, nor `hard 4` a `hard 5` with 4 in flight.
     pub(crate) fn wants(&self, name: &str) -> bool {
-        self.filters.is_empty() || self.filters.iter().any(|filter| name.contains(filter))
+        let name: Vec<&str> = name.split_whitespace().collect();
+        self.words.is_empty() || name.windows(self.words.len()).any(|run| run == self.words)
     }
 
     /// The directory that results go to. That of a test is another one: it must not replace a measurement.

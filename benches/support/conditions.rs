@@ -15,7 +15,7 @@ pub(crate) struct Conditions {
     pub(crate) cpu: String,
     /// CPUs that this process may use.
     pub(crate) cpus: usize,
-    /// `powd --version`, which has the revision.
+    /// `powd --version`, which has the revision, marked `-dirty` when the tree is not as committed.
     pub(crate) powd: String,
     /// Day of the measurement, UTC.
     pub(crate) date: String,
@@ -86,10 +86,21 @@ fn cpu() -> String {
     cpu
 }
 
-/// The first line of `powd --version`.
+/// The first line of `powd --version`. Whether the tree has changes is asked here, not when building: the build
+/// script does not run at every edit.
 fn version() -> String {
     let said = output_of(Command::new(env!("CARGO_BIN_EXE_powd")).arg("--version"));
-    said.lines().next().unwrap_or("?").to_owned()
+    let version = said.lines().next().unwrap_or("?").to_owned();
+    let mut git = Command::new("git");
+    git.args(["status", "--porcelain"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    match version.strip_suffix(')') {
+        // Without a revision any repository that git finds is another one.
+        Some(revision) if !revision.ends_with("(unknown") && !output_of(&mut git).is_empty() => {
+            format!("{revision}-dirty)")
+        }
+        _ => version,
+    }
 }
 
 /// What a command prints; nothing if it cannot be run.

@@ -29,6 +29,7 @@ use powd::load::{Messages, Options};
 use powd::pow::Difficulty;
 use serde::Serialize;
 
+use support::estimate::Estimate;
 use support::numbers::{median, short, spread, table};
 use support::server::Server;
 use support::{Call, Conditions, Round};
@@ -352,7 +353,10 @@ fn hard_table(all: &[Hard]) -> String {
             short(by_replies / 1e6),
             format!("{:.3}", by_replies / speed),
             format!("{:.3}", by_replies / mean),
-            format!("+-{}", percent((1.0 / replies.max(1.0)).sqrt())),
+            format!(
+                "+-{}",
+                percent(Estimate::luck(replies as u64, row.difficulty))
+            ),
             short(hashes / seconds / 1e6),
             format!("{:.3}", hashes / seconds / mean),
             format!("{:.3}", hashes / replies.max(1.0) / work),

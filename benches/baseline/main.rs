@@ -4,6 +4,9 @@
 //! server: the baseline goes on computing for clients that left, which would slow down whoever comes next.
 //! `POWD_BENCH_SECONDS` is the length of one round at the easy difficulties; the hard ones take several
 //! times that. A name such as `100` or `cpus` runs only that number of connections.
+//!
+//! A rate that luck gives an error of 1 % or more is all replies over all seconds, and has that error beside it;
+//! so has a ratio that is made of it. Any other rate is the median of the rounds, which noise changes least.
 
 mod plot;
 #[path = "../support/mod.rs"]
@@ -16,12 +19,10 @@ use powd::load::{Messages, Options};
 use powd::pow::Difficulty;
 use serde::Serialize;
 
+use support::estimate::{Estimate, LUCK_COUNTS};
 use support::numbers::{median, short, table, time};
 use support::server::Server;
 use support::{Call, Conditions, Round};
-
-/// Below so many replies in a round, luck outweighs noise: the rate is then all replies over all seconds.
-const LUCKY: u64 = 100;
 
 /// The setting whose number of connections depends on the machine.
 const PER_CPU: &str = "connections = cpus";
@@ -47,7 +48,7 @@ pub(crate) struct Row {
 /// One server at one difficulty.
 #[derive(Debug, Serialize)]
 pub(crate) struct Side {
-    pub(crate) replies_per_s: f64,
+    pub(crate) replies_per_s: Estimate,
     /// All replies of all rounds, and their seconds.
     pub(crate) replies: u64,
     pub(crate) seconds: f64,
@@ -164,8 +165,8 @@ fn row(call: &Call, setting: &Setting, difficulty: u8, bar: &indicatif::Progress
     }
     Row {
         difficulty,
-        python: (!python.is_empty()).then(|| Side::new(python)),
-        powd: Side::new(powd),
+        python: (!python.is_empty()).then(|| Side::new(python, difficulty)),
+        powd: Side::new(powd, difficulty),
         published_replies_per_s: setting.published[usize::from(difficulty)],
         published_resets: setting.published_resets[usize::from(difficulty)],
     }
@@ -196,7 +197,7 @@ fn one(call: &Call, setting: &Setting, difficulty: u8, server: &Server) -> Round
 }
 
 impl Side {
-    fn new(rounds: Vec<Round>) -> Side {
+    fn new(rounds: Vec<Round>, difficulty: u8) -> Side {
         let total = |of: fn(&Round) -> f64| rounds.iter().map(of).sum::<f64>();
         let middle = |of: fn(&Round) -> f64| {
             let answered = rounds.iter().filter(|round| round.report.replies > 0);
@@ -204,14 +205,17 @@ impl Side {
         };
         let replies = rounds.iter().map(|round| round.report.replies).sum();
         let seconds = total(|round| round.report.seconds);
-        let few = rounds.iter().any(|round| round.report.replies < LUCKY);
+        let luck = Estimate::luck(replies, difficulty);
         let reports = || rounds.iter().map(|round| &round.report);
         let resets = reports().filter_map(|report| report.errors.get("ECONNRESET"));
         Side {
-            replies_per_s: if few {
-                replies as f64 / seconds
-            } else {
-                middle(|round| round.report.replies_per_s)
+            replies_per_s: Estimate {
+                value: if luck >= LUCK_COUNTS {
+                    replies as f64 / seconds
+                } else {
+                    middle(|round| round.report.replies_per_s)
+                },
+                luck,
             },
             replies,
             seconds,
@@ -228,27 +232,19 @@ impl Side {
         }
     }
 
-    /// The standard error of the rate by luck, of some use only where replies are few.
-    fn luck(&self, difficulty: u8) -> f64 {
-        ((1.0 - 16f64.powi(-i32::from(difficulty))) / self.replies.max(1) as f64).sqrt()
-    }
-
-    fn rate(&self, difficulty: u8) -> String {
-        match self.luck(difficulty) {
-            _ if self.replies == 0 => format!("none in {} s", short(self.seconds)),
-            luck if luck >= 0.03 => {
-                format!("{} +-{:.0} %", short(self.replies_per_s), luck * 100.0)
-            }
-            _ => short(self.replies_per_s),
+    fn rate(&self) -> String {
+        match self.replies {
+            0 => format!("none in {} s", short(self.seconds)),
+            _ => self.replies_per_s.with_error(""),
         }
     }
 }
 
 impl Row {
     /// powd's rate over Python's, if both have one.
-    pub(crate) fn ratio(&self) -> Option<f64> {
+    pub(crate) fn ratio(&self) -> Option<Estimate> {
         let python = self.python.as_ref()?;
-        (python.replies > 0).then(|| self.powd.replies_per_s / python.replies_per_s)
+        (python.replies > 0).then(|| self.powd.replies_per_s.over(python.replies_per_s))
     }
 }
 
@@ -263,7 +259,8 @@ fn text(outcome: &Outcome) -> String {
         text += &costs(comparison);
     }
     text += &format!(
-        "\nrounds: up to six times as long where replies are rare.\n\
+        "\n+-: the error that luck alone gives, where it is 1 % or more; the rate is then all replies over all seconds.\n\
+         rounds: up to six times as long where replies are rare.\n\
          per CPU: the ratio over the {cpus} CPUs that powd may use, since Python computes on one at a time.\n\
          published: by the baseline's author, on his machine (Python 3.5, Ubuntu 16.04).\n\n"
     );
@@ -281,18 +278,18 @@ fn rates(comparison: &Comparison, cpus: usize) -> String {
         "powd / published",
     ];
     let times =
-        |ratio: Option<f64>| ratio.map_or("-".to_owned(), |ratio| format!("{} x", short(ratio)));
+        |ratio: Option<Estimate>| ratio.map_or("-".to_owned(), |ratio| ratio.with_error(" x"));
     let rows = comparison.rows.iter().map(|row| {
         let published = row.published_replies_per_s;
-        let over = (published > 0.0).then(|| row.powd.replies_per_s / published);
+        let over = (published > 0.0).then(|| row.powd.replies_per_s.over(published));
         vec![
             row.difficulty.to_string(),
             row.python
                 .as_ref()
-                .map_or("no python3".to_owned(), |side| side.rate(row.difficulty)),
-            row.powd.rate(row.difficulty),
+                .map_or("no python3".to_owned(), Side::rate),
+            row.powd.rate(),
             times(row.ratio()),
-            times(row.ratio().map(|ratio| ratio / cpus as f64)),
+            times(row.ratio().map(|ratio| ratio.over(cpus as f64))),
             short(published),
             times(over),
         ]

@@ -12,7 +12,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontStyle, register_font};
 
 use super::{Comparison, Outcome, Row};
-use crate::support::numbers::{short, whole};
+use crate::support::estimate::Estimate;
+use crate::support::numbers::whole;
 
 type Error = Box<dyn std::error::Error>;
 type Area<'a, B> = DrawingArea<B, Shift>;
@@ -85,17 +86,16 @@ where
     B::ErrorType: 'static,
 {
     let conditions = &outcome.conditions;
-    let best = |of: fn(f64, f64) -> f64| {
-        let rows = outcome.comparisons.iter().flat_map(|c| &c.rows);
-        // Where the hash rate decides, and Python still gives enough replies for more than luck.
-        let hard = rows.filter(|row| (3..=4).contains(&row.difficulty));
-        hard.filter_map(Row::ratio).reduce(of)
-    };
-    let claim = match (best(f64::min), best(f64::max)) {
+    let rows = outcome.comparisons.iter().flat_map(|c| &c.rows);
+    // Where the hash rate decides, and Python still gives enough replies for more than luck.
+    let hard = rows.filter(|row| (3..=4).contains(&row.difficulty));
+    let mut ratios: Vec<Estimate> = hard.filter_map(Row::ratio).collect();
+    ratios.sort_by(|a, b| a.value.total_cmp(&b.value));
+    let claim = match (ratios.first(), ratios.last()) {
         (Some(low), Some(high)) => format!(
             "Proofs of work per second: powd gives {} to {} times what the Python server gave",
-            short(low),
-            short(high)
+            low.rounded(),
+            high.rounded()
         ),
         _ => "Proofs of work per second: powd and the Python server it replaces".to_owned(),
     };
@@ -174,7 +174,7 @@ fn lines(comparison: &Comparison) -> Vec<Line> {
         let rate = |row: &Row| {
             row.python
                 .as_ref()
-                .and_then(|side| some(side.replies_per_s))
+                .and_then(|side| some(side.replies_per_s.value))
         };
         lines.push(Line {
             name: "Python, here",
@@ -185,7 +185,9 @@ fn lines(comparison: &Comparison) -> Vec<Line> {
     lines.push(Line {
         name: "powd, here",
         colour: POWD,
-        rates: rows().map(|row| some(row.powd.replies_per_s)).collect(),
+        rates: rows()
+            .map(|row| some(row.powd.replies_per_s.value))
+            .collect(),
     });
     lines
 }
@@ -229,19 +231,19 @@ where
 {
     let x = f64::from(row.difficulty);
     let label = match row.ratio() {
-        Some(ratio) => format!("{} \u{d7}", short(ratio)),
-        None if row.powd.replies > 0 => short(row.powd.replies_per_s) + "/s",
+        Some(ratio) => format!("{} \u{d7}", ratio.rounded()),
+        None if row.powd.replies > 0 => row.powd.replies_per_s.rounded() + "/s",
         None => String::new(),
     };
     let (side, distance) = match row.ratio() {
-        Some(ratio) if ratio < 1.0 => (VPos::Top, 1.0 / 1.35),
+        Some(ratio) if ratio.value < 1.0 => (VPos::Top, 1.0 / 1.35),
         _ => (VPos::Bottom, 1.35),
     };
     let style = (FONT, 18)
         .into_font()
         .color(&POWD)
         .pos(Pos::new(HPos::Left, side));
-    let at = (x + 0.06, row.powd.replies_per_s * distance);
+    let at = (x + 0.06, row.powd.replies_per_s.value * distance);
     chart.draw_series([Text::new(label, at, style)])?;
     if row.python.as_ref().is_none_or(|side| side.replies == 0) {
         let style = (FONT, 15)

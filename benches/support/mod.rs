@@ -6,6 +6,7 @@
 pub(crate) mod arguments;
 mod call;
 mod conditions;
+pub(crate) mod estimate;
 pub(crate) mod numbers;
 pub(crate) mod server;
 

@@ -103,6 +103,36 @@ fn replies_in_pieces_are_put_together() {
 }
 
 #[test]
+fn a_server_that_reads_slowly_gets_every_request_once_and_in_order() {
+    const REQUESTS: u64 = 4000;
+    // More than the sockets between them hold, so that the client's socket is full many times.
+    let address = serve(|_, stream| {
+        let mut out = stream.try_clone().expect("a second handle");
+        let mut lines = BufReader::with_capacity(1000, stream)
+            .lines()
+            .map_while(Result::ok);
+        let first: Vec<String> = lines.by_ref().take(REQUESTS as usize).collect();
+        for (number, line) in first.iter().enumerate() {
+            let counter = u64::from_str_radix(&line[line.len() - 12..], 36);
+            assert_eq!((line.len(), counter), (4000, Ok(number as u64)));
+            if out.write_all((reply(line) + "\n").as_bytes()).is_err() {
+                return;
+            }
+        }
+        lines.for_each(drop);
+    });
+    let options = Options {
+        pipeline: REQUESTS as usize,
+        messages: Messages::Unique(4000),
+        ..options(address)
+    };
+    let report = run_until(&options, |progress| {
+        progress.replies >= REQUESTS || progress.errors + progress.wrong > 0
+    });
+    assert_eq!((report.wrong.total, report.errors.len()), (0, 0));
+}
+
+#[test]
 fn wrong_replies_are_caught_and_named() {
     type Answer = fn(&str) -> String;
     let cases: [(&str, Answer); 5] = [

@@ -125,17 +125,6 @@ fn extreme_values_are_told_in_one_line() {
             "0 to 65536",
         ),
         (
-            &[
-                "load",
-                "127.0.0.1:1",
-                "-P",
-                "1000000",
-                "--message-bytes",
-                "65536",
-            ],
-            "more than 4 GiB",
-        ),
-        (
             &["load", "127.0.0.1:1", "--message-bytes", "x"],
             "0 to 65536",
         ),

@@ -79,8 +79,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration)]
     warmup: Duration,
 
-    /// Give a connection up when no reply comes for so long, and open it again. Raise it for difficulties
-    /// that take longer.
+    /// Give a connection up when the server neither sends nor takes a byte of it for so long, and open it
+    /// again. Raise it for difficulties that take longer.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     timeout: Duration,
 

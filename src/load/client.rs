@@ -151,6 +151,9 @@ impl<'a> Client<'a> {
     /// Reads what came, asks for more.
     fn exchange(&mut self, index: usize, event: &Event, stats: &mut Stats) -> Result<(), Lost> {
         let connection = &mut self.connections[index];
+        if connection.full && event.is_writable() {
+            connection.drained(self.window.now_ns());
+        }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             let to_the_end = event.is_read_closed() || event.is_error();
             let window = self.window;
@@ -174,12 +177,12 @@ impl<'a> Client<'a> {
         if room > 0 {
             let now = self.window.now_ns();
             match &mut self.pace {
-                None => connection.ask(room, now, now, &mut self.shared),
+                None => connection.ask(room, now, now),
                 Some(pace) => {
                     while connection.in_flight < self.options.pipeline
                         && let Some(due) = pace.take(index, now)
                     {
-                        connection.ask(1, due, now, &mut self.shared);
+                        connection.ask(1, due, now);
                     }
                     if connection.in_flight < self.options.pipeline {
                         pace.wait(index);
@@ -284,7 +287,6 @@ impl<'a> Client<'a> {
     /// later while no reply comes.
     fn lost(&mut self, index: usize, name: Lost, stats: &mut Stats) {
         stats.error(name);
-        self.shared.output.clear();
         let now = self.window.now_ns();
         let connection = &mut self.connections[index];
         let wait = RETRY << connection.failures.min(10);

@@ -1,7 +1,9 @@
-//! One connection: what is in flight on it, what is half read, what is half written.
+//! One connection: what is in flight on it, what is half read, what is still to be written.
 //!
-//! It owns no buffer that is in use only during a wake-up: those are the thread's, lent for one call. It
-//! does not know the poller; times come to it in nanoseconds since the run began.
+//! It owns no buffer that is in use only during a wake-up: those are the thread's, lent for one call. Nor does
+//! it keep requests that the socket does not take: they are made from their place in the sequence when it
+//! does, so that a deep pipeline of long messages costs no memory, and is copied once. It does not know the
+//! poller; times come to it in nanoseconds since the run began.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -16,6 +18,8 @@ use crate::pow::Difficulty;
 
 /// The longest line read to its end, beyond the message's own length: no reply and no error line is longer.
 const LONGEST_LINE: usize = 4096;
+/// What one write offers at most, beside one request.
+const OUTPUT: usize = 64 * 1024;
 /// What is shown of a wrong line.
 const LONGEST_SAMPLE: usize = 200;
 
@@ -40,7 +44,7 @@ pub(super) struct Shared {
     pub(super) difficulty: Difficulty,
     /// Bytes as they come in. As long as the longest batch of replies that one read should take.
     pub(super) input: Vec<u8>,
-    /// Requests as they go out.
+    /// Requests as they go out, for one write.
     pub(super) output: Vec<u8>,
 }
 
@@ -52,16 +56,23 @@ pub(super) struct Connection {
     settled: bool,
     /// Failures in a row without a reply between them.
     pub(super) failures: u32,
-    /// The last time that anything moved, or that the first request after silence left.
+    /// The last time that the server was seen to move (bytes came, or a full socket took more of them), or that
+    /// the first request after silence was made.
     pub(super) last_progress: u64,
     /// Requests without a reply.
     pub(super) in_flight: usize,
     /// When these left (or were due), and how many at a time.
     sent: VecDeque<(u64, usize)>,
-    ask: Place,
+    /// Of those in flight, the ones whose last byte has not left.
+    unwritten: usize,
+    /// The first of these, or the next request.
+    write: Place,
+    /// How many bytes of it have left.
+    written: usize,
+    /// The socket takes no more, until the poller says that it does.
+    pub(super) full: bool,
     expect: Place,
     half_read: Vec<u8>,
-    half_written: Vec<u8>,
 }
 
 impl Connection {
@@ -73,10 +84,12 @@ impl Connection {
             last_progress: 0,
             in_flight: 0,
             sent: VecDeque::new(),
-            ask: shape.first(number),
+            unwritten: 0,
+            write: shape.first(number),
+            written: 0,
+            full: false,
             expect: shape.first(number),
             half_read: Vec::new(),
-            half_written: Vec::new(),
         }
     }
 
@@ -85,13 +98,15 @@ impl Connection {
         stats.settled += usize::from(!std::mem::replace(&mut self.settled, true));
     }
 
-    /// Forgets what was in flight. The next request goes on with the next message.
+    /// Forgets what was in flight. The next request has the first message that has not left whole.
     pub(super) fn forget(&mut self) {
         self.in_flight = 0;
         self.sent.clear();
-        self.expect = self.ask;
+        self.unwritten = 0;
+        self.written = 0;
+        self.full = false;
+        self.expect = self.write;
         self.half_read.clear();
-        self.half_written.clear();
     }
 
     /// When the oldest request without a reply left.
@@ -99,37 +114,52 @@ impl Connection {
         self.sent.front().map(|&(sent, _)| sent)
     }
 
-    /// Writes `requests` requests into the shared output; their latency begins at `since`.
-    pub(super) fn ask(&mut self, requests: usize, since: u64, now: u64, shared: &mut Shared) {
+    /// Makes `requests` requests, to be written by [`Connection::send`]; their latency begins at `since`.
+    pub(super) fn ask(&mut self, requests: usize, since: u64, now: u64) {
         if requests == 0 {
             return;
         }
         if self.in_flight == 0 {
             self.last_progress = now;
         }
-        for _ in 0..requests {
-            shared.shape.ask(&mut self.ask, &mut shared.output);
-        }
         self.in_flight += requests;
+        self.unwritten += requests;
         self.sent.push_back((since, requests));
     }
 
-    /// Sends the shared output, after what an earlier write left over. One write when there is room.
+    /// The poller says that the full socket takes bytes again: the server has taken some.
+    pub(super) fn drained(&mut self, now: u64) {
+        self.full = false;
+        self.last_progress = now;
+    }
+
+    /// Writes what was asked for, as far as the socket takes it. One write, unless there is much.
     pub(super) fn send(&mut self, shared: &mut Shared) -> Result<(), Lost> {
         let State::Open(stream) = &mut self.state else {
-            shared.output.clear();
             return Ok(());
         };
-        if !self.half_written.is_empty() {
-            self.half_written.append(&mut shared.output);
-            let sent = write(stream, &self.half_written)?;
-            self.half_written.drain(..sent);
-            return Ok(());
-        }
-        if !shared.output.is_empty() {
-            let sent = write(stream, &shared.output)?;
-            self.half_written.extend_from_slice(&shared.output[sent..]);
-            shared.output.clear();
+        let (shape, output) = (&shared.shape, &mut shared.output);
+        while self.unwritten > 0 && !self.full {
+            output.clear();
+            let (mut end, mut requests) = (self.write, 0);
+            while requests < self.unwritten && output.len() < OUTPUT {
+                shape.ask(&mut end, output);
+                requests += 1;
+            }
+            let taken = self.written + write(stream, &output[self.written..])?;
+            if taken == output.len() {
+                self.write = end;
+                self.written = 0;
+            } else {
+                let line = shape.bytes() + 1;
+                requests = taken / line;
+                for _ in 0..requests {
+                    shape.advance(&mut self.write);
+                }
+                self.written = taken % line;
+                self.full = true;
+            }
+            self.unwritten -= requests;
         }
         Ok(())
     }
@@ -275,5 +305,71 @@ fn sample(asked: Vec<u8>, received: &[u8], flaw: &str) -> WrongSample {
         asked: shown(&asked),
         received: shown(received),
         flaw: flaw.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::load::Messages;
+
+    /// A connection, the server's end of it, and what its thread shares, for messages of so many bytes.
+    fn connected(bytes: usize) -> (Connection, std::net::TcpStream, Shared) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let ours = std::net::TcpStream::connect(address).expect("it listens");
+        ours.set_nonblocking(true).expect("a socket");
+        let (theirs, _) = listener.accept().expect("it connected");
+        let shape = Shape::new(&Messages::Unique(bytes), 1);
+        let mut connection = Connection::new(&shape, 0);
+        connection.state = State::Open(TcpStream::from_std(ours));
+        let shared = Shared {
+            difficulty: Difficulty::NONE,
+            input: vec![0; 4096],
+            output: Vec::new(),
+            shape,
+        };
+        (connection, theirs, shared)
+    }
+
+    #[test]
+    fn what_a_full_socket_does_not_take_is_written_when_it_does() {
+        const REQUESTS: usize = 10_000;
+        for bytes in [0, 1, 3999] {
+            let (mut connection, mut theirs, mut shared) = connected(bytes);
+            connection.ask(REQUESTS, 0, 0);
+            let mut expected = Vec::new();
+            let mut place = shared.shape.first(0);
+            for _ in 0..REQUESTS {
+                shared.shape.ask(&mut place, &mut expected);
+            }
+            let mut received = Vec::new();
+            let mut some = [0; 12_345];
+            let mut was_full = false;
+            while received.len() < expected.len() {
+                connection.send(&mut shared).expect("open");
+                was_full |= connection.full;
+                let got = theirs.read(&mut some).expect("open");
+                assert!(got > 0);
+                received.extend_from_slice(&some[..got]);
+                connection.full = false;
+            }
+            assert!(received == expected, "{bytes} bytes");
+            assert_eq!(was_full, bytes > 1000);
+            assert!(shared.output.capacity() < 4 * OUTPUT);
+        }
+    }
+
+    #[test]
+    fn a_full_socket_that_takes_more_is_progress() {
+        let (mut connection, _theirs, mut shared) = connected(65_536);
+        connection.ask(10_000, 0, 5);
+        connection.send(&mut shared).expect("open");
+        assert!(connection.full);
+        assert_eq!(connection.last_progress, 5);
+        connection.drained(7);
+        assert_eq!((connection.full, connection.last_progress), (false, 7));
     }
 }

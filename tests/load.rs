@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use powd::load::{self, Messages, Options, Phase, Progress, Report};
 use powd::pow::Difficulty;
@@ -279,6 +279,26 @@ fn error_lines_are_counted_by_their_code() {
     let report = run_until(&options(busy), |progress| progress.errors >= 4);
     assert!(report.errors["ERR busy"] >= 1, "{:?}", report.errors);
     assert_eq!(report.wrong.total, 0);
+}
+
+#[test]
+fn a_client_that_is_turned_away_comes_back_later_and_later() {
+    const CONNECTIONS: usize = 10;
+    let opened = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&opened);
+    let address = serve(move |_, mut stream| {
+        count.fetch_add(1, Ordering::Relaxed);
+        // In answer to a request, as a server does that is busy.
+        drop(stream.read(&mut [0; 100]));
+        drop(stream.write_all(b"ERR busy try later\n"));
+    });
+    let begin = Instant::now();
+    let report = run_until(&options(address), |_| {
+        opened.load(Ordering::Relaxed) >= CONNECTIONS
+    });
+    // At once after the first, then after 2, 4, 8 ... 256 ms.
+    assert!(begin.elapsed() >= Duration::from_millis(510), "{report:?}");
+    assert!(report.errors["ERR busy"] >= CONNECTIONS as u64 - 1);
 }
 
 /// A server that holds one reply back until it is let go, and the run over it. The run lets go after more

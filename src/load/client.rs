@@ -157,15 +157,10 @@ impl<'a> Client<'a> {
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             let to_the_end = event.is_read_closed() || event.is_error();
             let window = self.window;
-            let before = connection.in_flight;
-            let received = connection.receive(&mut self.shared, stats, to_the_end, || {
+            connection.receive(&mut self.shared, stats, to_the_end, || {
                 let now = window.now_ns();
                 (now, window.counts(now))
-            });
-            if connection.in_flight < before {
-                connection.failures = 0;
-            }
-            received?;
+            })?;
         }
         self.refill(index)
     }
@@ -284,7 +279,7 @@ impl<'a> Client<'a> {
     }
 
     /// Counts an error and closes the connection; it is opened again at once the first time, later and
-    /// later while no reply comes.
+    /// later while no right reply comes.
     fn lost(&mut self, index: usize, name: Lost, stats: &mut Stats) {
         stats.error(name);
         let now = self.window.now_ns();

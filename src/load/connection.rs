@@ -54,7 +54,8 @@ pub(super) struct Connection {
     pub(super) state: State,
     /// Opened or refused at least once.
     settled: bool,
-    /// Failures in a row without a reply between them.
+    /// Failures in a row without a right reply between them: one that is told `ERR busy` each time it comes must
+    /// not come back at once each time.
     pub(super) failures: u32,
     /// The last time that the server was seen to move (bytes came, or a full socket took more of them), or that
     /// the first request after silence was made.
@@ -219,6 +220,7 @@ impl Connection {
             let length = match first_line(bytes, &shared.shape, &self.expect, shared.difficulty) {
                 Line::Right(length) => {
                     right += 1;
+                    self.failures = 0;
                     length
                 }
                 Line::Wrong(length, flaw) => {

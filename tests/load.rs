@@ -249,6 +249,37 @@ fn silence_is_a_timeout() {
 }
 
 #[test]
+fn requests_that_go_down_with_their_connection_are_counted_with_their_wait() {
+    let silent = Arc::new(AtomicBool::new(false));
+    let is_silent = Arc::clone(&silent);
+    let address = answering(move |message| {
+        if is_silent.load(Ordering::Relaxed) {
+            String::new()
+        } else {
+            reply(message) + "\n"
+        }
+    });
+    let options = Options {
+        connections: 2,
+        pipeline: 3,
+        timeout: Duration::from_millis(50),
+        ..options(address)
+    };
+    let mut before = None;
+    let report = run_until(&options, |progress| {
+        // Only replies of the window count, so it is open when the server falls silent.
+        if progress.replies >= 100 {
+            before.get_or_insert(progress.errors);
+            silent.store(true, Ordering::Relaxed);
+        }
+        before.is_some_and(|before| progress.errors >= before + 4)
+    });
+    assert!(report.lost >= 4 * 3, "{report:?}");
+    assert_eq!((report.lost % 3, report.wrong.total), (0, 0));
+    assert!(report.longest_lost_ms >= 50.0, "{report:?}");
+}
+
+#[test]
 fn what_is_answered_while_it_warms_up_does_not_count() {
     let (address, answered) = counting();
     let options = Options {

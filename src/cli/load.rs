@@ -24,8 +24,10 @@ use crate::pow::Difficulty;
 /// Measures a server under load and checks its replies.
 ///
 /// Prints replies per second, latencies, errors and wrong replies. By default each connection asks again as
-/// soon as it was answered (closed loop); with --rate, requests leave by the clock (open loop). Ctrl-C ends
-/// early with what was measured. Exit code 1: wrong replies, or none at all, whether or not the output is read.
+/// soon as it was answered (closed loop); with --rate, requests leave by the clock (open loop). Latencies are
+/// those of right replies: what went down with its connection (lost) or was still waiting at the end
+/// (unanswered) is counted beside them, with the longest wait. Ctrl-C ends early with what was measured. Exit
+/// code 1: wrong replies, or none at all, whether or not the output is read.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The server, 127.0.0.1:20000 for example. Of a name with several addresses the first that answers is

@@ -294,6 +294,12 @@ impl<'a> Client<'a> {
         }
         connection.settle(stats);
         connection.failures += 1;
+        if let Some(sent) = connection.oldest_sent()
+            && self.window.counts(now)
+        {
+            let waited = now.saturating_sub(sent);
+            stats.lost.add(connection.in_flight as u64, waited);
+        }
         connection.forget();
         self.next_sweep = self.next_sweep.min(retry_at);
     }
@@ -301,8 +307,7 @@ impl<'a> Client<'a> {
     fn count_unanswered(&self, stats: &mut Stats) {
         let end = self.window.now_ns();
         let mut count = |requests: u64, since: u64| {
-            stats.unanswered += requests;
-            stats.oldest_unanswered = stats.oldest_unanswered.max(end.saturating_sub(since));
+            stats.unanswered.add(requests, end.saturating_sub(since));
         };
         for (index, connection) in self.connections.iter().enumerate() {
             if let Some(sent) = connection.oldest_sent() {

@@ -40,6 +40,10 @@ pub struct Report {
     pub luck_error: Option<f64>,
     /// How long the replies took.
     pub latency: Latency,
+    /// Requests that went down with their connection in the window.
+    pub lost: u64,
+    /// The longest that one of them had waited, in milliseconds.
+    pub longest_lost_ms: f64,
     /// Requests still without a reply when the window closed.
     pub unanswered: u64,
     /// How long the oldest of them had waited, in milliseconds.
@@ -50,7 +54,8 @@ pub struct Report {
     pub wrong: Wrong,
 }
 
-/// Latencies in milliseconds. In the open loop they begin at the moment the request was due.
+/// Latencies of the right replies, in milliseconds. In the open loop they begin at the moment the request was
+/// due. What was never answered is in [`Report::lost`] and [`Report::unanswered`].
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Latency {
     /// The median.
@@ -109,8 +114,10 @@ impl Report {
                 .filter(|_| stats.replies > 0)
                 .map(|work| ((1.0 - 1.0 / work) / stats.replies as f64).sqrt()),
             latency: Latency::new(stats),
-            unanswered: stats.unanswered,
-            oldest_unanswered_ms: milliseconds(stats.oldest_unanswered),
+            lost: stats.lost.requests,
+            longest_lost_ms: milliseconds(stats.lost.longest),
+            unanswered: stats.unanswered.requests,
+            oldest_unanswered_ms: milliseconds(stats.unanswered.longest),
             errors: named(&stats.by_name),
             wrong: Wrong {
                 total: stats.wrong(),

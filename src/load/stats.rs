@@ -42,10 +42,31 @@ pub(super) struct Stats {
     pub(super) settled: usize,
     /// Connections that are open.
     pub(super) open: u64,
+    /// Requests that went down with their connection in the window.
+    pub(super) lost: Waits,
     /// Requests without a reply when the window closed.
-    pub(super) unanswered: u64,
-    /// The longest that one of these had waited, in nanoseconds.
-    pub(super) oldest_unanswered: u64,
+    pub(super) unanswered: Waits,
+}
+
+/// Requests that nobody answered.
+///
+/// They have no latency, so the histogram does not hold them: a wait that ended with a quick reset would make
+/// the percentiles better the worse the server is, and one cut short says only that the reply would have
+/// taken longer. They are shown beside it, with the longest wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Waits {
+    /// How many.
+    pub(super) requests: u64,
+    /// The longest that one of them waited, in nanoseconds.
+    pub(super) longest: u64,
+}
+
+impl Waits {
+    /// Counts requests, of which the oldest waited so long.
+    pub(super) fn add(&mut self, requests: u64, longest: u64) {
+        self.requests += requests;
+        self.longest = self.longest.max(longest);
+    }
 }
 
 impl Stats {
@@ -59,8 +80,8 @@ impl Stats {
             samples: Vec::new(),
             settled: 0,
             open: 0,
-            unanswered: 0,
-            oldest_unanswered: 0,
+            lost: Waits::default(),
+            unanswered: Waits::default(),
         }
     }
 
@@ -109,8 +130,12 @@ impl Stats {
             .extend(other.samples.iter().take(room).cloned());
         self.settled += other.settled;
         self.open += other.open;
-        self.unanswered += other.unanswered;
-        self.oldest_unanswered = self.oldest_unanswered.max(other.oldest_unanswered);
+        for (waits, more) in [
+            (&mut self.lost, other.lost),
+            (&mut self.unanswered, other.unanswered),
+        ] {
+            waits.add(more.requests, more.longest);
+        }
     }
 }
 
@@ -166,12 +191,16 @@ mod tests {
                     flaw: String::new(),
                 });
             }
-            one.oldest_unanswered = thread;
+            one.lost.add(10, 4 - thread);
+            one.unanswered.add(thread, thread);
             all.merge(&one);
         }
         assert_eq!((all.replies, all.errors(), all.wrong()), (6, 3, 12));
         assert_eq!(all.samples.len(), MOST_SAMPLES);
         assert_eq!(all.latency.len(), 6);
-        assert_eq!(all.oldest_unanswered, 3);
+        let (requests, longest) = (30, 3);
+        assert_eq!(all.lost, Waits { requests, longest });
+        let (requests, longest) = (6, 3);
+        assert_eq!(all.unanswered, Waits { requests, longest });
     }
 }

@@ -56,6 +56,14 @@ fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
     for (name, value) in percentiles.iter().filter(|_| report.replies > 0) {
         writeln!(out, "{name:<10} {:>15}", time(*value))?;
     }
+    if report.lost > 0 {
+        writeln!(
+            out,
+            "lost       {:>15}  with their connections, after up to {} without a reply",
+            grouped(report.lost as f64),
+            time(report.longest_lost_ms)
+        )?;
+    }
     if report.unanswered > 0 {
         writeln!(
             out,

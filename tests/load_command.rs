@@ -5,7 +5,7 @@
 mod common;
 
 use std::collections::HashSet;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -175,6 +175,24 @@ fn a_connection_without_a_reply_is_given_up_after_the_timeout() {
     assert_eq!(code, Some(1), "no replies");
     let timeouts = report["errors"]["timeout"].as_u64();
     assert!(timeouts.is_some_and(|timeouts| timeouts >= 3), "{report}");
+}
+
+#[test]
+fn what_a_server_says_cannot_move_the_terminal() {
+    const CLEAR: &[u8] = b"ERR \x1b[2J now\nno reply \x1b[2J\n";
+    let address = serve(|_, mut stream| {
+        let mut request = [0; 1000];
+        while stream.read(&mut request).is_ok_and(|bytes| bytes > 0) {
+            if stream.write_all(CLEAR).is_err() {
+                return;
+            }
+        }
+    });
+    let flags = ["-c", "1", "-P", "2", "-s", "0.2", "--warmup", "0s"];
+    let (_, out, err) = powd_load(&[&[&*address.to_string()], &flags[..]].concat());
+    assert!(out.contains("ERR \\x1b[2J"), "{out}");
+    assert!(out.contains("no reply \\x1b[2J"), "{out}");
+    assert!(!(out + &err).contains('\x1b'));
 }
 
 #[test]

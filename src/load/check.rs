@@ -13,6 +13,9 @@ const SEED: usize = 5;
 /// `,seed,hash\n`
 const AFTER_MESSAGE: usize = 1 + SEED + 1 + 64 + 1;
 
+/// What is shown of an error line's code.
+const LONGEST_CODE: usize = 40;
+
 /// What stands at the start of some bytes received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Line {
@@ -99,13 +102,19 @@ fn take_apart(bytes: &[u8], shape: &Shape, place: &Place, difficulty: Difficulty
     let flaw = match checked {
         Ok(true) => return Line::Right(end + 1),
         Ok(false) => Flaw::Message,
-        Err(Fault::ErrorLine(line)) => {
-            let code = line.split_ascii_whitespace().nth(1).unwrap_or("?");
-            Flaw::ErrorLine(code.chars().take(40).collect())
-        }
+        Err(fault @ Fault::ErrorLine(_)) => error_line(&bytes[..end]).unwrap_or(Flaw::Reply(fault)),
         Err(fault) => Flaw::Reply(fault),
     };
     Line::Wrong(end + 1, flaw)
+}
+
+/// What an error line says, if `line` is one. Its code is shown to a person, so it is cut and escaped: it could
+/// hold the controls of a terminal.
+pub(super) fn error_line(line: &[u8]) -> Option<Flaw> {
+    let mut words = line.strip_prefix(b"ERR ")?.split(u8::is_ascii_whitespace);
+    let code = words.next().unwrap_or_default();
+    let code = &code[..code.len().min(LONGEST_CODE)];
+    Some(Flaw::ErrorLine(code.escape_ascii().to_string()))
 }
 
 #[cfg(test)]
@@ -167,6 +176,9 @@ mod tests {
         assert!(flaw(upper.as_bytes(), 0).starts_with("bad hash"));
         assert!(flaw(right.as_bytes(), 64).contains("difficulty is 64"));
         assert_eq!(flaw(b"ERR busy try later\n", 0), "ERR busy");
+        assert_eq!(flaw(b"ERR \x1b[2J\xff now\n", 0), "ERR \\x1b[2J\\xff");
+        let long = [b"ERR ".as_slice(), &[b'x'; 1000], b"\n"].concat();
+        assert_eq!(flaw(&long, 0), format!("ERR {}", "x".repeat(40)));
         assert_eq!(flaw(b"\n", 0), "not message,seed,hash");
     }
 }

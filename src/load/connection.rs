@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 
 use mio::net::TcpStream;
 
-use super::check::{Flaw, Line, first_line};
+use super::check::{Flaw, Line, error_line, first_line};
 use super::message::{Place, Shape};
 use super::stats::{Stats, WrongSample, error_name};
 use crate::pow::Difficulty;
@@ -227,7 +227,7 @@ impl Connection {
                     self.answered(std::mem::take(&mut right), stats, now, counts);
                     self.answered(1, stats, now, false);
                     match flaw {
-                        Flaw::ErrorLine(code) => stats.error(Cow::Owned(format!("ERR {code}"))),
+                        Flaw::ErrorLine(_) => stats.error(Cow::Owned(flaw.to_string())),
                         flaw => stats.wrong_reply(flaw.kind(), || {
                             let asked = shared.shape.message(&self.expect);
                             sample(asked, &bytes[..length - 1], &flaw.to_string())
@@ -271,11 +271,8 @@ impl Connection {
 fn unasked<'a>(mut bytes: &'a [u8], stats: &mut Stats) -> &'a [u8] {
     while let Some(end) = memchr::memchr(b'\n', bytes) {
         let line = &bytes[..end];
-        match line.strip_prefix(b"ERR ") {
-            Some(rest) => {
-                let code = rest.split(|&byte| byte == b' ').next().unwrap_or_default();
-                stats.error(Cow::Owned(format!("ERR {}", code.escape_ascii())));
-            }
+        match error_line(line) {
+            Some(flaw) => stats.error(Cow::Owned(flaw.to_string())),
             None => {
                 let flaw = "a reply that nobody asked for";
                 stats.wrong_reply(flaw, || sample(Vec::new(), line, flaw));

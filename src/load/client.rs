@@ -25,7 +25,8 @@ use super::window::Window;
 use crate::cpus;
 use crate::pow::Difficulty;
 
-/// Connections that wait for the answer to `connect` at a time: more would overflow a listen queue.
+/// Connections of all threads that wait for the answer to `connect` at a time: more would overflow a listen
+/// queue.
 const CONNECTING_AT_A_TIME: usize = 128;
 /// Between two looks over all connections for those to be reopened or given up.
 const SWEEP: u64 = 10_000_000;
@@ -53,6 +54,8 @@ pub(super) struct Client<'a> {
     /// 2 CPUs of Zen 4, a virtual machine, 2026-11). In the open loop it would count as latency.
     gives_way: bool,
     connecting: usize,
+    /// This thread's share of [`CONNECTING_AT_A_TIME`].
+    connecting_at_most: usize,
     next_sweep: u64,
 }
 
@@ -88,6 +91,7 @@ impl<'a> Client<'a> {
             },
             pace,
             connecting: 0,
+            connecting_at_most: (CONNECTING_AT_A_TIME / threads).max(1),
             next_sweep: 0,
         })
     }
@@ -215,7 +219,7 @@ impl<'a> Client<'a> {
                 State::Down { retry_at } if retry_at > now => {
                     self.next_sweep = self.next_sweep.min(retry_at);
                 }
-                State::Down { .. } if self.connecting >= CONNECTING_AT_A_TIME => {
+                State::Down { .. } if self.connecting >= self.connecting_at_most => {
                     self.next_sweep = now;
                 }
                 State::Down { .. } => {
@@ -335,5 +339,20 @@ mod tests {
         assert!(client.patience(now) > Duration::ZERO);
         window.end_at(Duration::from_nanos(now));
         assert_eq!(client.patience(now + 1), Duration::ZERO);
+    }
+
+    #[test]
+    fn all_threads_together_do_not_overflow_a_listen_queue() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let options = Options {
+            connections: 1000,
+            ..Options::new(listener.local_addr().expect("bound"))
+        };
+        for (threads, at_a_time) in [(1, 128), (4, 32), (500, 1)] {
+            let window = Window::new();
+            let mut client = Client::new(&options, 0, threads, &window).expect("a poller");
+            client.sweep(&mut Stats::new());
+            assert_eq!(client.connecting, at_a_time, "{threads} threads");
+        }
     }
 }

@@ -69,13 +69,13 @@ impl<'a> Client<'a> {
         window: &'a Window,
     ) -> Result<Client<'a>, Error> {
         let shape = Shape::new(&options.messages, options.connections);
-        let connections: Vec<_> = (thread..options.connections)
-            .step_by(threads)
-            .map(|number| Connection::new(&shape, number))
-            .collect();
+        let numbers = (thread..options.connections).step_by(threads);
         let pace = options
             .rate
-            .map(|rate| Pace::new(rate, options.connections, connections.len()));
+            .map(|rate| Pace::new(rate, options.connections, numbers.clone().collect()));
+        let connections: Vec<_> = numbers
+            .map(|number| Connection::new(&shape, number))
+            .collect();
         Ok(Client {
             options,
             window,
@@ -277,7 +277,8 @@ impl<'a> Client<'a> {
         stats.open += 1;
         connection.settle(stats);
         if let Some(pace) = &mut self.pace {
-            pace.start(index, self.window.now_ns());
+            let now = self.window.now_ns();
+            pace.join(index, self.window.timetable_start(now), now);
         }
         self.refill(index)
     }

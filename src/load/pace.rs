@@ -2,7 +2,12 @@
 //! before was answered or not. What falls behind is sent late and keeps its due time, so that the latency
 //! of a stalled server includes the wait that its users would have had.
 //!
-//! It knows connections by their place in the thread's list. Times are nanoseconds since the run began.
+//! One timetable holds for the connections of all threads: they take turns by their number in the run, counted
+//! from one start. With a start for each thread, as many requests as threads would leave at a time, and the
+//! server would be measured in bursts.
+//!
+//! It knows a connection by its place in the thread's list, and its number from that. Times are nanoseconds
+//! since the run began.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,10 +15,12 @@ use std::collections::BinaryHeap;
 /// When each connection's next request is due.
 #[derive(Debug)]
 pub(super) struct Pace {
+    /// Between two requests of the run.
+    step: f64,
     /// Between two requests of one connection.
     interval: f64,
-    /// Between the first requests of neighbouring connections.
-    stagger: f64,
+    /// By connection: its number in the run.
+    numbers: Vec<usize>,
     /// By connection; `None` before it was open for the first time.
     next: Vec<Option<f64>>,
     /// Connections that only wait for their time, soonest first; each at most once.
@@ -22,22 +29,26 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// `rate` requests per second in all over `connections`, of which this thread has `own`.
-    pub(super) fn new(rate: f64, connections: usize, own: usize) -> Pace {
-        let interval = connections as f64 / rate * 1e9;
+    /// `rate` requests per second in all over `connections`, of which this thread has those with these `numbers`.
+    pub(super) fn new(rate: f64, connections: usize, numbers: Vec<usize>) -> Pace {
+        let step = 1e9 / rate;
         Pace {
-            interval,
-            stagger: interval / own as f64,
-            next: vec![None; own],
+            step,
+            interval: connections as f64 * step,
+            next: vec![None; numbers.len()],
             waiting: BinaryHeap::new(),
-            is_waiting: vec![false; own],
+            is_waiting: vec![false; numbers.len()],
+            numbers,
         }
     }
 
-    /// Puts a connection on the timetable, which it keeps if it was on it before.
-    pub(super) fn start(&mut self, connection: usize, now: u64) {
-        let first = now as f64 + self.stagger * connection as f64;
-        self.next[connection].get_or_insert(first);
+    /// Puts a connection on the timetable that began at `start`, the same for all threads. It keeps its place
+    /// if it was on it before; otherwise it begins with its first turn from `now` on, since a turn before it was
+    /// open was nobody's wait.
+    pub(super) fn join(&mut self, connection: usize, start: u64, now: u64) {
+        let first = start as f64 + self.step * self.numbers[connection] as f64;
+        let missed = ((now as f64 - first) / self.interval).ceil().max(0.0);
+        self.next[connection].get_or_insert(first + missed * self.interval);
     }
 
     /// The time at which the next request of `connection` was due, if that has come; it is then taken.
@@ -84,28 +95,54 @@ impl Pace {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_rate_is_kept_over_all_connections() {
-        let mut pace = Pace::new(1000.0, 10, 10);
-        for connection in 0..10 {
-            pace.start(connection, 0);
-            pace.wait(connection);
-        }
+    /// The due times of `pace` before `end`, each taken as soon as it has come.
+    fn due(pace: &mut Pace, end: u64) -> Vec<u64> {
         let mut times = Vec::new();
-        while let Some(now) = pace.first_due().filter(|&due| due < 1_000_000_000) {
+        while let Some(now) = pace.first_due().filter(|&due| due < end) {
             let connection = pace.pop(now).expect("due");
             times.push(pace.take(connection, now).expect("due"));
             pace.wait(connection);
         }
-        assert_eq!(times.len(), 1000);
-        assert!(times.windows(2).all(|two| two[1] - two[0] == 1_000_000));
+        times
+    }
+
+    #[test]
+    fn the_threads_together_keep_the_rate_in_even_steps() {
+        const CONNECTIONS: usize = 10;
+        for threads in [1, 3, 10] {
+            let mut times = Vec::new();
+            for thread in 0..threads {
+                let numbers: Vec<_> = (thread..CONNECTIONS).step_by(threads).collect();
+                let own = numbers.len();
+                let mut pace = Pace::new(1000.0, CONNECTIONS, numbers);
+                for connection in 0..own {
+                    // Open at different times, the last ones after their first turns.
+                    pace.join(connection, 5, 5 + 777_777 * (thread + connection) as u64);
+                    pace.wait(connection);
+                }
+                times.extend(due(&mut pace, 1_000_000_005));
+            }
+            times.sort_unstable();
+            let all = times.split_off(times.partition_point(|&time| time < 100_000_005));
+            assert_eq!(all.len(), 900, "{threads} threads");
+            assert!(all.windows(2).all(|two| two[1] - two[0] == 1_000_000));
+        }
+    }
+
+    #[test]
+    fn a_connection_that_opens_late_begins_with_its_next_turn() {
+        let mut pace = Pace::new(1000.0, 4, vec![1, 3]);
+        pace.join(0, 0, 1_000_000);
+        pace.join(1, 0, 3_000_001);
+        pace.join(1, 0, 9_000_000);
+        assert_eq!(pace.next, [Some(1e6), Some(7e6)]);
     }
 
     #[test]
     fn late_requests_keep_their_due_time() {
-        let mut pace = Pace::new(1000.0, 1, 1);
-        pace.start(0, 5);
-        pace.start(0, 77);
+        let mut pace = Pace::new(1000.0, 1, vec![0]);
+        pace.join(0, 5, 5);
+        pace.join(0, 5, 77);
         let now = 3_500_000;
         assert_eq!(pace.overdue(0, now), Some((4, 5)));
         let taken: Vec<u64> = std::iter::from_fn(|| pace.take(0, now)).collect();
@@ -115,10 +152,10 @@ mod tests {
 
     #[test]
     fn a_connection_waits_once() {
-        let mut pace = Pace::new(1000.0, 1, 1);
+        let mut pace = Pace::new(1000.0, 1, vec![0]);
         pace.wait(0);
         assert_eq!(pace.first_due(), None, "not started");
-        pace.start(0, 0);
+        pace.join(0, 0, 0);
         pace.wait(0);
         pace.wait(0);
         assert_eq!(pace.pop(0), Some(0));

@@ -3,6 +3,7 @@
 //! Times are durations since the run began: small, shared without a lock, and never behind the clock of
 //! another thread. It knows nothing of connections.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ pub(super) struct Window {
     base: Instant,
     start: AtomicU64,
     end: AtomicU64,
+    timetable_start: OnceLock<u64>,
 }
 
 impl Window {
@@ -25,6 +27,7 @@ impl Window {
             base: Instant::now(),
             start: AtomicU64::new(NEVER),
             end: AtomicU64::new(NEVER),
+            timetable_start: OnceLock::new(),
         }
     }
 
@@ -36,6 +39,12 @@ impl Window {
     /// The same in nanoseconds, for the hot path.
     pub(super) fn now_ns(&self) -> u64 {
         nanos(self.base.elapsed())
+    }
+
+    /// When the open loop's timetable began, for all threads: when the first connection of any was open, which
+    /// is `now` if none was before.
+    pub(super) fn timetable_start(&self, now: u64) -> u64 {
+        *self.timetable_start.get_or_init(|| now)
     }
 
     /// Opens the window at `start`, for `length`.
@@ -106,6 +115,12 @@ mod tests {
                 "{now}"
             );
         }
+    }
+
+    #[test]
+    fn the_timetable_begins_once() {
+        let window = Window::new();
+        assert_eq!([5, 3, 7].map(|now| window.timetable_start(now)), [5; 3]);
     }
 
     #[test]

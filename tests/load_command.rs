@@ -10,9 +10,9 @@ use std::process::{Child, Command};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 
-use common::run::{run, start};
+use common::run::{end, expect_one_line, run, start};
 use common::small_servers::{answering, closed_port, counting, reply, serve};
-use common::{DEADLINE, command, until};
+use common::{DEADLINE, command, until, without_variables};
 use serde_json::Value;
 
 /// Its exit code, and what it wrote to each output.
@@ -193,6 +193,20 @@ fn what_a_server_says_cannot_move_the_terminal() {
     assert!(out.contains("ERR \\x1b[2J"), "{out}");
     assert!(out.contains("no reply \\x1b[2J"), "{out}");
     assert!(!(out + &err).contains('\x1b'));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_that_memory_does_not_suffice_for_are_told_in_one_line() {
+    let (_reserved, closed) = closed_port();
+    let powd = env!("CARGO_BIN_EXE_powd");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -v 200000; exec \"$0\" \"$@\"", powd, "load"]);
+    shell.args([&*closed.to_string(), "-c", "1000", "--threads", "1000"]);
+    shell.args(["-s", "1000"]);
+    let output = end(without_variables(shell), b"");
+    let told = expect_one_line(&output, 1, "1000 threads in 200 MB");
+    assert!(told.contains("cannot start a thread"), "{told}");
 }
 
 #[test]

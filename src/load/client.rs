@@ -34,10 +34,10 @@ const SWEEP: u64 = 10_000_000;
 const SPIN: u64 = 1_000_000;
 /// The first wait before a connection that failed is tried again; it doubles, up to a thousandfold.
 const RETRY: u64 = 1_000_000;
-/// Events taken from the poller at a time.
+/// Events taken from the poller at a time, at most.
 const EVENTS: usize = 1024;
-/// What one read takes at most, beside one message: thousands of replies.
-const INPUT: usize = 256 * 1024;
+/// What one read takes at most, beside one message: hundreds of replies.
+const INPUT: usize = 64 * 1024;
 
 /// One thread's part of a run.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl<'a> Client<'a> {
         {
             lock(stats).error(Cow::Owned(format!("no pinning to CPU {id}")));
         }
-        let mut events = Events::with_capacity(EVENTS);
+        let mut events = Events::with_capacity(EVENTS.min(self.connections.len()));
         loop {
             let now = self.window.now_ns();
             if self.window.is_over(now) {

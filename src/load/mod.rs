@@ -94,15 +94,14 @@ pub fn run(
     let window = Window::new();
     let threads = options.threads.min(options.connections);
     let stats: Vec<Mutex<Stats>> = (0..threads).map(|_| Mutex::new(Stats::new())).collect();
-    let clients = (0..threads)
-        .map(|thread| client::Client::new(options, thread, threads, &window))
-        .collect::<Result<Vec<_>, _>>()?;
-
     let measured = thread::scope(|scope| {
         // Neither a thread that cannot be started nor a panic in the hook must leave the others running,
         // which the scope waits for.
         let _end = EndOnDrop(&window);
-        for (client, stats) in clients.into_iter().zip(&stats) {
+        for (thread, stats) in stats.iter().enumerate() {
+            // Made just before its thread, whose stack is larger than a client of few connections. So where
+            // memory runs out it is a stack that is not given, which is an error and no abort.
+            let client = client::Client::new(options, thread, threads, &window)?;
             thread::Builder::new()
                 .name("load".to_owned())
                 .spawn_scoped(scope, move || client.run(stats))

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::cpus::MAX_THREADS;
+use crate::load::RATES;
 use crate::pow::Seed;
 use crate::server::MAX_MESSAGE_BYTES;
 
@@ -44,10 +45,14 @@ pub(super) fn message_bytes(text: &str) -> Result<usize, String> {
 
 /// Requests per second.
 pub(super) fn rate(text: &str) -> Result<f64, String> {
-    let number = text.parse().ok();
-    number
-        .filter(|number| (0.001..=1e9).contains(number))
-        .ok_or_else(|| "expected a number from 0.001 to 1000000000".to_owned())
+    let number = text.parse().ok().filter(|number| RATES.contains(number));
+    number.ok_or_else(|| {
+        format!(
+            "expected a number from {} to {}",
+            RATES.start(),
+            RATES.end()
+        )
+    })
 }
 
 /// The length of a seed.

@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-pub use options::{Error, MOST_CONNECTIONS, MOST_IN_FLIGHT, Messages, Options};
+pub use options::{Error, MOST_CONNECTIONS, MOST_IN_FLIGHT, Messages, Options, RATES};
 pub use report::{Latency, Report, Wrong};
 use stats::Stats;
 pub use stats::WrongSample;

@@ -1,6 +1,7 @@
 //! What a run is to do. Knows what is possible, not how it is done.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::cpus;
@@ -17,8 +18,9 @@ pub const MOST_IN_FLIGHT: usize = 1_000_000;
 const MOST_MESSAGE_BYTES: usize = 1 << 20;
 /// Times are counted in nanoseconds, of which 64 bits hold some hundred years.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// Between two requests there are nanoseconds to be counted, and not more of them than 64 bits hold.
-const RATES: std::ops::RangeInclusive<f64> = 1e-6..=1e9;
+/// The requests per second that can be asked for: two of them are at least a nanosecond apart, the unit of time,
+/// and at most a quarter of an hour.
+pub const RATES: RangeInclusive<f64> = 0.001..=1e9;
 
 /// What to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +72,9 @@ pub struct Options {
 /// Why a run cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A number that makes no sense.
-    #[error("{0}")]
-    Options(&'static str),
+    /// A number that makes no sense; what would.
+    #[error("expected {0}")]
+    Options(String),
     /// The hard limit of open files is below the number of connections.
     #[error(
         "{needed} open files are needed and {allowed} are allowed: ask for fewer connections, or raise the hard limit (`ulimit -Hn`)"
@@ -117,23 +119,30 @@ impl Options {
     pub(super) fn check(&self) -> Result<(), Error> {
         let bytes = self.messages.bytes();
         let wrong = if !(1..=MOST_CONNECTIONS).contains(&self.connections) {
-            "1 to 1000000 connections"
+            format!("1 to {MOST_CONNECTIONS} connections")
         } else if !(1..=MOST_IN_FLIGHT).contains(&self.pipeline) {
-            "1 to 1000000 requests in flight"
+            format!("1 to {MOST_IN_FLIGHT} requests in flight")
         } else if bytes > MOST_MESSAGE_BYTES {
-            "messages of at most 1048576 bytes"
+            format!("messages of at most {MOST_MESSAGE_BYTES} bytes")
         } else if !(1..=cpus::MAX_THREADS).contains(&self.threads) {
-            "1 to 10000 threads"
+            format!("1 to {} threads", cpus::MAX_THREADS)
         } else if self.duration.is_zero() {
-            "a measurement takes time"
+            "a measurement above 0 s".to_owned()
         } else if self.duration > LONGEST || self.warmup > LONGEST {
-            "a measurement and a warm-up of at most a year"
+            format!(
+                "a measurement and a warm-up of at most {} s",
+                LONGEST.as_secs()
+            )
         } else if self.timeout.is_zero() {
-            "a timeout of zero leaves no time to answer"
+            "a timeout above 0 s".to_owned()
         } else if self.rate.is_some_and(|rate| !RATES.contains(&rate)) {
-            "a rate from 0.000001 to 1000000000 requests per second"
+            format!(
+                "a rate of {} to {} requests per second",
+                RATES.start(),
+                RATES.end()
+            )
         } else if matches!(&self.messages, Messages::Fixed(bytes) if bytes.contains(&b'\n')) {
-            "a message has no newline in it"
+            "a message without a newline".to_owned()
         } else {
             return self.check_pin();
         };
@@ -172,7 +181,7 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         let good = Options::new(([127, 0, 0, 1], 1).into());
         assert!(good.check().is_ok());
-        let broken: [fn(&mut Options); 19] = [
+        let broken: [fn(&mut Options); 20] = [
             |o| o.connections = 0,
             |o| o.connections = MOST_CONNECTIONS + 1,
             |o| o.connections = usize::MAX,
@@ -185,6 +194,7 @@ mod tests {
             |o| o.warmup = Duration::MAX,
             |o| o.timeout = Duration::ZERO,
             |o| o.rate = Some(0.0),
+            |o| o.rate = Some(RATES.start() / 2.0),
             |o| o.rate = Some(f64::MIN_POSITIVE),
             |o| o.rate = Some(f64::MAX),
             |o| o.rate = Some(f64::INFINITY),

@@ -56,6 +56,8 @@ pub struct Report {
 
 /// Latencies of the right replies, in milliseconds. In the open loop they begin at the moment the request was
 /// due. What was never answered is in [`Report::lost`] and [`Report::unanswered`].
+///
+/// Without a reply there is none: each is NaN, which JSON has as `null`. A zero would read as perfect.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Latency {
     /// The median.
@@ -130,14 +132,19 @@ impl Report {
 
 impl Latency {
     fn new(stats: &Stats) -> Latency {
-        let at = |quantile| milliseconds(stats.latency.value_at_quantile(quantile));
+        let latency = &stats.latency;
+        let milliseconds = |nanoseconds| match latency.is_empty() {
+            true => f64::NAN,
+            false => nanoseconds / 1e6,
+        };
+        let at = |quantile| milliseconds(latency.value_at_quantile(quantile) as f64);
         Latency {
             p50_ms: at(0.5),
             p90_ms: at(0.9),
             p99_ms: at(0.99),
             p999_ms: at(0.999),
-            max_ms: milliseconds(stats.latency.max()),
-            mean_ms: stats.latency.mean() / 1e6,
+            max_ms: milliseconds(latency.max() as f64),
+            mean_ms: milliseconds(latency.mean()),
         }
     }
 }
@@ -151,4 +158,66 @@ fn named<N: ToString>(names: &BTreeMap<N, u64>) -> BTreeMap<String, u64> {
         .iter()
         .map(|(name, &number)| (name.to_string(), number));
     owned.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pow::Difficulty;
+
+    /// What is reported of `stats` after two seconds at difficulty 3.
+    fn report(stats: &Stats) -> Report {
+        let options = Options {
+            difficulty: Difficulty::new(3).ok(),
+            ..Options::new(([127, 0, 0, 1], 1).into())
+        };
+        Report::new(&options, 1, Duration::from_secs(2), stats)
+    }
+
+    #[track_caller]
+    fn assert_near(found: f64, expected: f64) {
+        // Three digits, which the histogram keeps.
+        let error = (found / expected - 1.0).abs();
+        assert!(error < 1e-3, "{found} for {expected}");
+    }
+
+    #[test]
+    fn a_thousand_latencies_are_told_to_three_digits() {
+        let mut stats = Stats::new();
+        for milliseconds in 1..=1000 {
+            stats.right(1, milliseconds * 1_000_000);
+        }
+        let report = report(&stats);
+        let latency = report.latency;
+        assert_near(latency.p50_ms, 500.0);
+        assert_near(latency.p90_ms, 900.0);
+        assert_near(latency.p99_ms, 990.0);
+        assert_near(latency.p999_ms, 999.0);
+        assert_near(latency.max_ms, 1000.0);
+        assert_near(latency.mean_ms, 500.5);
+        assert_eq!((report.replies, report.replies_per_s), (1000, 500.0));
+        assert_eq!(report.hashes_per_s, Some(500.0 * 4096.0));
+        // One part in the square root of 1000, but for the one search in 4096 that is over at once.
+        let luck = report.luck_error.expect("replies");
+        assert!((luck - 0.031_618_916).abs() < 1e-9, "{luck}");
+    }
+
+    #[test]
+    fn what_was_not_answered_is_told_in_milliseconds() {
+        let mut stats = Stats::new();
+        stats.lost.add(7, 1_500_000);
+        stats.unanswered.add(9, 2_500_000);
+        let report = report(&stats);
+        assert_eq!((report.lost, report.longest_lost_ms), (7, 1.5));
+        assert_eq!((report.unanswered, report.oldest_unanswered_ms), (9, 2.5));
+    }
+
+    #[test]
+    fn without_a_reply_there_is_no_latency() {
+        let report = report(&Stats::new());
+        assert_eq!((report.replies_per_s, report.luck_error), (0.0, None));
+        let json = serde_json::to_value(report.latency).expect("JSON");
+        let values = json.as_object().expect("an object").values();
+        assert_eq!(values.filter(|value| value.is_null()).count(), 6);
+    }
 }

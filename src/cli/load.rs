@@ -185,14 +185,14 @@ fn bar(options: &Options) -> ProgressBar {
 fn show(bar: &ProgressBar, progress: &Progress) {
     let seconds = progress.measured.as_secs_f64();
     let text = match progress.phase {
-        Phase::Connecting => format!("connecting: {} open", progress.open),
-        Phase::WarmUp => format!("warming up: {} open", progress.open),
+        Phase::Connecting => format!("connecting: {} open", grouped(progress.open as f64)),
+        Phase::WarmUp => format!("warming up: {} open", grouped(progress.open as f64)),
         Phase::Measuring | Phase::Done => format!(
             "{} replies/s, p99 {}, {} errors, {} wrong",
             grouped(progress.replies as f64 / seconds.max(0.001)),
             time(progress.p99.as_secs_f64() * 1e3),
-            progress.errors,
-            progress.wrong
+            grouped(progress.errors as f64),
+            grouped(progress.wrong as f64)
         ),
     };
     bar.set_position(u64::try_from(progress.measured.as_millis()).unwrap_or(u64::MAX));

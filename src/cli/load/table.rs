@@ -15,21 +15,18 @@ pub(super) fn table(report: &Report) -> String {
 }
 
 fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
-    let plural = |number: usize| if number == 1 { "" } else { "s" };
     let pace = match report.rate {
         None => "closed loop".to_owned(),
         Some(rate) => format!("open loop at {} requests/s", grouped(rate)),
     };
     writeln!(
         out,
-        "{}: {} connection{} x {} in flight, messages of {} bytes, {pace}, {} thread{}, {:.2} s",
+        "{}: {} x {} in flight, messages of {}, {pace}, {}, {:.2} s",
         report.address,
-        report.connections,
-        plural(report.connections),
-        report.pipeline,
-        report.message_bytes,
-        report.threads,
-        plural(report.threads),
+        several(report.connections, "connection"),
+        whole(report.pipeline as f64),
+        several(report.message_bytes, "byte"),
+        several(report.threads, "thread"),
         report.seconds,
     )?;
     writeln!(out, "replies    {:>15}", grouped(report.replies as f64))?;
@@ -75,8 +72,9 @@ fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
     if (report.open_at_end as usize) < report.connections {
         writeln!(
             out,
-            "open       {:>15}  of {} connections at the end",
-            report.open_at_end, report.connections
+            "open       {:>15}  of {} at the end",
+            whole(report.open_at_end as f64),
+            several(report.connections, "connection")
         )?;
     }
     counts(out, "errors", &report.errors)?;
@@ -92,10 +90,10 @@ fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
 }
 
 fn counts(out: &mut String, title: &str, named: &BTreeMap<String, u64>) -> std::fmt::Result {
-    let total: u64 = named.values().sum();
+    let total = whole(named.values().sum::<u64>() as f64);
     let list: Vec<String> = named
         .iter()
-        .map(|(name, n)| format!("{name} {n}"))
+        .map(|(name, &number)| format!("{name} {}", whole(number as f64)))
         .collect();
     let list = list.join(", ");
     writeln!(
@@ -103,6 +101,12 @@ fn counts(out: &mut String, title: &str, named: &BTreeMap<String, u64>) -> std::
         "{}",
         format!("{title:<10} {total:>15}  {list}").trim_end()
     )
+}
+
+/// So many of something that has a regular plural.
+fn several(number: usize, what: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", whole(number as f64))
 }
 
 /// A number in groups of three digits; small ones with two decimals.
@@ -126,6 +130,95 @@ pub(super) fn time(milliseconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::{Latency, Wrong};
+
+    /// A run in which all that can be told has happened.
+    fn report() -> Report {
+        let errors = [("ECONNRESET", 36_287), ("timeout", 2)];
+        Report {
+            address: "127.0.0.1:20000".to_owned(),
+            connections: 1000,
+            open_at_end: 998,
+            pipeline: 1,
+            threads: 2,
+            message_bytes: 20,
+            difficulty: Some(3),
+            rate: None,
+            seconds: 3.0,
+            replies: 10_342,
+            replies_per_s: 3447.3,
+            hashes_per_s: Some(14_120_140.8),
+            luck_error: Some(0.0316),
+            latency: Latency {
+                p50_ms: 0.5,
+                p90_ms: 9.0,
+                p99_ms: 99.0,
+                p999_ms: 999.0,
+                max_ms: 60_000.0,
+                mean_ms: 3.0,
+            },
+            lost: 1234,
+            longest_lost_ms: 30_000.0,
+            unanswered: 5678,
+            oldest_unanswered_ms: 45.0,
+            errors: errors
+                .map(|(name, number)| (name.to_owned(), number))
+                .into(),
+            wrong: Wrong {
+                total: 0,
+                kinds: BTreeMap::new(),
+                samples: Vec::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_table_has_a_row_for_all_that_happened() {
+        let expected = "\
+127.0.0.1:20000: 1,000 connections x 1 in flight, messages of 20 bytes, closed loop, 2 threads, 3.00 s
+replies             10,342
+replies/s            3,447
+hashes/s        14,120,141  (replies/s x 16^3, +-3.16 % by luck)
+p50                 500 us
+p90                9.00 ms
+p99                  99 ms
+p99.9               999 ms
+max                 60.0 s
+lost                 1,234  with their connections, after up to 30.0 s without a reply
+unanswered           5,678  at the end, the oldest for 45 ms
+open                   998  of 1,000 connections at the end
+errors              36,289  ECONNRESET 36,287, timeout 2
+wrong                    0
+";
+        assert_eq!(table(&report()), expected);
+    }
+
+    #[test]
+    fn what_did_not_happen_has_no_row() {
+        let nothing = Report {
+            connections: 1,
+            open_at_end: 0,
+            threads: 1,
+            message_bytes: 1,
+            difficulty: None,
+            rate: Some(2500.0),
+            replies: 0,
+            replies_per_s: 0.0,
+            lost: 0,
+            unanswered: 0,
+            errors: BTreeMap::new(),
+            ..report()
+        };
+        let expected = "\
+127.0.0.1:20000: 1 connection x 1 in flight, messages of 1 byte, open loop at 2,500 requests/s, 1 thread, 3.00 s
+replies                  0
+replies/s                0
+open                     0  of 1 connection at the end
+errors                   0
+wrong                    0
+";
+        assert_eq!(table(&nothing), expected);
+    }
 
     #[test]
     fn numbers_are_easy_to_read() {

@@ -235,3 +235,26 @@ fn exit_codes() {
         assert_eq!(err.lines().count(), 1, "{err}");
     }
 }
+
+#[test]
+fn a_wrong_flag_is_told_with_what_is_allowed() {
+    for (flag, value, allowed) in [
+        ("--timeout", "0s", "expected a time above 0 with its unit"),
+        (
+            "--fixed-message",
+            "a\nb",
+            "a message must not contain a newline",
+        ),
+        (
+            "--pin",
+            "",
+            "expected CPU numbers and ranges, such as 0,2-3",
+        ),
+        ("--pin", "0-5000", "up to 4096 CPUs"),
+        ("--rate", "0.0001", "0.001 to 1000000000"),
+    ] {
+        let output = run(&["load", "127.0.0.1:1", flag, value]);
+        let told = expect_one_line(&output, 2, flag);
+        assert!(told.contains(allowed), "{told}");
+    }
+}

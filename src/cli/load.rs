@@ -16,7 +16,7 @@ use signal_hook::consts::SIGINT;
 use table::{grouped, table, time};
 
 use super::Error;
-use super::values::{duration, message_bytes, rate, seconds, threads, within};
+use super::values::{duration, message_bytes, positive_duration, rate, seconds, threads, within};
 use crate::cpus;
 use crate::load::{self, Messages, Options, Phase, Progress};
 use crate::pow::Difficulty;
@@ -65,7 +65,7 @@ pub(super) struct Args {
     message_bytes: usize,
 
     /// Ask for this message each time. For servers with one fixed answer.
-    #[arg(long, value_name = "TEXT", conflicts_with = "message_bytes")]
+    #[arg(long, value_name = "TEXT", conflicts_with = "message_bytes", value_parser = fixed_message)]
     fixed_message: Option<String>,
 
     /// Threads of this client; by default one per CPU it may use (or per CPU of --pin). One is enough for
@@ -83,7 +83,7 @@ pub(super) struct Args {
 
     /// Give a connection up when the server neither sends nor takes a byte of it for so long, and open it
     /// again. Raise it for difficulties that take longer.
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = positive_duration)]
     timeout: Duration,
 
     /// Print the result as JSON.
@@ -219,14 +219,26 @@ fn addresses(text: &str) -> Result<Addresses, String> {
     Ok(found)
 }
 
+fn fixed_message(text: &str) -> Result<String, String> {
+    if text.contains('\n') {
+        return Err("a message must not contain a newline".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// The most CPUs of one range: a slip of the keyboard must not fill memory.
+const WIDEST: usize = 4096;
+
 fn cpu_list(text: &str) -> Result<CpuList, String> {
-    let wrong = || "CPU numbers and ranges, such as 0,2-3".to_owned();
+    let wrong = || {
+        format!("expected CPU numbers and ranges, such as 0,2-3; a range has up to {WIDEST} CPUs")
+    };
     let mut cpus = Vec::new();
     for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
         let first: usize = first.parse().map_err(|_| wrong())?;
         let last: usize = last.parse().map_err(|_| wrong())?;
-        if last < first || last - first > 4096 {
+        if last < first || last - first >= WIDEST {
             return Err(wrong());
         }
         cpus.extend(first..=last);
@@ -318,7 +330,8 @@ mod tests {
     fn cpu_lists() {
         assert_eq!(cpu_list("0"), Ok(CpuList(vec![0])));
         assert_eq!(cpu_list("0,2-4"), Ok(CpuList(vec![0, 2, 3, 4])));
-        for wrong in ["", "a", "3-1", "1,", "-1", "0-99999"] {
+        assert_eq!(cpu_list("1-4096"), Ok(CpuList((1..=4096).collect())));
+        for wrong in ["", "a", "3-1", "1,", "-1", "0-4096"] {
             assert!(cpu_list(wrong).is_err(), "{wrong:?}");
         }
     }

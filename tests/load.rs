@@ -1,45 +1,29 @@
-//! The load client against small servers that answer rightly, wrongly, late or not at all.
+//! The load client against small servers that answer rightly, wrongly or late.
 //!
 //! No run here ends by the clock: each ends when the counts it waits for are there, and `DEADLINE` only
 //! keeps a broken one from lasting for ever.
 
+#[path = "common/load_runs.rs"]
+mod load_runs;
 #[path = "../benches/support/server.rs"]
 #[allow(dead_code, reason = "shared with the benchmarks")]
 mod server;
 #[path = "common/small_servers.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
 mod small_servers;
 
 use std::collections::HashSet;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use powd::load::{self, Messages, Options, Phase, Progress, Report};
+use load_runs::{options, run_until};
+use powd::load::{Messages, Options, Phase, Report};
 use powd::pow::Difficulty;
 use server::process::DEADLINE;
-use small_servers::{answering, closed_port, counting, reply, serve};
-
-fn options(address: SocketAddr) -> Options {
-    Options {
-        duration: DEADLINE,
-        warmup: Duration::ZERO,
-        ..Options::new(address)
-    }
-}
-
-/// Runs until `enough`.
-fn run_until(options: &Options, mut enough: impl FnMut(&Progress) -> bool) -> Report {
-    let stop = AtomicBool::new(false);
-    let mut hook = |progress: &Progress| {
-        if enough(progress) {
-            stop.store(true, Ordering::Relaxed);
-        }
-    };
-    load::run(options, &mut hook, &stop).expect("it runs")
-}
+use small_servers::{answering, counting, reply, serve};
 
 /// Runs until the first wrong reply; returns the one kind there is.
 fn kind_of_wrong(options: &Options) -> (String, Report) {
@@ -199,87 +183,6 @@ fn a_line_without_end_is_given_up() {
 }
 
 #[test]
-fn a_close_without_reply_is_an_early_close_and_the_client_comes_back() {
-    let address = serve(|number, stream| {
-        let mut out = stream.try_clone().expect("a second handle");
-        let mut line = String::new();
-        let mut lines = BufReader::new(stream);
-        while lines.read_line(&mut line).is_ok_and(|bytes| bytes > 0) && number >= 3 {
-            let answer = reply(line.trim_end()) + "\n";
-            if out.write_all(answer.as_bytes()).is_err() {
-                return;
-            }
-            line.clear();
-        }
-    });
-    let report = run_until(&options(address), |progress| progress.replies >= 10);
-    assert_eq!(report.errors.get("early close"), Some(&3), "{report:?}");
-    assert_eq!((report.errors.len(), report.wrong.total), (1, 0));
-}
-
-#[test]
-fn a_reset_is_error_104_by_name() {
-    // A socket closed with unread bytes in it resets its connection.
-    let address = serve(|_, mut stream| drop(stream.read(&mut [0])));
-    let report = run_until(&options(address), |progress| progress.errors >= 3);
-    let resets = report.errors.get("ECONNRESET").copied().unwrap_or(0);
-    assert!(resets > 0, "{:?}", report.errors);
-}
-
-#[test]
-fn a_closed_port_refuses() {
-    let (_reserved, address) = closed_port();
-    let report = run_until(&options(address), |progress| progress.errors >= 2);
-    let names: Vec<&String> = report.errors.keys().collect();
-    assert_eq!(names, ["ECONNREFUSED"]);
-    assert_eq!(report.replies, 0);
-}
-
-#[test]
-fn silence_is_a_timeout() {
-    let address = serve(|_, mut stream| drop(stream.read_to_end(&mut Vec::new())));
-    let options = Options {
-        timeout: Duration::from_millis(50),
-        ..options(address)
-    };
-    let report = run_until(&options, |progress| progress.errors >= 3);
-    // With the default of 30 s there would not be so many before the deadline.
-    assert!(report.errors["timeout"] >= 3, "{:?}", report.errors);
-    assert_eq!(report.errors.len(), 1, "{:?}", report.errors);
-}
-
-#[test]
-fn requests_that_go_down_with_their_connection_are_counted_with_their_wait() {
-    let silent = Arc::new(AtomicBool::new(false));
-    let is_silent = Arc::clone(&silent);
-    let address = answering(move |message| {
-        if is_silent.load(Ordering::Relaxed) {
-            String::new()
-        } else {
-            reply(message) + "\n"
-        }
-    });
-    let options = Options {
-        connections: 2,
-        pipeline: 3,
-        timeout: Duration::from_millis(50),
-        ..options(address)
-    };
-    let mut before = None;
-    let report = run_until(&options, |progress| {
-        // Only replies of the window count, so it is open when the server falls silent.
-        if progress.replies >= 100 {
-            before.get_or_insert(progress.errors);
-            silent.store(true, Ordering::Relaxed);
-        }
-        before.is_some_and(|before| progress.errors >= before + 4)
-    });
-    assert!(report.lost >= 4 * 3, "{report:?}");
-    assert_eq!((report.lost % 3, report.wrong.total), (0, 0));
-    assert!(report.longest_lost_ms >= 50.0, "{report:?}");
-}
-
-#[test]
 fn what_is_answered_while_it_warms_up_does_not_count() {
     let (address, answered) = counting();
     let options = Options {
@@ -310,26 +213,6 @@ fn error_lines_are_counted_by_their_code() {
     let report = run_until(&options(busy), |progress| progress.errors >= 4);
     assert!(report.errors["ERR busy"] >= 1, "{:?}", report.errors);
     assert_eq!(report.wrong.total, 0);
-}
-
-#[test]
-fn a_client_that_is_turned_away_comes_back_later_and_later() {
-    const CONNECTIONS: usize = 10;
-    let opened = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&opened);
-    let address = serve(move |_, mut stream| {
-        count.fetch_add(1, Ordering::Relaxed);
-        // In answer to a request, as a server does that is busy.
-        drop(stream.read(&mut [0; 100]));
-        drop(stream.write_all(b"ERR busy try later\n"));
-    });
-    let begin = Instant::now();
-    let report = run_until(&options(address), |_| {
-        opened.load(Ordering::Relaxed) >= CONNECTIONS
-    });
-    // At once after the first, then after 2, 4, 8 ... 256 ms.
-    assert!(begin.elapsed() >= Duration::from_millis(510), "{report:?}");
-    assert!(report.errors["ERR busy"] >= CONNECTIONS as u64 - 1);
 }
 
 /// A server that holds one reply back until it is let go, and the run over it. The run lets go after more

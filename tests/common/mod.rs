@@ -8,6 +8,7 @@
     reason = "every test file is a program of its own and uses a part of this"
 )]
 
+pub(crate) mod load_runs;
 #[cfg(target_os = "linux")]
 pub(crate) mod proc;
 mod process;

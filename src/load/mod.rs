@@ -10,8 +10,8 @@
 //! | `options` | what to do, and what cannot be done |
 //! | `message` | the messages asked for, cheap and unique |
 //! | `check` | one reply line against the message it answers |
-//! | `connection` | one connection: what is in flight, what is half read or half written |
-//! | `pace` | the timetable of the open loop |
+//! | `connection` | one connection: what is in flight, what is half read or still to be written |
+//! | `pace` | one thread's part in the timetable of the open loop |
 //! | `client` | one thread: its connections and its poll loop |
 //! | `window` | the time base, and the part of it that counts |
 //! | `stats` | what a thread counted |

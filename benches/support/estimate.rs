@@ -52,14 +52,12 @@ impl Estimate {
         }
     }
 
-    /// The figure with no more digits than its error leaves a meaning, where there is no room for the error.
+    /// The figure to the last digit that is worth its error or less, where there is no room for the error.
     pub(crate) fn rounded(self) -> String {
-        let digits = match self.luck {
-            luck if luck < LUCK_COUNTS || self.value <= 0.0 => return short(self.value),
-            luck if luck < 0.1 => 2,
-            _ => 1,
-        };
-        let decimals = digits - 1 - self.value.log10().floor() as i32;
+        if self.luck < LUCK_COUNTS || self.value <= 0.0 {
+            return short(self.value);
+        }
+        let decimals = -(self.value * self.luck).log10().floor() as i32;
         match usize::try_from(decimals) {
             Ok(decimals) => format!("{:.decimals$}", self.value),
             Err(_) => {

@@ -170,8 +170,11 @@ impl Connection {
             // when a third of the socket's buffer is free.
             return if self.writable {
                 self.write(kit)
+            } else if self.is_abandoned(kit) {
+                Next::Close
             } else {
-                self.next(kit)
+                // Not closed as idle either: the sweep has it tried once more first.
+                Next::Event
             };
         }
         if self.is_abandoned(kit) || self.has_lingered(kit) {

@@ -7,9 +7,8 @@ mod scanning;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use powd::kernel::{Kernel, Scan, whole_batches};
-use powd::pow::{Difficulty, Seed, digest, space};
-use powd::sha256::{INITIAL_STATE, Template};
+use powd_core::unstable::{INITIAL_STATE, Scan, Template, digest, space, whole_batches};
+use powd_core::{Difficulty, Kernel, Seed};
 use scanning::{check, template};
 use sha2::compress256;
 use sha2::digest::generic_array::GenericArray;

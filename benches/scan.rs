@@ -7,9 +7,8 @@ use std::hint::black_box;
 use std::ops::Range;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use powd::kernel::{Kernel, Scan, whole_batches};
-use powd::pow::Difficulty;
-use powd::sha256::Template;
+use powd_core::unstable::{Scan, Template, whole_batches};
+use powd_core::{Difficulty, Kernel};
 use scanning::{check, first_solution, template};
 
 const MESSAGE_BYTES: [usize; 3] = [20, 100, 1000];

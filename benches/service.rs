@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use powd::cpus;
-use powd::kernel::{Kernel, measure};
 use powd::load::{Messages, Options};
-use powd::pow::Difficulty;
+use powd_core::unstable::measure;
+use powd_core::{Difficulty, Kernel};
 use serde::Serialize;
 
 use support::estimate::Estimate;

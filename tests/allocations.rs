@@ -15,9 +15,9 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Client, lines, until};
-use powd::kernel::Kernel;
-use powd::pow::Difficulty;
-use powd::server::{Framing, Limits, Listener, Options, Server, Snapshot};
+use powd::protocol::Framing;
+use powd::server::{Limits, Listener, Options, Server, Snapshot};
+use powd_core::{Difficulty, Kernel};
 
 /// Allocations by threads that are not the test's.
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -73,7 +73,7 @@ fn options() -> Options {
         workers: 2,
         pin: false,
         kernel,
-        hash_rate: powd::kernel::measure(&kernel, 20, std::time::Duration::from_millis(2)),
+        hash_rate: powd_core::unstable::measure(&kernel, 20, std::time::Duration::from_millis(2)),
         seed_length: 5,
         framing: Framing::Lines,
         rng_seed: 1,

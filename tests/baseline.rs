@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use powd::load::{self, Options};
-use powd::pow::{Difficulty, Reply};
+use powd::protocol::Reply;
+use powd_core::Difficulty;
 
 use server::Server;
 

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Client, DEADLINE, Powd, lines, messages};
-use powd::search::Draws;
+use powd_core::unstable::Draws;
 use socket2::SockRef;
 
 /// The service answers right, has nobody left inside, does nothing, and has not complained.

@@ -10,7 +10,8 @@ use std::thread;
 
 use common::run::{end, expect_one_line, run, run_with_input, start};
 use common::{Client, DEADLINE, Powd, check, command, lines, messages, wait};
-use powd::pow::{ALPHABET, Difficulty, Seed, verify};
+use powd_core::unstable::ALPHABET;
+use powd_core::{Difficulty, Seed, verify};
 
 fn kernels() -> Vec<String> {
     let output = run(&["--version"]);

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use load_runs::{options, run_until};
 use powd::load::{Messages, Options, Phase, Report};
-use powd::pow::Difficulty;
+use powd_core::Difficulty;
 use server::process::DEADLINE;
 use small_servers::{answering, counting, reply, serve};
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use common::{Client, Powd, lines, messages};
-use powd::pow::Reply;
+use powd::protocol::Reply;
 #[cfg(target_os = "linux")]
 use socket2::SockRef;
 

@@ -4,9 +4,10 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-use powd::kernel::Kernel;
-use powd::pow::{Difficulty, Reply};
-use powd::server::{Framing, Limits, Listener, Options, Server};
+use powd::protocol::Framing;
+use powd::protocol::Reply;
+use powd::server::{Limits, Listener, Options, Server};
+use powd_core::{Difficulty, Kernel};
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use powd::cpus;
 use powd::load::{Messages, Options};
-use powd::pow::Difficulty;
+use powd_core::Difficulty;
 use serde::Serialize;
 
 use support::estimate::{Estimate, LUCK_COUNTS};

@@ -3,9 +3,8 @@
 
 use std::ops::Range;
 
-use powd::kernel::{Kernel, Scan};
-use powd::pow::{Difficulty, Seed, digest};
-use powd::sha256::Template;
+use powd_core::unstable::{Scan, Template, digest};
+use powd_core::{Difficulty, Kernel, Seed};
 
 /// Heads that are searched for the first solution; at difficulty 3 one in 4096 is one.
 const HEADS: u32 = 20_000;

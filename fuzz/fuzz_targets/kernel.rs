@@ -4,9 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use powd::kernel::{Kernel, Scan};
-use powd::pow::{ALPHABET, Difficulty, Seed, digest, space};
-use powd::sha256::Template;
+use powd_core::{Difficulty, Kernel, Seed};
+use powd_core::unstable::{ALPHABET, Scan, Template, digest, space};
 
 fuzz_target!(|input: (u8, u8, u32, u8, [u8; 12], &[u8])| {
     let (seed_length, nibbles, start, count, tail, message) = input;

@@ -1,7 +1,7 @@
 //! `--kernel`: the kernel asked for, or the fastest.
 
 use super::Error;
-use crate::kernel::{Kernel, KernelError};
+use powd_core::{Kernel, KernelError};
 
 /// What was typed: a name, or `auto`.
 pub(super) const AUTO: &str = "auto";

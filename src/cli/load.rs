@@ -19,7 +19,7 @@ use super::Error;
 use super::values::{duration, message_bytes, positive_duration, rate, seconds, threads, within};
 use crate::cpus;
 use crate::load::{self, Messages, Options, Phase, Progress};
-use crate::pow::Difficulty;
+use powd_core::Difficulty;
 
 /// Measures a server under load and checks its replies.
 ///

@@ -18,9 +18,9 @@ use super::values::{
 };
 use super::{Error, kernel, rng_seed};
 use crate::cpus;
-use crate::kernel::Kernel;
-use crate::pow::Difficulty;
-use crate::server::{Control, Framing, Limits, Listener, MAX_MESSAGE_BYTES, Options, Server};
+use crate::protocol::Framing;
+use crate::server::{Control, Limits, Listener, MAX_MESSAGE_BYTES, Options, Server};
+use powd_core::{Difficulty, Kernel};
 
 /// Serves proofs of work over TCP: a line in, message,seed,hash out.
 ///

@@ -7,9 +7,9 @@ use std::process::ExitCode;
 use super::values::{number, seed_length, threads};
 use super::{Error, kernel, lines, rng_seed};
 use crate::cpus;
-use crate::kernel::Kernel;
-use crate::pow::{Difficulty, Reply, Solution, hex_digits};
-use crate::solver::{Solver, Task};
+use crate::protocol::Reply;
+use powd_core::unstable::hex_digits;
+use powd_core::{Difficulty, Kernel, Solution, Solver, Task};
 
 /// Finds a seed for each message and prints message,seed,hash, one line each, in order.
 #[derive(Debug, clap::Args)]

@@ -16,7 +16,8 @@ use serde::Serialize;
 use self::median::median;
 use super::{Error, kernel, values};
 use crate::cpus;
-use crate::kernel::{Kernel, measure, measure_sha2};
+use powd_core::Kernel;
+use powd_core::unstable::{measure, measure_sha2};
 
 /// A turn of one row.
 const ROUND: Duration = Duration::from_millis(20);

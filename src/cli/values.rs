@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::cpus::MAX_THREADS;
 use crate::load::RATES;
-use crate::pow::Seed;
 use crate::server::MAX_MESSAGE_BYTES;
+use powd_core::Seed;
 
 /// A number of something there must be one of.
 pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {

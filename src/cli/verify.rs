@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::{Error, lines};
-use crate::pow::{Difficulty, Fault, Reply};
+use crate::protocol::{Fault, Reply};
+use powd_core::Difficulty;
 
 /// Checks reply lines and prints the bad ones.
 ///

@@ -1,6 +1,6 @@
 //! `--version`: what was built, by what, and what it can use here.
 
-use crate::kernel::Kernel;
+use powd_core::Kernel;
 
 /// Version, git revision, compiler, and the kernels of this CPU.
 pub(super) fn text() -> String {

@@ -4,7 +4,9 @@
 //! it must be: message, five characters, digest, newline, all compared. Only what fails there is searched
 //! for its newline and taken apart to find out what it is. Both ways hash with the `sha2` crate.
 
-use crate::pow::{Difficulty, Fault, Reply, Seed, digest, hex_digits};
+use crate::protocol::{Fault, Reply};
+use powd_core::unstable::{digest, hex_digits};
+use powd_core::{Difficulty, Seed};
 
 use super::message::{Place, Shape};
 

@@ -23,7 +23,7 @@ use super::pace::Pace;
 use super::stats::{Stats, error_name};
 use super::window::Window;
 use crate::cpus;
-use crate::pow::Difficulty;
+use powd_core::Difficulty;
 
 /// Connections of all threads that wait for the answer to `connect` at a time: more would overflow a listen
 /// queue.

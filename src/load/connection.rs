@@ -14,7 +14,7 @@ use mio::net::TcpStream;
 use super::check::{Flaw, Line, error_line, first_line};
 use super::message::{Place, Shape};
 use super::stats::{Stats, WrongSample, error_name};
-use crate::pow::Difficulty;
+use powd_core::Difficulty;
 
 /// The longest line read to its end, beyond the message's own length: no reply and no error line is longer.
 const LONGEST_LINE: usize = 4096;

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::cpus;
-use crate::pow::Difficulty;
+use powd_core::Difficulty;
 
 /// Descriptors that are neither connections nor pollers: standard streams, what the process had open before.
 const OTHER_DESCRIPTORS: u64 = 64;

@@ -163,7 +163,7 @@ fn named<N: ToString>(names: &BTreeMap<N, u64>) -> BTreeMap<String, u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pow::Difficulty;
+    use powd_core::Difficulty;
 
     /// What is reported of `stats` after two seconds at difficulty 3.
     fn report(stats: &Stats) -> Report {

@@ -16,7 +16,7 @@ use super::listener::{BACKLOG, Listener};
 use super::reply::ErrorLine;
 use super::service::Service;
 use super::worker::{Handoff, WAKER};
-use crate::pow::Difficulty;
+use powd_core::Difficulty;
 
 /// How long accepting pauses when descriptors or memory ran out: they come back when connections close.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -12,7 +12,7 @@ use arc_swap::{ArcSwapOption, Guard};
 use crossbeam_utils::CachePadded;
 use mio::Waker;
 
-use crate::search::SharedSearch;
+use powd_core::unstable::SharedSearch;
 
 /// What workers know of each other.
 #[derive(Debug)]
@@ -172,8 +172,8 @@ impl Board {
 mod tests {
     use super::super::make_poll;
     use super::*;
-    use crate::pow::Difficulty;
-    use crate::search::{Job, Ring};
+    use powd_core::Difficulty;
+    use powd_core::unstable::{Job, Ring};
 
     fn board(workers: usize) -> Arc<Board> {
         let waker = |_| make_poll().expect("two descriptors are free").1;

@@ -17,12 +17,12 @@ use timeouts::LINGER;
 
 use super::admission::Permit;
 use super::buffers::Buffer;
-use super::framing::{Cut, Framing, LineCutter, without_newlines};
 use super::kit::Kit;
 use super::pace::{REQUEST_COST, seeds};
 use super::reply::{ERROR_MAX, ErrorLine, REPLY_OVERHEAD, push_error, push_reply};
 use super::request::{Outcome, Request};
-use crate::pow::Difficulty;
+use crate::protocol::{Cut, Framing, LineCutter, without_newlines};
+use powd_core::Difficulty;
 
 /// The original server reads this much at a time, and `--framing reads` makes each read a message.
 const READ_FRAME: usize = 8192;

@@ -9,8 +9,7 @@ use super::counters::Counters;
 use super::options::Options;
 use super::pace::Pace;
 use super::reply::{ERROR_MAX, REPLY_OVERHEAD};
-use crate::search::{Draws, SharedSearch};
-use crate::sha256::Template;
+use powd_core::unstable::{Draws, Job, SharedSearch, Tally, Template};
 
 /// Searches of one worker that can be open to helpers at once. While there are helpers to be had, there
 /// are few searches; one too many is done alone.
@@ -68,6 +67,20 @@ impl Kit {
         if self.available != available {
             self.available = available;
             self.board.set_available(available);
+        }
+    }
+
+    /// Counts what a slice of searching for `job` has cost.
+    pub(super) fn count(&self, tally: Tally, job: Job<'_>) {
+        self.counters.hashes.add(tally.hashes);
+        if tally.false_hits > 0 {
+            self.counters.false_hits.add(tally.false_hits);
+            tracing::error!(
+                hits = tally.false_hits,
+                difficulty = %job.difficulty,
+                bytes = job.message.len(),
+                "false hit: the kernel is wrong, its seed was not sent"
+            );
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use super::ServerError;
-use crate::pow::Difficulty;
+use powd_core::Difficulty;
 
 /// Connections that the kernel completes before the acceptor gets to them. The most that Linux grants by
 /// default (`net.core.somaxconn`); std fixes it at 128, which a burst of clients overruns.

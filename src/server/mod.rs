@@ -12,7 +12,6 @@ mod board;
 mod buffers;
 mod connection;
 mod counters;
-pub mod framing;
 mod kit;
 mod listener;
 mod options;
@@ -42,7 +41,6 @@ use worker::{WAKER, Worker};
 use crate::cpus::{self, CpuError};
 
 pub use counters::{Connections, Errors, Help, Refused, Snapshot};
-pub use framing::Framing;
 pub use listener::Listener;
 pub use options::{Limits, MAX_MESSAGE_BYTES, Options};
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::framing::Framing;
-use crate::kernel::Kernel;
+use crate::protocol::Framing;
+use powd_core::Kernel;
 
 /// The largest value of [`Limits::max_message_bytes`]: one batch of hashes of such a message already
 /// takes a good part of a slice.

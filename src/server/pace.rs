@@ -3,8 +3,8 @@
 //! The unit is the compression of one block: what a hash costs is known in blocks, and the rate of the kernel
 //! turns time into blocks once, at the start. So no clock is read to keep to a slice.
 
-use crate::kernel::whole_batches;
-use crate::pow::Difficulty;
+use powd_core::Difficulty;
+use powd_core::unstable::whole_batches;
 
 /// What is done at a time, in blocks.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,9 @@ use std::fmt::{self, Write as _};
 
 use super::admission::Refusal;
 use super::buffers::Buffer;
-use crate::pow::{Reply, Seed, Solution, hex_digits};
+use crate::protocol::Reply;
+use powd_core::unstable::hex_digits;
+use powd_core::{Seed, Solution};
 
 /// Bytes of a reply besides its message: two commas, the longest seed, 64 hex digits, `\n`.
 pub(super) const REPLY_OVERHEAD: usize = 2 + Seed::MAX_LENGTH + 64 + 1;

@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::kit::Kit;
-use crate::pow::{Difficulty, Solution};
-use crate::search::{ChunkOutcome, Job, Progress, Search, SharedSearch, Tally};
-use crate::sha256;
+use powd_core::unstable::{ChunkOutcome, Job, Progress, Search, SharedSearch, Tally, blocks};
+use powd_core::{Difficulty, Solution};
 
 /// A request whose message lies at the front of its connection's input.
 #[derive(Debug)]
@@ -45,7 +44,7 @@ impl Request {
 
     /// Blocks per hash of this message.
     pub(super) fn blocks(&self, kit: &Kit) -> u64 {
-        sha256::blocks(kit.options.seed_length + self.length) as u64
+        blocks(kit.options.seed_length + self.length) as u64
     }
 
     /// Whether its search has taken longer than `deadline`.
@@ -73,10 +72,7 @@ impl Request {
             Some(shared) => self.advance_shared(kit, shared, budget, &mut tally),
             None => self.advance_alone(kit, job, budget, &mut tally),
         };
-        kit.counters.hashes.add(tally.hashes);
-        if tally.false_hits > 0 {
-            kit.counters.false_hits.add(tally.false_hits);
-        }
+        kit.count(tally, job);
         (outcome, tally)
     }
 

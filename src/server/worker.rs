@@ -22,9 +22,8 @@ use super::kit::Kit;
 use super::pace::seeds;
 use super::queue::{Queue, Turn};
 use super::service::Service;
-use crate::pow::Difficulty;
-use crate::search::{ChunkOutcome, SharedSearch, Tally};
-use crate::sha256;
+use powd_core::Difficulty;
+use powd_core::unstable::{ChunkOutcome, SharedSearch, Tally, blocks};
 
 /// The waker's token; connections have those of their places in the slab.
 pub(super) const WAKER: Token = Token(usize::MAX);
@@ -326,9 +325,8 @@ impl Worker {
             // One helper brings the next, as long as there is an offer.
             self.kit.board.wake_helper(self.kit.worker);
             let tally = help(&mut self.kit, &search);
+            self.kit.count(tally, search.job());
             let counters = &self.kit.counters;
-            counters.hashes.add(tally.hashes);
-            counters.false_hits.add(tally.false_hits);
             counters.help_hashes.add(tally.hashes);
             counters.help_slices.add(1);
             self.loiter_until = Some(Instant::now() + LOITER);
@@ -362,7 +360,7 @@ fn enqueue(queue: &mut Queue, key: usize, connection: &mut Connection) {
 fn help(kit: &mut Kit, search: &SharedSearch) -> Tally {
     let mut tally = Tally::default();
     let length = search.ring().length() + search.job().message.len();
-    let budget = seeds(kit.pace.slice, sha256::blocks(length) as u64);
+    let budget = seeds(kit.pace.slice, blocks(length) as u64);
     let mut share = search.join(&kit.options.kernel, &mut kit.template);
     while share.work(&mut tally) == ChunkOutcome::Empty && tally.hashes < budget {}
     tally

@@ -21,7 +21,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use powd::pow::{Difficulty, Reply};
+use powd::protocol::Reply;
+use powd_core::Difficulty;
 use serde_json::Value;
 
 use process::Process;

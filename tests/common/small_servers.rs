@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use powd::pow::{Seed, digest};
+use powd_core::Seed;
+use powd_core::unstable::digest;
 use socket2::{Domain, Socket, Type};
 
 /// A server with one thread per connection; `behaviour` gets the connection's number and its stream.

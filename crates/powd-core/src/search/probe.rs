@@ -65,12 +65,6 @@ impl<'a, S: Scan> Probe<'a, S> {
                     return Some(solution);
                 }
                 tally.false_hits += 1;
-                tracing::error!(
-                    %seed,
-                    %difficulty,
-                    bytes = message.len(),
-                    "false hit: the kernel is wrong, its seed was not sent"
-                );
             }
         }
         None

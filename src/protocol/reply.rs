@@ -3,7 +3,8 @@
 //! Used by whoever sends replies, the server and `powd solve`, and by whoever receives them: `powd verify`, the
 //! load client, the tests.
 
-use super::{Difficulty, Seed, SeedError, digest};
+use powd_core::unstable::digest;
+use powd_core::{Difficulty, Seed, SeedError};
 
 /// The three fields of a reply line. The message may contain commas; seed and hash cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -173,7 +173,7 @@ impl Template {
 }
 
 /// The blocks that `length` bytes take with their padding: a one bit and 64 bits of length.
-pub(crate) const fn blocks(length: usize) -> usize {
+pub const fn blocks(length: usize) -> usize {
     (length + 9).div_ceil(64)
 }
 

@@ -12,8 +12,7 @@ mod schedule;
 mod template;
 
 pub use constants::INITIAL_STATE;
-pub use template::Template;
-pub(crate) use template::blocks;
+pub use template::{Template, blocks};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use {
     compress::{compress_first, compress_later},

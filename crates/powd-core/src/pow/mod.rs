@@ -5,12 +5,10 @@
 
 mod difficulty;
 mod digest;
-mod reply;
 mod seed;
 mod solution;
 
 pub use difficulty::{Difficulty, DifficultyError};
 pub use digest::{Digest, digest, hex_digits};
-pub use reply::{Fault, Reply};
 pub use seed::{ALPHABET, Seed, SeedError, space};
 pub use solution::{Solution, verify};

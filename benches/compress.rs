@@ -7,7 +7,7 @@ mod scanning;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use powd_core::unstable::{INITIAL_STATE, Scan, Template, digest, space, whole_batches};
+use powd_core::unstable::{INITIAL_STATE, Scan, Template, digest, whole_batches};
 use powd_core::{Difficulty, Kernel, Seed};
 use scanning::{check, template};
 use sha2::compress256;
@@ -40,7 +40,7 @@ fn reference(criterion: &mut Criterion) {
 
 /// The time of `count` heads, none of which is a find.
 fn scan_time(kernel: Kernel, template: &Template, count: u64) -> Duration {
-    let all = space(Template::MAX_HEAD_LENGTH) as u64;
+    let all = Template::MAX_HEAD_LENGTH.space() as u64;
     let start = Instant::now();
     for first in (0..count).step_by(all as usize) {
         let heads = 0..(count - first).min(all) as u32;
@@ -71,7 +71,7 @@ fn kernels(criterion: &mut Criterion) {
             bencher.iter_custom(|blocks| {
                 // Whole batches, so that no lane is idle; the time is then that of as many blocks as asked
                 // for.
-                let heads = whole_batches(blocks.div_ceil(blocks_per_head));
+                let heads = whole_batches(blocks.div_ceil(blocks_per_head)).get();
                 let time = scan_time(kernel, &template, heads);
                 time.mul_f64(blocks as f64 / (heads * blocks_per_head) as f64)
             });

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use powd_core::unstable::{Scan, Template, whole_batches};
-use powd_core::{Difficulty, Kernel};
+use powd_core::{Difficulty, Kernel, SeedLength};
 use scanning::{check, first_solution, template};
 
 const MESSAGE_BYTES: [usize; 3] = [20, 100, 1000];
@@ -22,7 +22,7 @@ fn long_scans(criterion: &mut Criterion) {
     for bytes in MESSAGE_BYTES {
         let message = message(bytes);
         let template = template(&message);
-        let heads = whole_batches(16_384 / template.blocks() as u64) as u32;
+        let heads = whole_batches(16_384 / template.blocks() as u64).get() as u32;
         let mut group = criterion.benchmark_group(format!("scan/{bytes}-bytes"));
         group.throughput(Throughput::Elements(u64::from(heads)));
         for kernel in Kernel::available() {
@@ -56,7 +56,7 @@ fn requests(criterion: &mut Criterion) {
         for kernel in Kernel::available() {
             let mut template = Template::with_capacity(64);
             let mut answer = |number: u32| {
-                template.load(5, &number.to_be_bytes());
+                template.load(SeedLength::DEFAULT, &number.to_be_bytes());
                 template.fix_tail(b"a");
                 kernel.scan(&template, heads_of(number), difficulty)
             };

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use common::{Client, lines, until};
 use powd::protocol::Framing;
 use powd::server::{Limits, Listener, Options, Server, Snapshot};
-use powd_core::{Difficulty, Kernel};
+use powd_core::{Difficulty, Kernel, SeedLength};
 
 /// Allocations by threads that are not the test's.
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -74,7 +74,7 @@ fn options() -> Options {
         pin: false,
         kernel,
         hash_rate: powd_core::unstable::measure(&kernel, 20, std::time::Duration::from_millis(2)),
-        seed_length: 5,
+        seed_length: SeedLength::DEFAULT,
         framing: Framing::Lines,
         rng_seed: 1,
         limits: Limits::default(),

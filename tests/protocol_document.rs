@@ -7,7 +7,7 @@ use std::time::Duration;
 use powd::protocol::Framing;
 use powd::protocol::Reply;
 use powd::server::{Limits, Listener, Options, Server};
-use powd_core::{Difficulty, Kernel};
+use powd_core::{Difficulty, Kernel, SeedLength};
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
 
@@ -54,7 +54,7 @@ fn the_page_shows_what_the_server_sends() {
         pin: false,
         kernel: Kernel::PORTABLE,
         hash_rate: 1e7,
-        seed_length: 5,
+        seed_length: SeedLength::DEFAULT,
         framing: Framing::Lines,
         rng_seed: 1,
         limits: Limits::default(),

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use powd_core::unstable::{Scan, Template, digest};
-use powd_core::{Difficulty, Kernel, Seed};
+use powd_core::{Difficulty, Kernel, Seed, SeedLength};
 
 /// Heads that are searched for the first solution; at difficulty 3 one in 4096 is one.
 const HEADS: u32 = 20_000;
@@ -12,7 +12,7 @@ const HEADS: u32 = 20_000;
 /// The template of `message` behind seeds of five characters, the last of them an `a`.
 pub(crate) fn template(message: &[u8]) -> Template {
     let mut template = Template::with_capacity(message.len());
-    template.load(5, message);
+    template.load(SeedLength::DEFAULT, message);
     template.fix_tail(b"a");
     template
 }
@@ -24,7 +24,7 @@ pub(crate) fn first_solution(
     difficulty: Difficulty,
 ) -> Option<u32> {
     heads.find(|&head| {
-        let seed = Seed::from_index(5, u128::from(head));
+        let seed = Seed::from_index(SeedLength::DEFAULT, u128::from(head));
         difficulty.is_met_by(&digest(&seed, message))
     })
 }

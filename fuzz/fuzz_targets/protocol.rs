@@ -4,9 +4,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use powd_core::Difficulty;
-use powd::protocol::{Fault, Reply};
 use powd::protocol::{Cut, LineCutter, without_newlines};
+use powd::protocol::{Fault, Reply};
+use powd_core::Difficulty;
 
 fuzz_target!(|input: (u8, Vec<u8>, &[u8])| {
     let (max, pieces, stream) = input;

@@ -13,14 +13,12 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::log::Log;
-use super::values::{
-    count, duration, number, positive_duration, seed_length, threads, within, yes_or_no,
-};
+use super::values::{count, duration, number, positive_duration, threads, within, yes_or_no};
 use super::{Error, kernel, rng_seed};
 use crate::cpus;
 use crate::protocol::Framing;
 use crate::server::{Control, Limits, Listener, MAX_MESSAGE_BYTES, Options, Server};
-use powd_core::{Difficulty, Kernel};
+use powd_core::{Difficulty, Kernel, SeedLength};
 
 /// Serves proofs of work over TCP: a line in, message,seed,hash out.
 ///
@@ -68,8 +66,8 @@ pub(super) struct Args {
     /// Characters of a seed, 1 to 16. A message that has no solution of that length gets a longer one. From
     /// difficulty 7 on many messages have none of 5 characters (one in 30 at 7, four of five at 8): 6 skips
     /// that search.
-    #[arg(long, env = "POWD_SEED_LENGTH", value_name = "N", default_value_t = 5, value_parser = seed_length)]
-    seed_length: usize,
+    #[arg(long, env = "POWD_SEED_LENGTH", value_name = "N", default_value_t)]
+    seed_length: SeedLength,
 
     /// How requests are told apart: lines, or reads: each read of up to 8192 bytes is a message, for
     /// clients that send no newline, as the original server allowed.

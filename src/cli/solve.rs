@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::values::{number, seed_length, threads};
+use super::values::{number, threads};
 use super::{Error, kernel, lines, rng_seed};
 use crate::cpus;
 use crate::protocol::Reply;
 use powd_core::unstable::hex_digits;
-use powd_core::{Difficulty, Kernel, Solution, Solver, Task};
+use powd_core::{Difficulty, Kernel, SeedLength, Solution, Solver, Task};
 
 /// Finds a seed for each message and prints message,seed,hash, one line each, in order.
 #[derive(Debug, clap::Args)]
@@ -30,8 +30,8 @@ pub(super) struct Args {
 
     /// Characters of a seed, 1 to 16; longer ones are tried only when no seed of that length is a solution.
     /// From difficulty 7 on many messages have none of 5 characters: 6 skips that search.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = seed_length)]
-    seed_length: usize,
+    #[arg(long, value_name = "N", default_value_t)]
+    seed_length: SeedLength,
 
     /// Makes the seeds found repeatable (with --threads 1): the number that the searches' starting points
     /// are drawn from.

@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::cpus::MAX_THREADS;
 use crate::load::RATES;
 use crate::server::MAX_MESSAGE_BYTES;
-use powd_core::Seed;
 
 /// A number of something there must be one of.
 pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
@@ -53,11 +52,6 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
             RATES.end()
         )
     })
-}
-
-/// The length of a seed.
-pub(super) fn seed_length(text: &str) -> Result<usize, String> {
-    within(text, 1..=Seed::MAX_LENGTH)
 }
 
 /// A whole number within a range.
@@ -150,8 +144,6 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_refused() {
-        assert_eq!(seed_length("16"), Ok(16));
-        assert!(seed_length("0").is_err() && seed_length("17").is_err());
         assert_eq!(rate("0.5"), Ok(0.5));
         for wrong in ["", "x", "0", "-1", "nan", "inf", "1e10"] {
             assert!(rate(wrong).is_err(), "{wrong:?}");

@@ -172,8 +172,8 @@ impl Board {
 mod tests {
     use super::super::make_poll;
     use super::*;
-    use powd_core::Difficulty;
-    use powd_core::unstable::{Job, Ring};
+    use powd_core::unstable::{Ring, whole_batches};
+    use powd_core::{Difficulty, Job, SeedLength};
 
     fn board(workers: usize) -> Arc<Board> {
         let waker = |_| make_poll().expect("two descriptors are free").1;
@@ -186,7 +186,7 @@ mod tests {
             message: b"",
             difficulty: Difficulty::MAX,
         };
-        search.begin(job, Ring::new(5, 0), 0, 16);
+        search.begin(job, Ring::new(SeedLength::DEFAULT, 0), 0, whole_batches(1));
         Arc::new(search)
     }
 

@@ -20,9 +20,9 @@ use super::buffers::Buffer;
 use super::kit::Kit;
 use super::pace::{REQUEST_COST, seeds};
 use super::reply::{ERROR_MAX, ErrorLine, REPLY_OVERHEAD, push_error, push_reply};
-use super::request::{Outcome, Request};
+use super::request::Request;
 use crate::protocol::{Cut, Framing, LineCutter, without_newlines};
-use powd_core::Difficulty;
+use powd_core::{Difficulty, Progress};
 
 /// The original server reads this much at a time, and `--framing reads` makes each read a message.
 const READ_FRAME: usize = 8192;
@@ -318,19 +318,19 @@ impl Connection {
             let (outcome, tally) = request.advance(kit, message, self.difficulty, seeds);
             *budget = budget.saturating_sub(tally.hashes * blocks + REQUEST_COST);
             match outcome {
-                Outcome::Found(solution) => {
+                Progress::Found(solution) => {
                     let output = self.output.get_or_insert_with(|| kit.pool.output());
                     push_reply(output, message, &solution);
                     kit.counters.replies.add(1);
                     self.finish(&request);
                 }
-                Outcome::Exhausted => {
+                Progress::Exhausted => {
                     kit.counters.errors_exhausted.add(1);
                     self.refuse(kit, ErrorLine::Exhausted);
                     self.finish(&request);
                 }
-                Outcome::Pending => self.request = Some(request),
-                Outcome::Stalled => {
+                Progress::Pending => self.request = Some(request),
+                Progress::Stalled => {
                     self.request = Some(request);
                     return true;
                 }

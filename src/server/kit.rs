@@ -9,7 +9,8 @@ use super::counters::Counters;
 use super::options::Options;
 use super::pace::Pace;
 use super::reply::{ERROR_MAX, REPLY_OVERHEAD};
-use powd_core::unstable::{Draws, Job, SharedSearch, Tally, Template};
+use powd_core::unstable::{Draws, SharedSearch};
+use powd_core::{Job, Searcher, Tally};
 
 /// Searches of one worker that can be open to helpers at once. While there are helpers to be had, there
 /// are few searches; one too many is done alone.
@@ -23,7 +24,7 @@ pub(super) struct Kit {
     pub(super) pace: Pace,
     pub(super) board: Arc<Board>,
     pub(super) counters: Arc<Counters>,
-    pub(super) template: Template,
+    pub(super) searcher: Searcher,
     pub(super) draws: Draws,
     pub(super) pool: Pool,
     /// Read once per round of the loop: a clock call per request would show at difficulty 0.
@@ -49,7 +50,7 @@ impl Kit {
             pace: Pace::new(options.hash_rate),
             board,
             counters,
-            template: Template::with_capacity(max),
+            searcher: Searcher::new(options.kernel, max),
             draws: Draws::reproducible(options.rng_seed, worker),
             // A line one byte too long must fit, to be seen as such.
             pool: Pool::new(max + 1, max + REPLY_OVERHEAD + ERROR_MAX),

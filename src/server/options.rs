@@ -5,7 +5,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::protocol::Framing;
-use powd_core::Kernel;
+use powd_core::{Kernel, SeedLength};
 
 /// The largest value of [`Limits::max_message_bytes`]: one batch of hashes of such a message already
 /// takes a good part of a slice.
@@ -22,8 +22,8 @@ pub struct Options {
     pub kernel: Kernel,
     /// Hash rate of that kernel on one-block messages, hashes/s: sizes the slices of a search.
     pub hash_rate: f64,
-    /// Characters of the first seeds tried, 1 to 16.
-    pub seed_length: usize,
+    /// Characters of the first seeds tried.
+    pub seed_length: SeedLength,
     /// How requests are cut from the stream.
     pub framing: Framing,
     /// The seed of the generators that draw where searches start.

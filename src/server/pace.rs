@@ -3,6 +3,8 @@
 //! The unit is the compression of one block: what a hash costs is known in blocks, and the rate of the kernel
 //! turns time into blocks once, at the start. So no clock is read to keep to a slice.
 
+use std::num::NonZeroU64;
+
 use powd_core::Difficulty;
 use powd_core::unstable::whole_batches;
 
@@ -42,13 +44,13 @@ impl Pace {
     /// Seeds per claim: a quarter of a slice. A worker finishes a chunk however little is left of its slice,
     /// so it must not be long; each claim takes a cache line from all others at the search, so it must not be
     /// short.
-    pub(super) fn chunk(&self, blocks: u64) -> u64 {
+    pub(super) fn chunk(&self, blocks: u64) -> NonZeroU64 {
         seeds(self.slice / 4, blocks)
     }
 }
 
 /// The seeds of `blocks` each that `budget` allows, in whole batches: of long messages it allows few.
-pub(super) fn seeds(budget: u64, blocks: u64) -> u64 {
+pub(super) fn seeds(budget: u64, blocks: u64) -> NonZeroU64 {
     whole_batches(budget / blocks)
 }
 
@@ -60,11 +62,8 @@ mod tests {
     fn batches_are_full_however_long_the_message() {
         let pace = Pace::new(95e6);
         for blocks in [1, 2, 100, 1025] {
-            let chunk = pace.chunk(blocks);
-            assert!(
-                chunk > 0 && chunk.is_multiple_of(16),
-                "{chunk} of {blocks} blocks"
-            );
+            let chunk = pace.chunk(blocks).get();
+            assert!(chunk.is_multiple_of(16), "{chunk} of {blocks} blocks");
             assert!(chunk * blocks <= pace.slice, "{chunk} of {blocks} blocks");
         }
     }

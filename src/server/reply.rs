@@ -7,10 +7,10 @@ use super::admission::Refusal;
 use super::buffers::Buffer;
 use crate::protocol::Reply;
 use powd_core::unstable::hex_digits;
-use powd_core::{Seed, Solution};
+use powd_core::{SeedLength, Solution};
 
 /// Bytes of a reply besides its message: two commas, the longest seed, 64 hex digits, `\n`.
-pub(super) const REPLY_OVERHEAD: usize = 2 + Seed::MAX_LENGTH + 64 + 1;
+pub(super) const REPLY_OVERHEAD: usize = 2 + SeedLength::MAX.get() + 64 + 1;
 
 /// No error line is longer.
 pub(super) const ERROR_MAX: usize = 128;

@@ -1,11 +1,12 @@
 //! One request being answered: its search, alone or shared with idle workers.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::kit::Kit;
-use powd_core::unstable::{ChunkOutcome, Job, Progress, Search, SharedSearch, Tally, blocks};
-use powd_core::{Difficulty, Solution};
+use powd_core::unstable::{SharedSearch, blocks};
+use powd_core::{Difficulty, Job, Progress, Search, Tally};
 
 /// A request whose message lies at the front of its connection's input.
 #[derive(Debug)]
@@ -18,17 +19,6 @@ pub(super) struct Request {
     search: Search,
     /// Set while the search is open to helpers; then `search` is where it began.
     shared: Option<Arc<SharedSearch>>,
-}
-
-/// What a slice of work on a request came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    Found(Solution),
-    Exhausted,
-    /// There is more to do.
-    Pending,
-    /// All is claimed, and helpers are still at it.
-    Stalled,
 }
 
 impl Request {
@@ -44,7 +34,7 @@ impl Request {
 
     /// Blocks per hash of this message.
     pub(super) fn blocks(&self, kit: &Kit) -> u64 {
-        blocks(kit.options.seed_length + self.length) as u64
+        blocks(kit.options.seed_length.get() + self.length) as u64
     }
 
     /// Whether its search has taken longer than `deadline`.
@@ -58,8 +48,8 @@ impl Request {
         kit: &mut Kit,
         message: &[u8],
         difficulty: Difficulty,
-        budget: u64,
-    ) -> (Outcome, Tally) {
+        budget: NonZeroU64,
+    ) -> (Progress, Tally) {
         let job = Job {
             message,
             difficulty,
@@ -88,51 +78,39 @@ impl Request {
         &mut self,
         kit: &mut Kit,
         job: Job<'_>,
-        budget: u64,
+        budget: NonZeroU64,
         tally: &mut Tally,
-    ) -> Outcome {
-        let kernel = &kit.options.kernel;
-        match self
-            .search
-            .advance(kernel, &mut kit.template, job, budget, tally)
-        {
-            Progress::Found(solution) => Outcome::Found(solution),
-            Progress::Pending => Outcome::Pending,
-            Progress::Exhausted => Outcome::Exhausted,
-        }
+    ) -> Progress {
+        self.search.advance(&mut kit.searcher, job, budget, tally)
     }
 
     fn advance_shared(
         &mut self,
         kit: &mut Kit,
         shared: Arc<SharedSearch>,
-        budget: u64,
+        budget: NonZeroU64,
         tally: &mut Tally,
-    ) -> Outcome {
+    ) -> Progress {
         if kit.board.has_help() {
             // Again in each turn: another search of this worker may have had its place meanwhile.
             kit.board.offer(kit.worker, &shared);
         }
-        let mut share = shared.join(&kit.options.kernel, &mut kit.template);
-        let mut outcome = ChunkOutcome::Empty;
-        while outcome == ChunkOutcome::Empty && tally.hashes < budget {
-            outcome = share.work(tally);
+        let mut share = shared.join(&mut kit.searcher);
+        let mut progress = Progress::Pending;
+        while progress == Progress::Pending && tally.hashes < budget.get() {
+            progress = share.work(tally);
         }
-        if let Some(solution) = shared.winner() {
-            end_sharing(kit, shared);
-            return Outcome::Found(solution);
+        match progress {
+            Progress::Found(_) => end_sharing(kit, shared),
+            Progress::Exhausted => {
+                // Proven empty together: the search goes on from there, with longer seeds.
+                self.search.skip_to(shared.ring().steps());
+                end_sharing(kit, shared);
+                return Progress::Pending;
+            }
+            Progress::Pending | Progress::Stalled => self.shared = Some(shared),
         }
-        if outcome == ChunkOutcome::NoneLeft && shared.is_exhausted() {
-            // Proven empty together: the search goes on from there, with longer seeds.
-            self.search.skip_to(shared.ring().steps());
-            end_sharing(kit, shared);
-            return Outcome::Pending;
-        }
-        self.shared = Some(shared);
-        match outcome {
-            ChunkOutcome::NoneLeft => Outcome::Stalled,
-            _ => Outcome::Pending,
-        }
+        progress
     }
 
     /// Opens the search to helpers, when there are any and it is worth their while.
@@ -145,7 +123,7 @@ impl Request {
         kit.set_available(false);
         let (ring, walked) = self.search.position();
         let chunk = pace.chunk(blocks);
-        let is_claimed_at_once = ring.steps() - walked <= u128::from(chunk);
+        let is_claimed_at_once = ring.steps() - walked <= u128::from(chunk.get());
         if is_claimed_at_once || !kit.board.has_help() {
             return;
         }

@@ -22,8 +22,8 @@ use super::kit::Kit;
 use super::pace::seeds;
 use super::queue::{Queue, Turn};
 use super::service::Service;
-use powd_core::Difficulty;
-use powd_core::unstable::{ChunkOutcome, SharedSearch, Tally, blocks};
+use powd_core::unstable::{SharedSearch, blocks};
+use powd_core::{Difficulty, Progress, Tally};
 
 /// The waker's token; connections have those of their places in the slab.
 pub(super) const WAKER: Token = Token(usize::MAX);
@@ -359,9 +359,9 @@ fn enqueue(queue: &mut Queue, key: usize, connection: &mut Connection) {
 
 fn help(kit: &mut Kit, search: &SharedSearch) -> Tally {
     let mut tally = Tally::default();
-    let length = search.ring().length() + search.job().message.len();
+    let length = search.ring().length().get() + search.job().message.len();
     let budget = seeds(kit.pace.slice, blocks(length) as u64);
-    let mut share = search.join(&kit.options.kernel, &mut kit.template);
-    while share.work(&mut tally) == ChunkOutcome::Empty && tally.hashes < budget {}
+    let mut share = search.join(&mut kit.searcher);
+    while share.work(&mut tally) == Progress::Pending && tally.hashes < budget.get() {}
     tally
 }

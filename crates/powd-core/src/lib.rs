@@ -22,7 +22,11 @@ mod simd;
 mod solver;
 
 pub use kernel::{Kernel, KernelError};
-pub use pow::{Difficulty, DifficultyError, Digest, Seed, SeedError, Solution, verify};
+pub use pow::{
+    Difficulty, DifficultyError, Digest, Seed, SeedError, SeedLength, SeedLengthError, Solution,
+    verify,
+};
+pub use search::{Job, Progress, Search, Searcher, Tally};
 #[cfg(feature = "solver")]
 pub use solver::{Solver, Task};
 
@@ -30,9 +34,7 @@ pub use solver::{Solver, Task};
 #[cfg(feature = "unstable")]
 pub mod unstable {
     pub use crate::kernel::{Heads, Scan, measure, measure_sha2, whole_batches};
-    pub use crate::pow::{ALPHABET, digest, hex_digits, space};
-    pub use crate::search::{
-        ChunkOutcome, Draws, Job, Progress, Ring, Search, Share, SharedSearch, Tally,
-    };
+    pub use crate::pow::{ALPHABET, digest, hex_digits};
+    pub use crate::search::{Draws, Ring, Share, SharedSearch};
     pub use crate::sha256::{INITIAL_STATE, Template, blocks};
 }

@@ -4,14 +4,15 @@
 //! rayon's: those of the service must poll between two slices, these have nothing else to do.
 
 use std::io;
+use std::num::NonZeroU64;
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::kernel::{Scan, whole_batches};
-use crate::pow::{Difficulty, Seed, Solution};
-use crate::search::{ChunkOutcome, Draws, Job, Progress, Ring, Search, SharedSearch, Tally};
-use crate::sha256::{Template, blocks};
+use crate::pow::{Difficulty, SeedLength, Solution};
+use crate::search::{Draws, Job, Progress, Ring, Search, Searcher, SharedSearch, Tally};
+use crate::sha256::blocks;
 
 /// Searches of fewer blocks than this on average, 0.3 ms with a fast kernel, are not worth waking all threads
 /// for: they are easy.
@@ -28,8 +29,8 @@ const PART: f64 = 500_000.0;
 pub struct Task<S> {
     /// The zeros asked for.
     pub difficulty: Difficulty,
-    /// Characters of the first seeds tried, 1 to 16.
-    pub seed_length: usize,
+    /// Characters of the first seeds tried.
+    pub seed_length: SeedLength,
     /// The kernel of all threads, or what a test puts in its place.
     pub kernel: S,
 }
@@ -44,7 +45,7 @@ impl<S> Task<S> {
 
     /// The blocks of one hash of `message`.
     fn blocks(&self, message: &[u8]) -> u64 {
-        blocks(self.seed_length + message.len()) as u64
+        blocks(self.seed_length.get() + message.len()) as u64
     }
 
     /// The blocks that a search for `message` takes on average.
@@ -116,12 +117,17 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
         let job = self.task.job(message);
         let chunk = whole_batches(CHUNK / self.task.blocks(message));
         let draw = self.draws.draw();
-        (seed_length..=Seed::MAX_LENGTH).find_map(|length| {
+        let mut lengths = std::iter::successors(Some(seed_length), |length| length.longer());
+        lengths.find_map(|length| {
             self.shared.begin(job, Ring::new(length, draw), 0, chunk);
             let shared = &self.shared;
-            let tallies = self.threads.broadcast(|_| work(&kernel, shared));
-            tallies.into_iter().for_each(|tally| self.add(tally));
-            self.shared.winner()
+            let shares = self.threads.broadcast(|_| work(kernel, shared));
+            let mut winner = None;
+            for (solution, tally) in shares {
+                winner = winner.or(solution);
+                self.add(tally);
+            }
+            winner
         })
     }
 
@@ -137,8 +143,8 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
             let searches = searches.into_par_iter();
             searches
                 .map_init(
-                    || Template::with_capacity(0),
-                    |template, (message, search)| finish(search, &task, message, template),
+                    || Searcher::new(task.kernel, 0),
+                    |searcher, (message, search)| finish(search, task.job(message), searcher),
                 )
                 .collect()
         });
@@ -155,29 +161,32 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
     }
 }
 
-/// One thread's part in a search by all.
-fn work<S: Scan>(kernel: &S, search: &SharedSearch) -> Tally {
-    let mut template = Template::with_capacity(search.job().message.len());
+/// One thread's part in a search by all, and the solution, if one was found.
+fn work<S: Scan>(kernel: S, search: &SharedSearch) -> (Option<Solution>, Tally) {
+    let mut searcher = Searcher::new(kernel, search.job().message.len());
     let mut tally = Tally::default();
-    let mut share = search.join(kernel, &mut template);
-    while share.work(&mut tally) == ChunkOutcome::Empty {}
-    tally
+    let mut share = search.join(&mut searcher);
+    loop {
+        match share.work(&mut tally) {
+            Progress::Found(solution) => return (Some(solution), tally),
+            Progress::Pending => {}
+            Progress::Stalled | Progress::Exhausted => return (None, tally),
+        }
+    }
 }
 
 /// A search by one thread, to its end.
 fn finish<S: Scan>(
     mut search: Search,
-    task: &Task<S>,
-    message: &[u8],
-    template: &mut Template,
+    job: Job<'_>,
+    searcher: &mut Searcher<S>,
 ) -> (Option<Solution>, Tally) {
     let mut tally = Tally::default();
     loop {
-        let job = task.job(message);
-        match search.advance(&task.kernel, template, job, u64::MAX, &mut tally) {
+        match search.advance(searcher, job, NonZeroU64::MAX, &mut tally) {
             Progress::Found(solution) => return (Some(solution), tally),
             Progress::Pending => {}
-            Progress::Exhausted => return (None, tally),
+            Progress::Stalled | Progress::Exhausted => return (None, tally),
         }
     }
 }
@@ -187,12 +196,13 @@ mod tests {
     use super::*;
     use crate::kernel::{Heads, Kernel};
     use crate::pow::verify;
+    use crate::sha256::Template;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-    fn task(nibbles: u8, seed_length: usize) -> Task<Kernel> {
+    fn task(nibbles: u8, seed_length: u8) -> Task<Kernel> {
         Task {
             difficulty: Difficulty::new(nibbles).expect("0 to 64"),
-            seed_length,
+            seed_length: SeedLength::new(seed_length).expect("1 to 16"),
             kernel: Kernel::PORTABLE,
         }
     }
@@ -252,7 +262,7 @@ mod tests {
                 let solution = solution.expect("there is one");
                 let checked = verify(*solution.seed(), message, task.difficulty);
                 assert_eq!(checked, Some(solution));
-                assert!(solution.seed().as_bytes().len() >= seed_length);
+                assert!(solution.seed().length() >= task.seed_length);
             }
         }
     }
@@ -289,7 +299,7 @@ mod tests {
             let said = AtomicU64::new(0);
             let task = Task {
                 difficulty: Difficulty::new(nibbles).expect("0 to 64"),
-                seed_length: 5,
+                seed_length: SeedLength::DEFAULT,
                 kernel: Liar(&said),
             };
             let mut solver = Solver::new(task, threads, 1).expect("three threads");

@@ -5,10 +5,11 @@
 //! from a table of all pairs, shifted up, over a word that is the same for the whole *row* of 3844. No
 //! number is turned into text.
 
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use crate::pow::ALPHABET;
+use crate::pow::{ALPHABET, SeedLength};
 use crate::sha256::Template;
 
 /// The most lanes that a kernel tries at once, and so what the tables hold beyond their end.
@@ -16,8 +17,9 @@ pub(super) const MAX_LANES: usize = 16;
 
 /// About `seeds` seeds, as whole batches of any kernel, one at least: a batch costs the same however few of its
 /// lanes are in use.
-pub fn whole_batches(seeds: u64) -> u64 {
-    seeds.max(1).next_multiple_of(MAX_LANES as u64)
+pub fn whole_batches(seeds: u64) -> NonZeroU64 {
+    let batches = NonZeroU64::MIN.saturating_add(seeds.saturating_sub(1) / MAX_LANES as u64);
+    batches.saturating_mul(const { NonZeroU64::new(MAX_LANES as u64).expect("not zero") })
 }
 
 /// The heads of a row: as many as there are pairs of characters.
@@ -113,7 +115,7 @@ pub(super) struct Batches<'h, 's> {
     heads: &'h mut Heads<'s>,
     table: &'static [u16],
     width: u32,
-    seed_length: usize,
+    seed_length: SeedLength,
     message_word: u32,
     lanes: u32,
     /// The row of the next head, and the place in it.
@@ -130,7 +132,7 @@ impl<'h, 's> Batches<'h, 's> {
     ) -> Batches<'h, 's> {
         debug_assert!((1..=MAX_LANES).contains(&lanes));
         let seed_length = template.seed_length();
-        let (table, width): (&[u16], _) = match seed_length {
+        let (table, width): (&[u16], _) = match seed_length.get() {
             1 => (&SINGLES, 62),
             _ => (&CHARACTER_PAIRS, ROW as u32),
         };
@@ -151,7 +153,7 @@ impl<'h, 's> Batches<'h, 's> {
     fn row_word(&self) -> u32 {
         let row = self.row as usize;
         self.message_word
-            | match self.seed_length {
+            | match self.seed_length.get() {
                 1 | 2 => 0,
                 3 => u32::from(ALPHABET[row]) << 8,
                 _ => u32::from(CHARACTER_PAIRS[row]),
@@ -193,11 +195,12 @@ impl Iterator for Batches<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pow::{Seed, space};
+    use crate::pow::Seed;
 
     /// Every head of a range once, in order, with the word that its seed makes.
     #[track_caller]
-    fn check(seed_length: usize, heads: Range<u32>, lanes: usize) {
+    fn check(seed_length: u8, heads: Range<u32>, lanes: usize) {
+        let seed_length = SeedLength::new(seed_length).expect("1 to 16");
         let mut template = Template::with_capacity(64);
         template.load(seed_length, b"message");
         let mut expected = heads.start;
@@ -221,7 +224,7 @@ mod tests {
         for lanes in [1, 8, 16] {
             check(1, 0..62, lanes);
             check(2, 0..3844, lanes);
-            check(3, 0..space(3) as u32, lanes);
+            check(3, 0..62u32.pow(3), lanes);
         }
     }
 
@@ -231,7 +234,7 @@ mod tests {
             for start in [0, 1, 3835, 3843, 3844, 238_327, 238_328, 14_776_300] {
                 for count in [0, 1, 7, 8, 9, 15, 16, 17, 33] {
                     for lanes in [1, 8, 16] {
-                        check(length, start..(start + count).min(space(4) as u32), lanes);
+                        check(length, start..(start + count).min(62u32.pow(4)), lanes);
                     }
                 }
             }
@@ -241,7 +244,7 @@ mod tests {
     #[test]
     fn heads_that_do_not_exist_are_left_out() {
         let mut template = Template::with_capacity(64);
-        template.load(1, b"");
+        template.load(SeedLength::MIN, b"");
         let count: u32 = Batches::new(&template, &mut Heads::from(0..1000), 8)
             .map(|batch| batch.count)
             .sum();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Kernel, Scan, whole_batches};
-use crate::pow::{ALPHABET, Difficulty, space};
+use crate::pow::{ALPHABET, Difficulty, SeedLength};
 use crate::sha256::Template;
 
 /// A short measurement: so much at a time, so often. The best round counts: what disturbs one only ever slows
@@ -44,11 +44,11 @@ fn hash_rates(kernels: impl IntoIterator<Item = Kernel>) -> Vec<(Kernel, f64)> {
 pub fn measure(kernel: &impl Scan, message_bytes: usize, duration: Duration) -> f64 {
     let message: Vec<u8> = (b' '..=b'~').cycle().take(message_bytes).collect();
     let mut template = Template::with_capacity(message_bytes);
-    template.load(5, &message);
+    template.load(SeedLength::DEFAULT, &message);
     // Long enough for the clock to cost nothing, short enough to end in time. No lane idles: slices of 130
     // heads, at 63 blocks, would show a kernel of 16 lanes a tenth too slow.
-    let slice = whole_batches(8192 / template.blocks() as u64) as u32;
-    let heads = space(Template::MAX_HEAD_LENGTH) as u32;
+    let slice = whole_batches(8192 / template.blocks() as u64).get() as u32;
+    let heads = Template::MAX_HEAD_LENGTH.space() as u32;
 
     let start = Instant::now();
     let mut hashes = 0u64;
@@ -99,7 +99,7 @@ mod tests {
     impl Scan for Counter {
         fn next_hit(&self, _: &Template, heads: &mut Heads<'_>, _: Difficulty) -> Option<u32> {
             let count = heads.left().len() as u64;
-            assert_eq!(count, whole_batches(count), "lanes idle");
+            assert_eq!(count, whole_batches(count).get(), "lanes idle");
             self.begun.get_or_init(Instant::now);
             self.counted.set(self.counted.get() + count);
             self.last.set(Some(Instant::now()));

@@ -6,23 +6,25 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use super::*;
-use crate::pow::{ALPHABET, Seed, digest, space};
+use crate::pow::{ALPHABET, Seed, SeedLength, digest};
 
 /// What the kernels scan: a template and what is in it.
 struct Work {
     template: Template,
-    seed_length: usize,
+    seed_length: SeedLength,
     tail: Vec<u8>,
     message: Vec<u8>,
 }
 
 impl Work {
-    fn new(seed_length: usize, message: &[u8]) -> Work {
+    fn new(seed_length: u8, message: &[u8]) -> Work {
+        let seed_length = SeedLength::new(seed_length).expect("1 to 16");
         let tail: Vec<u8> = ALPHABET
             .iter()
             .rev()
             .copied()
-            .take(seed_length.saturating_sub(Template::MAX_HEAD_LENGTH))
+            .take(seed_length.get())
+            .skip(Template::MAX_HEAD_LENGTH.get())
             .collect();
         let mut template = Template::with_capacity(message.len());
         template.load(seed_length, message);
@@ -49,7 +51,7 @@ impl Work {
     }
 
     fn heads(&self) -> u32 {
-        space(self.seed_length.min(Template::MAX_HEAD_LENGTH)) as u32
+        self.template.heads()
     }
 
     /// The kernel's answer at difficulty 1 and at the bound that exactly one head of the range meets.
@@ -117,9 +119,10 @@ fn nist_vectors(kernel: Kernel) {
     ];
     for (text, digest) in vectors {
         let first_word = u32::from_str_radix(&digest[..8], 16).expect("hex digits");
-        for seed_length in 1..=text.len().min(Template::MAX_SEED_LENGTH) {
-            let (seed, message) = text.split_at(seed_length);
-            let (head, tail) = seed.split_at(seed_length.min(Template::MAX_HEAD_LENGTH));
+        for seed_length in (1..=16).take(text.len()) {
+            let seed_length = SeedLength::new(seed_length).expect("1 to 16");
+            let (seed, message) = text.split_at(seed_length.get());
+            let (head, tail) = seed.split_at(seed_length.min(Template::MAX_HEAD_LENGTH).get());
             let head = Seed::from_bytes(head).expect("letters").index() as u32;
             let mut template = Template::with_capacity(128);
             template.load(seed_length, message);
@@ -222,7 +225,7 @@ fn message_lengths(kernel: Kernel) {
     let message: Vec<u8> = (0..8192u32).map(|i| (i * 31 + i / 256) as u8).collect();
     let boundaries = (201..=8192).filter(|length| matches!(length % 64, 0 | 1 | 39..=56 | 63));
     for (round, length) in (0..=200).chain(boundaries).enumerate() {
-        let seed_length = 1 + round % Template::MAX_SEED_LENGTH;
+        let seed_length = 1 + (round % 16) as u8;
         let work = Work::new(seed_length, &message[..length]);
         let start = (round as u32 * 977) % (work.heads() - 10);
         work.check(kernel, start..start + 10);
@@ -285,7 +288,7 @@ fn stopping_from_another_thread(kernel: Kernel) {
 fn difficulty_edges(kernel: Kernel) {
     for (message, tail, head, zeros) in KNOWN {
         let mut template = Template::with_capacity(64);
-        template.load(5, message.as_bytes());
+        template.load(SeedLength::DEFAULT, message.as_bytes());
         template.fix_tail(&[tail]);
         for nibbles in 0..=64 {
             let difficulty = Difficulty::new(nibbles).expect("0 to 64");

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 use sha2::compress256;
 use sha2::digest::generic_array::GenericArray;
 
-use crate::pow::ALPHABET;
+use crate::pow::{ALPHABET, SeedLength};
 use crate::sha256::{INITIAL_STATE, Template};
 
 /// Hashes per second of the `sha2` crate on one thread, at the work that [`measure`](super::measure())
 /// gives a kernel.
 pub fn measure_sha2(message_bytes: usize, duration: Duration) -> f64 {
     let mut template = Template::with_capacity(message_bytes);
-    template.load(5, &vec![b'x'; message_bytes]);
+    template.load(SeedLength::DEFAULT, &vec![b'x'; message_bytes]);
     template.fix_tail(b"a");
     let first_block: Vec<u8> = template
         .words()

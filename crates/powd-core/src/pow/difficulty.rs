@@ -20,12 +20,30 @@ impl Difficulty {
     /// Only the digest of 64 zeros meets it.
     pub const MAX: Difficulty = Difficulty(64);
 
-    /// A difficulty of `nibbles` leading zeros; an error above 64, the digits of a SHA-256 digest.
+    /// A difficulty of `nibbles` leading zeros.
+    ///
+    /// # Errors
+    ///
+    /// When `nibbles` is above 64, the number of hex digits of a SHA-256 digest.
     pub const fn new(nibbles: u8) -> Result<Difficulty, DifficultyError> {
         if nibbles <= 64 {
             Ok(Difficulty(nibbles))
         } else {
             Err(DifficultyError)
+        }
+    }
+
+    /// A difficulty that is known when the program is written. A wrong one does not compile:
+    ///
+    /// ```compile_fail
+    /// powd_core::Difficulty::of::<65>();
+    /// ```
+    pub const fn of<const NIBBLES: u8>() -> Difficulty {
+        const {
+            match Difficulty::new(NIBBLES) {
+                Ok(difficulty) => difficulty,
+                Err(_) => panic!("a difficulty is a whole number from 0 to 64"),
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::Seed;
+use super::{Seed, SeedLength};
 
 /// A SHA-256 digest, 32 bytes, most significant first.
 pub type Digest = [u8; 32];
@@ -13,7 +13,7 @@ pub fn digest(seed: &Seed, message: &[u8]) -> Digest {
     let mut block = [0; 64];
     let length = seed.as_bytes().len() + message.len();
     if length <= block.len() {
-        block[..Seed::MAX_LENGTH].copy_from_slice(seed.padded());
+        block[..SeedLength::MAX.get()].copy_from_slice(seed.padded());
         block[seed.as_bytes().len()..length].copy_from_slice(message);
         return Sha256::digest(&block[..length]).into();
     }

@@ -6,9 +6,11 @@
 mod difficulty;
 mod digest;
 mod seed;
+mod seed_length;
 mod solution;
 
 pub use difficulty::{Difficulty, DifficultyError};
 pub use digest::{Digest, digest, hex_digits};
-pub use seed::{ALPHABET, Seed, SeedError, space};
+pub use seed::{ALPHABET, Seed, SeedError};
+pub use seed_length::{SeedLength, SeedLengthError};
 pub use solution::{Solution, verify};

@@ -2,37 +2,24 @@
 
 use std::fmt;
 
+use super::SeedLength;
+
 /// The characters of a seed, in the order of their digits.
 pub const ALPHABET: [u8; 62] = *b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-
-/// The number of seeds of `length` characters, 62^length; `length` is at most [`Seed::MAX_LENGTH`].
-pub const fn space(length: usize) -> u128 {
-    SPACES[length]
-}
-
-/// Powers of 62. A table, because a power of 128 bits costs more than a hash has time for.
-const SPACES: [u128; Seed::MAX_LENGTH + 1] = {
-    let mut spaces = [1; Seed::MAX_LENGTH + 1];
-    let mut length = 1;
-    while length <= Seed::MAX_LENGTH {
-        spaces[length] = spaces[length - 1] * 62;
-        length += 1;
-    }
-    spaces
-};
 
 /// The seeds of four characters: their numbers fit in 32 bits.
 const FOUR_DIGITS: u64 = 62u64.pow(4);
 
 /// A seed of 1 to 16 characters from [`ALPHABET`].
 ///
-/// Seeds of one length are numbered from 0 to [`space`]`(length) - 1` in base 62 with the **first**
+/// Seeds of one length are numbered from 0 to 62^length - 1 in base 62 with the **first**
 /// character as the lowest digit: neighbours differ in the first bytes of the hashed block, which is
 /// where a kernel varies them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Seed {
-    characters: [u8; Seed::MAX_LENGTH],
-    length: u8,
+    /// The characters, then zeros.
+    characters: [u8; SeedLength::MAX.get()],
+    length: SeedLength,
 }
 
 /// Why some bytes are not a [`Seed`].
@@ -47,29 +34,21 @@ pub enum SeedError {
 }
 
 impl Seed {
-    /// The longest seed: 62^16 of them outlast any search.
-    pub const MAX_LENGTH: usize = 16;
-
     /// The seed of `length` characters with number `index`.
     ///
     /// # Panics
     ///
-    /// When `length` is not in 1 to 16 or `index` is not below [`space`]`(length)`: both come from the
-    /// search, never from outside.
+    /// When there is no such seed: `index` is [`length.space()`](SeedLength::space) or more.
     #[inline]
-    pub fn from_index(length: usize, index: u128) -> Seed {
+    pub fn from_index(length: SeedLength, index: u128) -> Seed {
         assert!(
-            (1..=Seed::MAX_LENGTH).contains(&length),
-            "seed length {length}"
-        );
-        assert!(
-            index < space(length),
+            index < length.space(),
             "seed index {index} at length {length}"
         );
         // Gathered in a register: characters stored one by one would hold up the next read of all of them.
         let mut characters = 0u128;
         let mut rest = index;
-        for place in (0..length).step_by(4) {
+        for place in (0..length.get()).step_by(4) {
             // 128-bit division is a library call; nearly every number fits in 64 bits.
             let low = match u64::try_from(rest) {
                 Ok(number) => {
@@ -84,7 +63,7 @@ impl Seed {
             };
             let mut low = low as u32;
             let mut four = 0u32;
-            for place in 0..4.min(length - place) {
+            for place in 0..4.min(length.get() - place) {
                 four |= u32::from(ALPHABET[(low % 62) as usize]) << (8 * place);
                 low /= 62;
             }
@@ -92,33 +71,40 @@ impl Seed {
         }
         Seed {
             characters: characters.to_le_bytes(),
-            length: length as u8,
+            length,
         }
     }
 
     /// The seed with these characters.
+    ///
+    /// # Errors
+    ///
+    /// When there is no character, or more than 16, or one that is neither letter nor digit.
     pub fn from_bytes(bytes: &[u8]) -> Result<Seed, SeedError> {
-        if bytes.is_empty() || bytes.len() > Seed::MAX_LENGTH {
-            return Err(SeedError::Length(bytes.len()));
-        }
+        let length = u8::try_from(bytes.len())
+            .ok()
+            .and_then(|characters| SeedLength::new(characters).ok())
+            .ok_or(SeedError::Length(bytes.len()))?;
         if !bytes.iter().all(u8::is_ascii_alphanumeric) {
             return Err(SeedError::Alphabet);
         }
-        let mut characters = [0; Seed::MAX_LENGTH];
+        let mut characters = [0; SeedLength::MAX.get()];
         characters[..bytes.len()].copy_from_slice(bytes);
-        Ok(Seed {
-            characters,
-            length: bytes.len() as u8,
-        })
+        Ok(Seed { characters, length })
     }
 
     /// The characters, first to last.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.characters[..usize::from(self.length)]
+        &self.characters[..self.length.get()]
+    }
+
+    /// How many characters there are.
+    pub fn length(&self) -> SeedLength {
+        self.length
     }
 
     /// The characters, then zeros up to the longest length.
-    pub(super) fn padded(&self) -> &[u8; Seed::MAX_LENGTH] {
+    pub(super) fn padded(&self) -> &[u8; SeedLength::MAX.get()] {
         &self.characters
     }
 }
@@ -154,21 +140,22 @@ mod tests {
 
     #[test]
     fn short_lengths_are_numbered_without_gap_or_repeat() {
-        for length in 1..=2 {
-            let seeds: HashSet<Seed> = (0..space(length))
-                .map(|i| Seed::from_index(length, i))
+        for length in [SeedLength::of::<1>(), SeedLength::of::<2>()] {
+            let seeds: HashSet<Seed> = (0..length.space())
+                .map(|index| Seed::from_index(length, index))
                 .collect();
-            assert_eq!(seeds.len() as u128, space(length));
+            assert_eq!(seeds.len() as u128, length.space());
         }
     }
 
     #[test]
     fn index_and_seed_are_inverse_at_every_length() {
-        for length in 1..=Seed::MAX_LENGTH {
-            let last = space(length) - 1;
+        for length in (1..=16).map(|characters| SeedLength::new(characters).expect("1 to 16")) {
+            let last = length.space() - 1;
             for index in [0, 1, 61, last / 3, last / 2, last - 1, last].map(|i| i.min(last)) {
                 let seed = Seed::from_index(length, index);
-                assert_eq!(seed.as_bytes().len(), length);
+                assert_eq!(seed.length(), length);
+                assert_eq!(seed.as_bytes().len(), length.get());
                 assert_eq!(seed.index(), index);
                 assert_eq!(Seed::from_bytes(seed.as_bytes()), Ok(seed));
             }
@@ -177,21 +164,18 @@ mod tests {
 
     #[test]
     fn the_first_character_is_the_lowest_digit() {
-        assert_eq!(Seed::from_index(5, 0).to_string(), "aaaaa");
-        assert_eq!(Seed::from_index(5, 1).to_string(), "baaaa");
-        assert_eq!(Seed::from_index(5, 62).to_string(), "abaaa");
-        assert_eq!(Seed::from_index(5, space(5) - 1).to_string(), "99999");
-    }
-
-    #[test]
-    fn the_space_of_the_default_length_is_the_known_one() {
-        assert_eq!(space(5), 916_132_832);
+        let seed = |index| Seed::from_index(SeedLength::of::<5>(), index).to_string();
+        assert_eq!(seed(0), "aaaaa");
+        assert_eq!(seed(1), "baaaa");
+        assert_eq!(seed(62), "abaaa");
+        assert_eq!(seed(62u128.pow(5) - 1), "99999");
     }
 
     #[test]
     fn foreign_bytes_are_no_seed() {
         assert_eq!(Seed::from_bytes(b""), Err(SeedError::Length(0)));
         assert_eq!(Seed::from_bytes(&[b'a'; 17]), Err(SeedError::Length(17)));
+        assert_eq!(Seed::from_bytes(&[b'a'; 257]), Err(SeedError::Length(257)));
         assert_eq!(Seed::from_bytes(b"abc,e"), Err(SeedError::Alphabet));
         assert_eq!(Seed::from_bytes("ä".as_bytes()), Err(SeedError::Alphabet));
     }

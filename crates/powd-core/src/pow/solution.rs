@@ -32,13 +32,14 @@ pub fn verify(seed: Seed, message: &[u8], difficulty: Difficulty) -> Option<Solu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pow::SeedLength;
 
     #[test]
     fn verify_accepts_exactly_what_the_digest_has() {
         let difficulty = Difficulty::new(1).expect("0 to 64");
         let mut met = 0;
         for index in 0..3844 {
-            let seed = Seed::from_index(2, index);
+            let seed = Seed::from_index(SeedLength::of::<2>(), index);
             let text = hex::encode(digest(&seed, b"message"));
             let solution = verify(seed, b"message", difficulty);
             assert_eq!(solution.is_some(), text.starts_with('0'));

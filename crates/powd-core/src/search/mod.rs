@@ -8,15 +8,19 @@
 //!
 //! No sockets, no threads, no clock: who asked, and which thread does the work, is for the layer above.
 
-mod alone;
 mod draws;
 mod job;
 mod probe;
+mod progress;
 mod ring;
+mod searcher;
+mod sequential;
 mod shared;
 
-pub use alone::{Progress, Search};
 pub use draws::Draws;
 pub use job::{Job, Tally};
+pub use progress::Progress;
 pub use ring::Ring;
-pub use shared::{ChunkOutcome, Share, SharedSearch};
+pub use searcher::Searcher;
+pub use sequential::Search;
+pub use shared::{Share, SharedSearch};

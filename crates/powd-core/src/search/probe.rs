@@ -1,38 +1,31 @@
-//! One job, laid out for one thread: the place where the kernel's word meets the oracle's.
+//! One slice of a search, where what the kernel says meets what the oracle says.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use super::{Job, Ring, Tally};
+use super::{Job, Ring, Searcher, Tally};
 use crate::kernel::{Heads, Scan};
 use crate::pow::{Difficulty, Seed, Solution, verify};
 use crate::sha256::Template;
 
-/// A job laid out for scanning the seeds of one ring. Made anew for each slice of work; short messages cost
-/// less to lay out again than to keep apart.
+/// A searcher that is ready to scan for one job, on one ring.
 #[derive(Debug)]
 pub(super) struct Probe<'a, S> {
-    scanner: &'a S,
-    template: &'a mut Template,
+    searcher: &'a mut Searcher<S>,
     job: Job<'a>,
     ring: &'a Ring,
 }
 
 impl<'a, S: Scan> Probe<'a, S> {
-    /// Lays out the message behind seeds of the ring's length.
-    pub(super) fn new(
-        scanner: &'a S,
-        template: &'a mut Template,
-        job: Job<'a>,
-        ring: &'a Ring,
-    ) -> Probe<'a, S> {
+    /// Lays out the message behind seeds of the ring's length, unless the searcher has it so already.
+    #[inline(always)]
+    pub(super) fn new(searcher: &'a mut Searcher<S>, job: Job<'a>, ring: &'a Ring) -> Probe<'a, S> {
         // At difficulty 0 the first seed wins: only the oracle hashes, and nothing is laid out.
         if job.difficulty > Difficulty::NONE {
-            template.load(ring.length(), job.message);
+            searcher.template.load(ring.length(), job.message);
         }
         Probe {
-            scanner,
-            template,
+            searcher,
             job,
             ring,
         }
@@ -75,12 +68,11 @@ impl<'a, S: Scan> Probe<'a, S> {
         if self.job.difficulty == Difficulty::NONE {
             return (1, true);
         }
-        self.template.fix_tail(tail_of(&self.ring.seed(step)));
+        let Searcher { scanner, template } = &mut *self.searcher;
+        template.fix_tail(tail_of(&self.ring.seed(step)));
         let range = self.ring.heads(step, limit);
         let mut heads = Heads::until(stop, range.clone());
-        let hit = self
-            .scanner
-            .next_hit(self.template, &mut heads, self.job.difficulty);
+        let hit = scanner.next_hit(template, &mut heads, self.job.difficulty);
         let walked = heads.left().start - range.start;
         (u128::from(walked), hit.is_some())
     }
@@ -88,7 +80,7 @@ impl<'a, S: Scan> Probe<'a, S> {
 
 /// The characters behind the head: none of a seed that is no longer than one.
 fn tail_of(seed: &Seed) -> &[u8] {
-    let tail = seed.as_bytes().get(Template::MAX_HEAD_LENGTH..);
+    let tail = seed.as_bytes().get(Template::MAX_HEAD_LENGTH.get()..);
     tail.unwrap_or_default()
 }
 
@@ -96,6 +88,7 @@ fn tail_of(seed: &Seed) -> &[u8] {
 mod tests {
     use super::*;
     use crate::kernel::Kernel;
+    use crate::pow::SeedLength;
 
     /// Says that every third seed is a hit, and hides nothing of what is really found.
     struct Liar(Kernel);
@@ -122,15 +115,13 @@ mod tests {
             message: b"message",
             difficulty: Difficulty::new(2).expect("0 to 64"),
         };
-        let mut template = Template::with_capacity(100);
-        let ring = Ring::new(5, 12345);
-        let kernel = Kernel::PORTABLE;
+        let ring = Ring::new(SeedLength::DEFAULT, 12345);
         let never = AtomicBool::new(false);
-        let honest = Probe::new(&kernel, &mut template, job, &ring)
+        let honest = Probe::new(&mut Searcher::new(Kernel::PORTABLE, 100), job, &ring)
             .scan(0..100_000, &never, &mut Tally::default())
             .expect("one in 256");
         let mut tally = Tally::default();
-        let solution = Probe::new(&Liar(kernel), &mut template, job, &ring)
+        let solution = Probe::new(&mut Searcher::new(Liar(Kernel::PORTABLE), 100), job, &ring)
             .scan(0..100_000, &never, &mut tally)
             .expect("one in 256");
         assert_eq!(solution, honest);

@@ -2,50 +2,47 @@
 
 use std::ops::Range;
 
-use crate::pow::{Seed, space};
+use crate::pow::{Seed, SeedLength};
 use crate::sha256::Template;
 
 /// The heads of seeds that are longer than a head.
-const ALL_HEADS: u64 = space(Template::MAX_HEAD_LENGTH) as u64;
+const ALL_HEADS: u64 = Template::MAX_HEAD_LENGTH.space() as u64;
 
 /// All seeds of one length, in a circle, entered at a drawn place.
 ///
 /// A step is the distance walked from there: steps 0 to [`Ring::steps`]` - 1` visit each seed once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ring {
-    length: u8,
+    length: SeedLength,
     start: u128,
 }
 
 impl Ring {
-    /// The ring of seeds of `length` characters (1 to 16), entered where `draw` says.
-    pub fn new(length: usize, draw: u64) -> Ring {
-        let space = space(length);
+    /// The ring of seeds of `length` characters, entered where `draw` says.
+    pub fn new(length: SeedLength, draw: u64) -> Ring {
+        let space = length.space();
         let start = match u64::try_from(space) {
             // Lemire's multiply-shift: uniform to one part in 2^64 / space, without a division.
             Ok(space) => (u128::from(draw) * u128::from(space)) >> 64,
             // From 11 characters on: one of 2^64 places, evenly spaced.
             Err(_) => (space >> 64) * u128::from(draw),
         };
-        Ring {
-            length: length as u8,
-            start,
-        }
+        Ring { length, start }
     }
 
     /// The characters of its seeds.
-    pub fn length(&self) -> usize {
-        usize::from(self.length)
+    pub fn length(&self) -> SeedLength {
+        self.length
     }
 
     /// The seeds on it, 62^length.
     pub fn steps(&self) -> u128 {
-        space(self.length())
+        self.length.space()
     }
 
     /// The seed at `step`, which is below [`Ring::steps`].
     pub fn seed(&self, step: u128) -> Seed {
-        Seed::from_index(self.length(), self.index(step))
+        Seed::from_index(self.length, self.index(step))
     }
 
     fn index(&self, step: u128) -> u128 {
@@ -82,7 +79,7 @@ mod tests {
 
     #[test]
     fn every_seed_is_visited_once_wherever_the_ring_is_entered() {
-        for length in 1..=2 {
+        for length in [SeedLength::of::<1>(), SeedLength::of::<2>()] {
             for draw in DRAWS {
                 let ring = Ring::new(length, draw);
                 let seeds: HashSet<Seed> = (0..ring.steps()).map(|step| ring.seed(step)).collect();
@@ -95,7 +92,8 @@ mod tests {
         /// Ranges of heads glued together are the ring: no seed left out, none twice, one tail in each, at
         /// every length.
         #[test]
-        fn heads_follow_the_ring(length in 1usize..=16, draw: u64, from: u64, limit in 1u128..5000) {
+        fn heads_follow_the_ring(length in 1u8..=16, draw: u64, from: u64, limit in 1u128..5000) {
+            let length = SeedLength::new(length).expect("1 to 16");
             let ring = Ring::new(length, draw);
             let first = u128::from(from) % ring.steps();
             let last = (first + limit).min(ring.steps());
@@ -105,7 +103,7 @@ mod tests {
                 prop_assert!(!heads.is_empty());
                 let head_length = length.min(Template::MAX_HEAD_LENGTH);
                 let at_start = ring.seed(step);
-                let tail = &at_start.as_bytes()[head_length..];
+                let tail = &at_start.as_bytes()[head_length.get()..];
                 for (offset, head) in heads.clone().enumerate() {
                     let head = Seed::from_index(head_length, u128::from(head));
                     let seed = ring.seed(step + offset as u128);

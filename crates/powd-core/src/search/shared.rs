@@ -1,5 +1,6 @@
 //! A search by several threads, which claim chunks of one ring.
 
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
@@ -7,10 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use crossbeam_utils::CachePadded;
 
 use super::probe::Probe;
-use super::{Job, Ring, Tally};
+use super::{Job, Progress, Ring, Searcher, Tally};
 use crate::kernel::Scan;
-use crate::pow::{Difficulty, Solution};
-use crate::sha256::Template;
+use crate::pow::{Difficulty, SeedLength, Solution};
 
 /// One message and one ring, worked on by any number of threads at once.
 ///
@@ -25,7 +25,7 @@ pub struct SharedSearch {
     ring: Ring,
     /// The steps before the first chunk, proven empty by the owner alone.
     base: u128,
-    chunk: u64,
+    chunk: NonZeroU64,
     /// Apart from what every batch reads.
     claims: CachePadded<Claims>,
     /// Won or called off. Every thread looks at it between two batches of its kernel.
@@ -43,42 +43,29 @@ struct Claims {
     emptied: AtomicU64,
 }
 
-/// What became of one chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChunkOutcome {
-    /// It holds no solution.
-    Empty,
-    /// The search is won, here or by another thread.
-    Won,
-    /// No chunk is left to claim; others may still be at theirs.
-    NoneLeft,
-    /// The owner has called it off.
-    Over,
-}
-
 impl SharedSearch {
     /// An idle one, with room for messages of up to `max_message_bytes`.
     pub fn with_capacity(max_message_bytes: usize) -> SharedSearch {
         SharedSearch {
             message: Vec::with_capacity(max_message_bytes),
             difficulty: Difficulty::MAX,
-            ring: Ring::new(1, 0),
+            ring: Ring::new(SeedLength::MIN, 0),
             base: 0,
-            chunk: 1,
+            chunk: NonZeroU64::MIN,
             claims: CachePadded::default(),
             over: AtomicBool::new(true),
             winner: OnceLock::new(),
         }
     }
 
-    /// Starts anew: `job` on `ring`, from step `base` on, in chunks of `chunk` seeds (more than none).
-    pub fn begin(&mut self, job: Job<'_>, ring: Ring, base: u128, chunk: u64) {
+    /// Starts anew: `job` on `ring`, from step `base` on, in chunks of `chunk` seeds.
+    pub fn begin(&mut self, job: Job<'_>, ring: Ring, base: u128, chunk: NonZeroU64) {
         self.message.clear();
         self.message.extend_from_slice(job.message);
         self.difficulty = job.difficulty;
         self.ring = ring;
         self.base = base;
-        self.chunk = chunk.max(1);
+        self.chunk = chunk;
         *self.claims = Claims::default();
         *self.over.get_mut() = false;
         self.winner.take();
@@ -97,43 +84,17 @@ impl SharedSearch {
         self.ring
     }
 
-    /// One thread's share in the work: lays out the message for it.
-    pub fn join<'a, S: Scan>(&'a self, scanner: &'a S, template: &'a mut Template) -> Share<'a, S> {
+    /// One thread's share in the work. Lays out the message, unless the searcher has it already.
+    pub fn join<'a, S: Scan>(&'a self, searcher: &'a mut Searcher<S>) -> Share<'a, S> {
         Share {
             search: self,
-            probe: Probe::new(scanner, template, self.job(), &self.ring),
+            probe: Probe::new(searcher, self.job(), &self.ring),
         }
-    }
-
-    /// How a search that is over ended.
-    fn ending(&self) -> ChunkOutcome {
-        match self.winner.get() {
-            Some(_) => ChunkOutcome::Won,
-            None => ChunkOutcome::Over,
-        }
-    }
-
-    fn claim(&self) -> Option<Range<u128>> {
-        let number = u128::from(self.claims.next.fetch_add(1, Relaxed));
-        let start = self.base + number * u128::from(self.chunk);
-        let end = (start + u128::from(self.chunk)).min(self.ring.steps());
-        (start < end).then_some(start..end)
-    }
-
-    /// The solution, once there is one: checked by the oracle, on whichever thread found it.
-    pub fn winner(&self) -> Option<Solution> {
-        self.winner.get().copied()
-    }
-
-    /// Whether every step was walked and none won.
-    pub fn is_exhausted(&self) -> bool {
-        let chunks = (self.ring.steps() - self.base).div_ceil(u128::from(self.chunk));
-        u128::from(self.claims.emptied.load(Acquire)) == chunks
     }
 
     /// Whether a helper would find something to do. A hint: others claim at the same time.
     pub fn is_claimable(&self) -> bool {
-        let claimed = u128::from(self.claims.next.load(Relaxed)) * u128::from(self.chunk);
+        let claimed = u128::from(self.claims.next.load(Relaxed)) * u128::from(self.chunk.get());
         !self.is_over() && self.base + claimed < self.ring.steps()
     }
 
@@ -146,6 +107,29 @@ impl SharedSearch {
     fn is_over(&self) -> bool {
         self.over.load(Acquire)
     }
+
+    /// How a search that is over ended, for each of its threads.
+    fn ending(&self) -> Progress {
+        match self.winner.get() {
+            Some(&solution) => Progress::Found(solution),
+            None => Progress::Stalled,
+        }
+    }
+
+    /// The steps of the next chunk; `None` when all are claimed.
+    fn claim(&self) -> Option<Range<u128>> {
+        let number = u128::from(self.claims.next.fetch_add(1, Relaxed));
+        let chunk = u128::from(self.chunk.get());
+        let start = self.base + number * chunk;
+        let end = (start + chunk).min(self.ring.steps());
+        (start < end).then_some(start..end)
+    }
+
+    /// Whether every chunk was searched to its end, and is empty.
+    fn is_exhausted(&self) -> bool {
+        let chunks = (self.ring.steps() - self.base).div_ceil(u128::from(self.chunk.get()));
+        u128::from(self.claims.emptied.load(Acquire)) == chunks
+    }
 }
 
 /// What one thread does of a shared search, as long as it takes part.
@@ -157,25 +141,33 @@ pub struct Share<'a, S> {
 
 impl<S: Scan> Share<'_, S> {
     /// Claims the next chunk and searches it.
-    pub fn work(&mut self, tally: &mut Tally) -> ChunkOutcome {
+    ///
+    /// [`Progress::Pending`]: the chunk is empty. [`Progress::Stalled`]: there is no chunk left, but others are
+    /// still at theirs, or the search was called off. [`Progress::Exhausted`]: the whole ring is proven empty.
+    pub fn work(&mut self, tally: &mut Tally) -> Progress {
         let search = self.search;
         if search.is_over() {
             return search.ending();
         }
         let Some(steps) = search.claim() else {
-            return ChunkOutcome::NoneLeft;
+            return if search.is_exhausted() {
+                Progress::Exhausted
+            } else {
+                Progress::Stalled
+            };
         };
         if let Some(solution) = self.probe.scan(steps, &search.over, tally) {
-            // Of two winners at once either will do: the first to set it stays.
-            let _ = search.winner.set(solution);
+            // Two threads may find one each at the same time. All report the one that was set first.
+            let winner = *search.winner.get_or_init(|| solution);
             search.over.store(true, Release);
-            return ChunkOutcome::Won;
+            return Progress::Found(winner);
         }
         if search.is_over() {
+            // The scan may have been stopped: the chunk does not count as empty.
             return search.ending();
         }
         search.claims.emptied.fetch_add(1, AcqRel);
-        ChunkOutcome::Empty
+        Progress::Pending
     }
 }
 
@@ -186,17 +178,20 @@ mod tests {
     use crate::pow::verify;
     use std::thread;
 
-    fn work_to_the_end(search: &SharedSearch) -> (ChunkOutcome, Tally) {
-        let kernel = Kernel::PORTABLE;
-        let mut template = Template::with_capacity(search.job().message.len());
-        let mut share = search.join(&kernel, &mut template);
+    fn work_to_the_end(search: &SharedSearch) -> (Progress, Tally) {
+        let mut searcher = Searcher::new(Kernel::PORTABLE, search.job().message.len());
+        let mut share = search.join(&mut searcher);
         let mut tally = Tally::default();
         loop {
-            let outcome = share.work(&mut tally);
-            if outcome != ChunkOutcome::Empty {
-                return (outcome, tally);
+            let progress = share.work(&mut tally);
+            if progress != Progress::Pending {
+                return (progress, tally);
             }
         }
+    }
+
+    fn chunk(seeds: u64) -> NonZeroU64 {
+        NonZeroU64::new(seeds).expect("some")
     }
 
     fn hopeless(message: &[u8]) -> Job<'_> {
@@ -209,21 +204,23 @@ mod tests {
     #[test]
     fn threads_share_a_ring_without_gap_or_overlap() {
         let mut search = SharedSearch::with_capacity(100);
-        let ring = Ring::new(3, 1 << 60);
-        search.begin(hopeless(b"nothing has sixty-four zeros"), ring, 1000, 77);
+        let ring = Ring::new(SeedLength::of::<3>(), 1 << 60);
+        let job = hopeless(b"nothing has sixty-four zeros");
+        search.begin(job, ring, 1000, chunk(77));
         let tallies = thread::scope(|scope| {
             let threads = [(); 4].map(|()| scope.spawn(|| work_to_the_end(&search)));
             threads.map(|thread| thread.join().expect("no panic"))
         });
-        assert!(
-            tallies
-                .iter()
-                .all(|(outcome, _)| *outcome == ChunkOutcome::NoneLeft)
-        );
+        for (progress, _) in tallies {
+            assert!(matches!(progress, Progress::Stalled | Progress::Exhausted));
+        }
         let hashes: u64 = tallies.iter().map(|(_, tally)| tally.hashes).sum();
         assert_eq!(u128::from(hashes), ring.steps() - 1000);
-        assert!(search.is_exhausted());
-        assert_eq!(search.winner(), None);
+        assert_eq!(
+            work_to_the_end(&search),
+            (Progress::Exhausted, Tally::default())
+        );
+        assert!(!search.is_claimable());
     }
 
     #[test]
@@ -235,29 +232,37 @@ mod tests {
                 message: message.as_bytes(),
                 difficulty: Difficulty::new(3).expect("0 to 64"),
             };
-            search.begin(job, Ring::new(5, round << 50), 0, 64);
+            search.begin(
+                job,
+                Ring::new(SeedLength::DEFAULT, round << 50),
+                0,
+                chunk(64),
+            );
             thread::scope(|scope| {
                 for _ in 0..3 {
-                    scope.spawn(|| assert_eq!(work_to_the_end(&search).0, ChunkOutcome::Won));
+                    scope.spawn(|| {
+                        let (progress, _) = work_to_the_end(&search);
+                        let Progress::Found(solution) = progress else {
+                            panic!("one in 4096 is a solution: {progress:?}");
+                        };
+                        let checked = verify(*solution.seed(), job.message, job.difficulty);
+                        assert_eq!(checked, Some(solution));
+                    });
                 }
             });
-            let solution = search.winner().expect("one in 4096");
-            assert_eq!(
-                verify(*solution.seed(), job.message, job.difficulty),
-                Some(solution)
-            );
-            assert!(!search.is_exhausted());
+            assert!(!search.is_claimable());
         }
     }
 
     #[test]
     fn calling_off_stops_the_work() {
         let mut search = SharedSearch::with_capacity(10);
-        search.begin(hopeless(b"x"), Ring::new(16, 0), 0, 10);
+        search.begin(hopeless(b"x"), Ring::new(SeedLength::MAX, 0), 0, chunk(10));
         search.call_off();
         assert_eq!(
             work_to_the_end(&search),
-            (ChunkOutcome::Over, Tally::default())
+            (Progress::Stalled, Tally::default())
         );
+        assert!(!search.is_claimable());
     }
 }

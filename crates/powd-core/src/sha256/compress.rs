@@ -121,6 +121,7 @@ fn sum<S: Simd>(simd: S, x: LaneState<S>, y: LaneState<S>) -> LaneState<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pow::SeedLength;
     use crate::sha256::Template;
     use crate::simd::{Avx2, Avx512, Avx512Vl};
 
@@ -138,7 +139,7 @@ mod tests {
             0x19db_06c1,
         ];
         let mut template = Template::with_capacity(64);
-        template.load(4, &text[4..]);
+        template.load(SeedLength::of::<4>(), &text[4..]);
         let word0 = simd.splat(u32::from_be_bytes(*b"abcd"));
         let mut state = compress_first(simd, template.hoisted(), word0);
         assert_eq!(template.later_words_plus_k().len(), 1);

@@ -8,7 +8,7 @@
 )]
 
 use super::constants::K;
-use crate::pow::{Seed, space};
+use crate::pow::SeedLength;
 
 /// The schedule words of block 0 that are computed from nothing but constant words. Words 1 to 15 are
 /// constant while only word 0 varies, and so are the words above that reach back to none but those:
@@ -45,11 +45,11 @@ impl Hoisted {
 /// or share word 0, which is what a scan varies; the others, the *tail*, stay the same during a scan.
 #[derive(Clone, Debug)]
 pub struct Template {
-    seed_length: usize,
-    heads: u32,
-    /// Block 0 with zeros for the seed.
-    message_words: [u32; 16],
-    /// Block 0 with the tail in it, and zeros for the head.
+    seed_length: SeedLength,
+    message_bytes: usize,
+    /// Block 0 as bytes, with zeros for the seed.
+    first_block: [u8; 64],
+    /// Block 0 as words, with the tail in it, and zeros for the head.
     words: [u32; 16],
     hoisted: Hoisted,
     /// The blocks behind block 0, as bytes, and as `W[t] + K[t]`.
@@ -58,18 +58,16 @@ pub struct Template {
 }
 
 impl Template {
-    /// The longest seed that a template has room for: any.
-    pub const MAX_SEED_LENGTH: usize = Seed::MAX_LENGTH;
-    /// The longest head, and the first place of the tail.
-    pub const MAX_HEAD_LENGTH: usize = 4;
+    /// The longest head. The tail begins behind it.
+    pub const MAX_HEAD_LENGTH: SeedLength = SeedLength::of::<4>();
 
     /// Memory for messages of up to `max_message_bytes`: the only allocation.
     pub fn with_capacity(max_message_bytes: usize) -> Template {
-        let later = blocks(Template::MAX_SEED_LENGTH + max_message_bytes) - 1;
+        let later = blocks(SeedLength::MAX.get() + max_message_bytes) - 1;
         let mut template = Template {
-            seed_length: 1,
-            heads: 0,
-            message_words: [0; 16],
+            seed_length: SeedLength::MIN,
+            message_bytes: 0,
+            first_block: [0; 64],
             words: [0; 16],
             hoisted: Hoisted {
                 words_plus_k: [0; 22],
@@ -78,29 +76,50 @@ impl Template {
             later_blocks: Vec::with_capacity(later),
             later_words_plus_k: Vec::with_capacity(later),
         };
-        template.load(1, b"");
+        template.lay_out(SeedLength::MIN, b"");
+        template.fix_tail(b"");
         template
     }
 
-    /// Lays out `message` behind a seed of `seed_length` characters (1 to 16), the head still zero. A
-    /// seed with a tail (more than four characters) needs [`fix_tail`](Template::fix_tail) before a scan.
+    /// Lays out `message` behind a seed of `seed_length` characters, the head still zero, unless it lies there
+    /// already. A seed with a tail (more than four characters) needs [`fix_tail`](Template::fix_tail) before a
+    /// scan.
     ///
     /// It allocates only for a message longer than the capacity.
-    pub fn load(&mut self, seed_length: usize, message: &[u8]) {
-        assert!(
-            (1..=Template::MAX_SEED_LENGTH).contains(&seed_length),
-            "seed length {seed_length}"
-        );
-        self.seed_length = seed_length;
-        self.heads = space(seed_length.min(Template::MAX_HEAD_LENGTH)) as u32;
+    pub fn load(&mut self, seed_length: SeedLength, message: &[u8]) {
+        if !self.holds(seed_length, message) {
+            self.lay_out(seed_length, message);
+        }
+        if seed_length <= Template::MAX_HEAD_LENGTH {
+            self.fix_tail(b"");
+        } else {
+            // Without a tail of an earlier search: what is loaded does not depend on what was there.
+            self.words = words_of(&self.first_block);
+        }
+    }
 
-        let mut block = [0; 64];
-        let (here, mut rest) = message.split_at(message.len().min(64 - seed_length));
-        block[seed_length..][..here.len()].copy_from_slice(here);
-        let total = seed_length + message.len();
-        pad(&mut block, 0, total);
-        self.message_words = words_of(&block);
-        self.words = self.message_words;
+    /// Whether this message lies behind a seed of this length.
+    ///
+    /// A search comes here once for each slice of its work.
+    fn holds(&self, seed_length: SeedLength, message: &[u8]) -> bool {
+        if (seed_length, message.len()) != (self.seed_length, self.message_bytes) {
+            return false;
+        }
+        let (first, later) = split(seed_length, message);
+        let first_held = &self.first_block[seed_length.get()..][..first.len()];
+        let later_held = &self.later_blocks.as_flattened()[..later.len()];
+        first == first_held && later == later_held
+    }
+
+    fn lay_out(&mut self, seed_length: SeedLength, message: &[u8]) {
+        self.seed_length = seed_length;
+        self.message_bytes = message.len();
+
+        let total = seed_length.get() + message.len();
+        let (first, mut rest) = split(seed_length, message);
+        self.first_block = [0; 64];
+        self.first_block[seed_length.get()..][..first.len()].copy_from_slice(first);
+        pad(&mut self.first_block, 0, total);
 
         self.later_blocks.clear();
         self.later_words_plus_k.clear();
@@ -114,22 +133,25 @@ impl Template {
                 .push(words_plus_k(&words_of(&block)));
             self.later_blocks.push(block);
         }
-        if seed_length <= Template::MAX_HEAD_LENGTH {
-            self.fix_tail(b"");
-        }
     }
 
     /// Puts the characters of the seed from the fifth on into block 0, in place of those that were
     /// there, and computes what does not depend on word 0.
+    ///
+    /// # Panics
+    ///
+    /// When `tail` has not as many characters as a seed of the template's length has behind its head.
     pub fn fix_tail(&mut self, tail: &[u8]) {
+        const MAX_TAIL: usize = SeedLength::MAX.get() - Template::MAX_HEAD_LENGTH.get();
+        let (seed, head) = (self.seed_length.get(), Template::MAX_HEAD_LENGTH.get());
         assert_eq!(
             tail.len(),
-            self.seed_length.saturating_sub(Template::MAX_HEAD_LENGTH),
+            seed.saturating_sub(head),
             "characters behind the head"
         );
-        let mut bytes = [0; Template::MAX_SEED_LENGTH - Template::MAX_HEAD_LENGTH];
+        let mut bytes = [0; MAX_TAIL];
         bytes[..tail.len()].copy_from_slice(tail);
-        self.words = self.message_words;
+        self.words = words_of(&self.first_block);
         for (word, bytes) in self.words[1..].iter_mut().zip(bytes.as_chunks().0) {
             *word |= u32::from_be_bytes(*bytes);
         }
@@ -137,13 +159,13 @@ impl Template {
     }
 
     /// The characters of the seed.
-    pub(crate) fn seed_length(&self) -> usize {
+    pub(crate) fn seed_length(&self) -> SeedLength {
         self.seed_length
     }
 
     /// How many heads there are.
     pub(crate) fn heads(&self) -> u32 {
-        self.heads
+        self.seed_length.min(Template::MAX_HEAD_LENGTH).space() as u32
     }
 
     /// The blocks of seed, message and padding.
@@ -175,6 +197,11 @@ impl Template {
 /// The blocks that `length` bytes take with their padding: a one bit and 64 bits of length.
 pub const fn blocks(length: usize) -> usize {
     (length + 9).div_ceil(64)
+}
+
+/// What of a message lies in block 0, behind a seed of this length, and what in later blocks.
+fn split(seed_length: SeedLength, message: &[u8]) -> (&[u8], &[u8]) {
+    message.split_at(message.len().min(64 - seed_length.get()))
 }
 
 /// Writes what of the padding of `total` bytes (section 5.1.1) falls into the block number `index`.
@@ -258,9 +285,9 @@ mod tests {
         let message: Vec<u8> = (0..8192u32).map(|i| (i * 7 + i / 256) as u8).collect();
         let mut template = Template::with_capacity(8192);
         for (round, length) in lengths().enumerate() {
-            let seed_length = 1 + round % 16;
-            let seed = &b"0123456789abcdef"[..seed_length];
-            let (head, tail) = seed.split_at(seed_length.min(Template::MAX_HEAD_LENGTH));
+            let seed_length = SeedLength::new(1 + (round % 16) as u8).expect("1 to 16");
+            let seed = &b"0123456789abcdef"[..seed_length.get()];
+            let (head, tail) = seed.split_at(seed_length.min(Template::MAX_HEAD_LENGTH).get());
             template.load(seed_length, &message[..length]);
             template.fix_tail(tail);
 
@@ -283,10 +310,38 @@ mod tests {
     #[test]
     fn a_tail_replaces_the_one_before() {
         let mut template = Template::with_capacity(64);
-        template.load(16, b"message");
+        template.load(SeedLength::of::<16>(), b"message");
         template.fix_tail(b"zzzzzzzzzzzz");
         template.fix_tail(b"abcdefghijkl");
         assert_eq!(template.words()[1..4], [0x61626364, 0x65666768, 0x696a6b6c]);
+    }
+
+    /// Whatever was there before, a template holds what was loaded last: the same length or another one, the
+    /// same message, one that differs in a single byte, or one that is cut off.
+    #[test]
+    fn what_is_loaded_replaces_what_was_there() {
+        let lengths = [SeedLength::of::<5>(), SeedLength::of::<6>()];
+        let mut used = Template::with_capacity(0);
+        for length in [0, 1, 58, 59, 60, 64, 123, 300] {
+            let message = vec![b'm'; length];
+            let mut loads = vec![message.clone(), message.clone()];
+            for place in [0, length / 2, length.saturating_sub(1)] {
+                let mut other = message.clone();
+                other.get_mut(place).into_iter().for_each(|byte| *byte = 0);
+                loads.extend([other, message[..place].to_vec(), message.clone()]);
+            }
+            for (message, seed_length) in loads.iter().flat_map(|m| lengths.map(|l| (m, l))) {
+                let mut fresh = Template::with_capacity(0);
+                for template in [&mut fresh, &mut used] {
+                    template.load(seed_length, message);
+                    template.load(seed_length, message);
+                    template.fix_tail(&b"xy"[..seed_length.get() - 4]);
+                }
+                assert_eq!(used.words(), fresh.words());
+                assert_eq!(used.later_blocks(), fresh.later_blocks());
+                assert_eq!(used.later_words_plus_k(), fresh.later_words_plus_k());
+            }
+        }
     }
 
     #[test]

@@ -12,12 +12,13 @@ mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Client, lines, until};
-use powd::protocol::Framing;
-use powd::server::{Limits, Listener, Options, Server, Snapshot};
-use powd_core::{Difficulty, Kernel, SeedLength};
+use powd::engine;
+use powd::line::{Listener, Options, Server, Snapshot};
+use powd_core::Difficulty;
 
 /// Allocations by threads that are not the test's.
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
@@ -67,17 +68,11 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-fn options() -> Options {
-    let kernel = Kernel::by_hash_rate()[0].0;
-    Options {
-        workers: 2,
+fn engine() -> engine::Options {
+    engine::Options {
+        workers: NonZeroUsize::new(2).expect("two"),
         pin: false,
-        kernel,
-        hash_rate: powd_core::unstable::measure(&kernel, 20, std::time::Duration::from_millis(2)),
-        seed_length: SeedLength::DEFAULT,
-        framing: Framing::Lines,
-        rng_seed: 1,
-        limits: Limits::default(),
+        ..engine::Options::default()
     }
 }
 
@@ -133,7 +128,7 @@ fn no_request_allocates_on_a_worker() {
         .iter()
         .map(|listener| listener.address().expect("bound"))
         .collect();
-    let server = Server::start(listeners, options()).expect("it starts");
+    let server = Server::start(listeners, engine(), Options::default()).expect("it starts");
     let control = server.control();
 
     // Two connections for each difficulty: one with either worker.

@@ -2,12 +2,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use powd::protocol::Framing;
+use powd::engine;
+use powd::line::{Listener, Options, Server};
 use powd::protocol::Reply;
-use powd::server::{Limits, Listener, Options, Server};
-use powd_core::{Difficulty, Kernel, SeedLength};
+use powd_core::{Difficulty, Kernel};
 
 const PAGE: &str = include_str!("../PROTOCOL.md");
 
@@ -49,17 +50,14 @@ fn the_page_shows_what_the_server_sends() {
     let address = "127.0.0.1:0".parse().expect("an address");
     let listener = Listener::bind(address, difficulty).expect("a free port");
     let address = listener.address().expect("bound");
-    let options = Options {
-        workers: 1,
+    let engine = engine::Options {
+        workers: NonZeroUsize::MIN,
         pin: false,
         kernel: Kernel::PORTABLE,
-        hash_rate: 1e7,
-        seed_length: SeedLength::DEFAULT,
-        framing: Framing::Lines,
         rng_seed: 1,
-        limits: Limits::default(),
+        ..engine::Options::default()
     };
-    let server = Server::start(vec![listener], options).expect("a server");
+    let server = Server::start(vec![listener], engine, Options::default()).expect("a server");
 
     let examples = examples();
     assert!(examples.len() >= 6, "the blocks of the page are found");

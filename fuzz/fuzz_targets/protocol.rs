@@ -1,26 +1,22 @@
-//! The message cutter against splitting all at once: any bytes, arriving in any pieces, with any limit, are
-//! the same messages; and what comes back from a reply line is what went in.
+//! The cutter against the definition of each framing: any bytes, arriving in any pieces, with any limit, are the same
+//! messages; and what comes back from a reply line is what went in.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use powd::protocol::{Cut, LineCutter, without_newlines};
-use powd::protocol::{Fault, Reply};
+use powd::protocol::{Cut, Cutter, Fault, Framing, Reply};
 use powd_core::Difficulty;
 
-fuzz_target!(|input: (u8, Vec<u8>, &[u8])| {
-    let (max, pieces, stream) = input;
-    let max = usize::from(max);
-    assert_eq!(in_pieces(stream, &pieces, max), at_once(stream, max));
+/// The messages of a stream, and whether one too long ended it.
+type Messages = (Vec<Vec<u8>>, bool);
 
-    let mut bytes = stream.to_vec();
-    let kept = without_newlines(&mut bytes);
-    let expected: Vec<u8> = stream
-        .iter()
-        .copied()
-        .filter(|&byte| byte != b'\n')
-        .collect();
-    assert_eq!(bytes[..kept], expected);
+fuzz_target!(|input: (u8, Vec<u8>, &[u8])| {
+    let (max, sizes, stream) = input;
+    let max = usize::from(max);
+    let pieces = pieces(stream, &sizes);
+    for framing in [Framing::Lines, Framing::Crlf, Framing::Reads] {
+        assert_eq!(cut(&pieces, framing, max), defined(&pieces, framing, max));
+    }
 
     // Whatever a line is, it is told what is wrong with it, and nothing panics.
     match Reply::parse(stream) {
@@ -34,35 +30,68 @@ fuzz_target!(|input: (u8, Vec<u8>, &[u8])| {
     }
 });
 
-/// The messages of a whole stream, and whether one too long ended it.
-fn at_once(stream: &[u8], max: usize) -> (Vec<Vec<u8>>, bool) {
-    let mut lines: Vec<&[u8]> = stream.split(|&byte| byte == b'\n').collect();
-    if lines.last().is_some_and(|line| line.is_empty()) {
-        lines.pop();
+/// `stream` in pieces of these sizes, none empty, and the rest.
+fn pieces<'a>(mut stream: &'a [u8], sizes: &[u8]) -> Vec<&'a [u8]> {
+    let mut pieces = Vec::new();
+    let sizes = sizes.iter().map(|&size| usize::from(size));
+    for size in sizes.chain([usize::MAX]) {
+        let (piece, rest) = stream.split_at(stream.len().min(size));
+        if !piece.is_empty() {
+            pieces.push(piece);
+        }
+        stream = rest;
     }
-    let whole = lines.iter().take_while(|line| line.len() <= max).count();
-    let messages = lines[..whole].iter().map(|line| line.to_vec());
-    (messages.collect(), whole < lines.len())
+    pieces
 }
 
-/// The same by the cutter, which gets pieces of these sizes and then the rest.
-fn in_pieces(stream: &[u8], sizes: &[u8], max: usize) -> (Vec<Vec<u8>>, bool) {
-    let (mut cutter, mut messages) = (LineCutter::default(), Vec::new());
-    let (mut received, mut taken) = (0, 0);
-    let sizes = sizes.iter().map(|&size| usize::from(size));
-    for size in sizes.chain([stream.len(), 0]) {
-        let ended = received == stream.len();
-        received = stream.len().min(received + size);
+/// What a framing says of all reads at once.
+fn defined(reads: &[&[u8]], framing: Framing, max: usize) -> Messages {
+    let whole = reads.concat();
+    let messages: Vec<Vec<u8>> = match framing {
+        Framing::Reads => {
+            let kept = |read: &&[u8]| read.iter().copied().filter(|&byte| byte != b'\n').collect();
+            reads.iter().map(kept).collect()
+        }
+        Framing::Lines | Framing::Crlf => {
+            let lines = whole.split_inclusive(|&byte| byte == b'\n');
+            let end = if framing == Framing::Crlf {
+                &b"\r"[..]
+            } else {
+                b""
+            };
+            let message = |line: &[u8]| match line.strip_suffix(b"\n") {
+                Some(line) => line.strip_suffix(end).unwrap_or(line).to_vec(),
+                None => line.to_vec(),
+            };
+            lines.map(message).collect()
+        }
+    };
+    let good = messages.iter().take_while(|message| message.len() <= max);
+    let good = good.count();
+    (messages[..good].to_vec(), good < messages.len())
+}
+
+/// The same by the cutter, a read at a time.
+fn cut(reads: &[&[u8]], framing: Framing, max: usize) -> Messages {
+    let (mut cutter, mut buffer, mut messages) =
+        (Cutter::new(framing, max), Vec::new(), Vec::new());
+    for read in reads.iter().chain(&[&b""[..]]) {
+        let ended = read.is_empty();
+        let before = buffer.len();
+        buffer.extend_from_slice(read);
+        let kept = cutter.received(&mut buffer[before..]);
+        buffer.truncate(before + kept);
         loop {
-            match cutter.cut(&stream[taken..received], ended, max) {
-                Cut::Message { length, taken: all } => {
-                    messages.push(stream[taken..taken + length].to_vec());
-                    taken += all;
+            match cutter.cut(&buffer, ended) {
+                Cut::Message { length, taken } => {
+                    messages.push(buffer[..length].to_vec());
+                    buffer.drain(..taken);
                 }
-                Cut::TooLong => return (messages, true),
                 Cut::Incomplete => break,
+                Cut::TooLong => return (messages, true),
             }
         }
     }
+    assert!(buffer.is_empty(), "an ended stream leaves nothing behind");
     (messages, false)
 }

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::cpus::CpuError;
-use crate::server::ServerError;
+use crate::engine::EngineError;
+use crate::line::ServerError;
 
 /// Why a command ended without a result.
 #[derive(Debug, thiserror::Error)]
@@ -93,8 +94,8 @@ fn remedy(error: &ServerError) -> &'static str {
             io::ErrorKind::AddrNotAvailable => ": no interface of this machine has that address",
             _ => "",
         },
-        ServerError::Cpu(_) => ": --no-pin does without",
-        ServerError::Start(_) | ServerError::Failed => "",
+        ServerError::Engine(EngineError::Cpu(_)) => ": --no-pin does without",
+        ServerError::Engine(EngineError::Start(_) | EngineError::Failed) => "",
     }
 }
 
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn flags_are_named_to_who_has_them() {
         let cpu = CpuError::Pin(3);
-        let serve = Error::from(ServerError::from(cpu)).to_string();
+        let serve = Error::from(ServerError::from(EngineError::from(cpu))).to_string();
         assert_eq!(
             serve,
             "cannot bind a thread to CPU 3: --no-pin does without"

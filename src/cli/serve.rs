@@ -13,11 +13,12 @@ use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::log::Log;
-use super::values::{count, duration, number, positive_duration, threads, within, yes_or_no};
+use super::values::{count, duration, number, positive_duration, threads, yes_or_no};
 use super::{Error, kernel, rng_seed};
 use crate::cpus;
+use crate::engine::{self, MessageBytes};
+use crate::line::{Control, Limits, Listener, Options, Server};
 use crate::protocol::Framing;
-use crate::server::{Control, Limits, Listener, MAX_MESSAGE_BYTES, Options, Server};
 use powd_core::{Difficulty, Kernel, SeedLength};
 
 /// Serves proofs of work over TCP: a line in, message,seed,hash out.
@@ -69,14 +70,20 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_SEED_LENGTH", value_name = "N", default_value_t)]
     seed_length: SeedLength,
 
-    /// How requests are told apart: lines, or reads: each read of up to 8192 bytes is a message, for
-    /// clients that send no newline, as the original server allowed.
+    /// How requests are told apart. lines: a newline ends each. crlf: so it does, and one carriage return before
+    /// it is no part of the message, for telnet and Windows. reads: each read of up to 8192 bytes is a message,
+    /// for clients that send no newline, as the original server allowed.
     #[arg(long, env = "POWD_FRAMING", value_name = "HOW", default_value = "lines", value_parser = framing)]
     framing: Framing,
 
     /// The longest message, in bytes, up to 65536; a longer one ends its connection.
-    #[arg(long, env = "POWD_MAX_MESSAGE_BYTES", value_name = "N", default_value_t = 8192, value_parser = max_message_bytes)]
-    max_message_bytes: usize,
+    #[arg(
+        long,
+        env = "POWD_MAX_MESSAGE_BYTES",
+        value_name = "N",
+        default_value_t
+    )]
+    max_message_bytes: MessageBytes,
 
     /// Connections open at once; more are told that the service is busy. Raise it with the limit of open
     /// files (ulimit -Hn); an idle one costs less than 1 KiB.
@@ -184,8 +191,9 @@ fn listened_on_twice(listen: &[Listen]) -> Option<String> {
 fn framing(text: &str) -> Result<Framing, String> {
     match text {
         "lines" => Ok(Framing::Lines),
+        "crlf" => Ok(Framing::Crlf),
         "reads" => Ok(Framing::Reads),
-        _ => Err("expected lines or reads".to_owned()),
+        _ => Err("expected lines, crlf or reads".to_owned()),
     }
 }
 
@@ -201,10 +209,6 @@ fn range(text: &str) -> Result<IpNet, String> {
         }
         _ => Ok(range),
     }
-}
-
-fn max_message_bytes(text: &str) -> Result<usize, String> {
-    within(text, 1..=MAX_MESSAGE_BYTES)
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
@@ -244,31 +248,47 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
         Some(kernel) => (kernel, kernel.hash_rate()),
         None => kernel::fastest(),
     };
-    let options = args.options(kernel, hash_rate)?;
-    raise_file_limit(listeners.len(), &options);
-    let announcement = announce(&listeners, &options)?;
-    let server = Server::start(listeners, options)?;
-    log.write_all(announcement.as_bytes())?;
+    let engine = args.engine_options(kernel, hash_rate)?;
+    let options = args.line_options();
+    raise_file_limit(listeners.len(), engine.workers, &options.limits);
+    let announcement = announce(&listeners, &engine)?;
+    let server = Server::start(listeners, engine, options)?;
     let control = server.control();
-    let log = log.clone();
+    let signal_log = log.clone();
     std::thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || heed(signals, &control, log))
+        .spawn(move || handle_signals(signals, &control, signal_log))
         .map_err(Error::Thread)?;
-    server.wait()?;
+    // Ready is said when everything has started.
+    log.write_all(announcement.as_bytes())?;
+    let counters = server.wait()?;
+    let refused = counters.errors.draining;
+    if refused > 0 {
+        tracing::warn!(
+            "--drain-timeout was over before {refused} requests were answered; each got an error line"
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 impl Args {
-    fn options(&self, kernel: Kernel, hash_rate: f64) -> Result<Options, Error> {
-        Ok(Options {
-            workers: self.workers.unwrap_or_else(cpus::available),
+    fn engine_options(&self, kernel: Kernel, hash_rate: f64) -> Result<engine::Options, Error> {
+        let workers = self.workers.unwrap_or_else(cpus::available);
+        Ok(engine::Options {
+            workers: NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN),
             pin: !self.no_pin && !cpus::has_quota(),
             kernel,
             hash_rate,
             seed_length: self.seed_length,
-            framing: self.framing,
+            max_message_bytes: self.max_message_bytes,
             rng_seed: rng_seed::choose(self.rng_seed)?,
+            drain_timeout: self.drain_timeout,
+        })
+    }
+
+    fn line_options(&self) -> Options {
+        Options {
+            framing: self.framing,
             limits: Limits {
                 max_message_bytes: self.max_message_bytes,
                 max_connections: self.max_connections.get(),
@@ -276,16 +296,15 @@ impl Args {
                 idle_timeout: self.idle_timeout,
                 half_close_timeout: self.half_close_timeout,
                 deadline: self.deadline,
-                drain_timeout: self.drain_timeout,
                 allow: self.allow.clone(),
             },
-        })
+        }
     }
 }
 
 /// As many open files as the system lets us have: every connection is one. Tells when that is too few for
 /// the connections promised: those beyond would wait in silence, where they should hear that powd is busy.
-fn raise_file_limit(listeners: usize, options: &Options) {
+fn raise_file_limit(listeners: usize, workers: NonZeroUsize, limits: &Limits) {
     let granted = match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(granted) => granted,
         Err(error) => {
@@ -294,8 +313,8 @@ fn raise_file_limit(listeners: usize, options: &Options) {
     };
     // A poll and a waker each for the workers and the acceptor, the listeners, the standard streams, what
     // hears signals, and a few to spare; one more, to accept those who are refused.
-    let others = 2 * (options.workers + 1) + listeners + 10;
-    let max = options.limits.max_connections;
+    let others = 2 * (workers.get() + 1) + listeners + 10;
+    let max = limits.max_connections;
     let room = granted.saturating_sub(others as u64);
     if room < max as u64 {
         let or_fewer = if room > 0 {
@@ -311,7 +330,7 @@ fn raise_file_limit(listeners: usize, options: &Options) {
 }
 
 /// One line per listener, with the real port.
-fn announce(listeners: &[Listener], options: &Options) -> Result<String, Error> {
+fn announce(listeners: &[Listener], options: &engine::Options) -> Result<String, Error> {
     let line = |listener: &Listener| {
         Ok(format!(
             "powd: listening on {} difficulty={} workers={} kernel={}\n",
@@ -326,7 +345,7 @@ fn announce(listeners: &[Listener], options: &Options) -> Result<String, Error> 
 
 /// Does what signals ask for, until the process ends. Waits for nothing but signals: one that ends the service
 /// is heard whatever became of standard error.
-fn heed(mut signals: Signals, control: &Control, mut log: Log) {
+fn handle_signals(mut signals: Signals, control: &Control, mut log: Log) {
     let mut draining = false;
     for signal in signals.forever() {
         if signal == SIGUSR1 {

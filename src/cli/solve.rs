@@ -8,7 +8,6 @@ use super::values::{number, threads};
 use super::{Error, kernel, lines, rng_seed};
 use crate::cpus;
 use crate::protocol::Reply;
-use powd_core::unstable::hex_digits;
 use powd_core::{Difficulty, Kernel, SeedLength, Solution, Solver, Task};
 
 /// Finds a seed for each message and prints message,seed,hash, one line each, in order.
@@ -75,13 +74,9 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
 fn reply(message: &[u8], solution: Option<Solution>, output: &mut dyn Write) -> Result<(), Error> {
     let solution = solution
         .ok_or_else(|| Error::Failed("no seed of up to 16 characters is a solution".to_owned()))?;
-    let hash = hex_digits(solution.digest());
-    let reply = Reply {
-        message,
-        seed: solution.seed().as_bytes(),
-        hash: &hash,
-    };
-    reply.write(|piece| output.write_all(piece).map_err(Error::from))
+    Reply::write_solution(message, &solution, |piece| {
+        output.write_all(piece).map_err(Error::from)
+    })
 }
 
 /// A false hit is a bug of the kernel, to be told however the rest came out.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::cpus::MAX_THREADS;
 use crate::load::RATES;
-use crate::server::MAX_MESSAGE_BYTES;
+use crate::protocol::MAX_MESSAGE_BYTES;
 
 /// A number of something there must be one of.
 pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {

@@ -4,16 +4,13 @@
 //! it must be: message, five characters, digest, newline, all compared. Only what fails there is searched
 //! for its newline and taken apart to find out what it is. Both ways hash with the `sha2` crate.
 
-use crate::protocol::{Fault, Reply};
-use powd_core::unstable::{digest, hex_digits};
-use powd_core::{Difficulty, Seed};
+use crate::protocol::{ErrorLine, Fault, Reply};
+use powd_core::Difficulty;
 
 use super::message::{Place, Shape};
 
 /// The usual seed. Others are right as well, and take the long way.
 const SEED: usize = 5;
-/// `,seed,hash\n`
-const AFTER_MESSAGE: usize = 1 + SEED + 1 + 64 + 1;
 
 /// What is shown of an error line's code.
 const LONGEST_CODE: usize = 40;
@@ -66,29 +63,18 @@ pub(super) fn first_line(
     place: &Place,
     difficulty: Difficulty,
 ) -> Line {
-    let length = shape.bytes() + AFTER_MESSAGE;
+    let length = Reply::line_length(shape.bytes(), SEED);
     match bytes.get(..length) {
         Some(line) if is_right(line, shape, place, difficulty) => Line::Right(length),
         _ => take_apart(bytes, shape, place, difficulty),
     }
 }
 
-/// Whether `line`, which is long enough, is the right reply with a seed of five characters.
+/// Whether `line` is the right reply with a seed of five characters.
 #[inline]
 fn is_right(line: &[u8], shape: &Shape, place: &Place, difficulty: Difficulty) -> bool {
-    let (message, rest) = line.split_at(shape.bytes());
-    let (seed, hash) = (&rest[1..=SEED], &rest[SEED + 2..SEED + 66]);
-    if rest[0] != b','
-        || rest[SEED + 1] != b','
-        || rest[SEED + 66] != b'\n'
-        || !shape.is(place, message)
-    {
-        return false;
-    }
-    Seed::from_bytes(seed).is_ok_and(|seed| {
-        let digest = digest(&seed, message);
-        hex_digits(&digest) == hash && difficulty.is_met_by(&digest)
-    })
+    Reply::at(line, shape.bytes(), SEED)
+        .is_some_and(|reply| shape.is(place, reply.message) && reply.check(difficulty).is_ok())
 }
 
 /// The long way: finds the line, and names what is wrong with it.
@@ -113,14 +99,16 @@ fn take_apart(bytes: &[u8], shape: &Shape, place: &Place, difficulty: Difficulty
 /// What an error line says, if `line` is one. Its code is shown to a person, so it is cut and escaped: it could
 /// hold the controls of a terminal.
 pub(super) fn error_line(line: &[u8]) -> Option<Flaw> {
-    let mut words = line.strip_prefix(b"ERR ")?.split(u8::is_ascii_whitespace);
-    let code = words.next().unwrap_or_default();
+    let code = ErrorLine::code_in(line)?;
     let code = &code[..code.len().min(LONGEST_CODE)];
     Some(Flaw::ErrorLine(code.escape_ascii().to_string()))
 }
 
 #[cfg(test)]
 mod tests {
+    use powd_core::Seed;
+    use powd_core::unstable::digest;
+
     use super::*;
     use crate::load::Messages;
 

@@ -3,8 +3,13 @@
 //! Pure functions, used by the server, the load client, the commands and the fuzz targets. Nothing here knows a
 //! socket, a clock or a buffer.
 
+mod error_line;
 mod framing;
 mod reply;
 
-pub use framing::{Cut, Framing, LineCutter, without_newlines};
+pub use error_line::ErrorLine;
+pub use framing::{Cut, Cutter, Framing};
 pub use reply::{Fault, Reply};
+
+/// No server accepts longer messages: one batch of hashes of such a message already takes a good part of a slice.
+pub const MAX_MESSAGE_BYTES: usize = 65_536;

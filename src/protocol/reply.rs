@@ -3,8 +3,13 @@
 //! Used by whoever sends replies, the server and `powd solve`, and by whoever receives them: `powd verify`, the
 //! load client, the tests.
 
-use powd_core::unstable::digest;
-use powd_core::{Difficulty, Seed, SeedError};
+use powd_core::unstable::{digest, hex_digits};
+use powd_core::{Difficulty, Seed, SeedError, SeedLength, Solution};
+
+use super::ErrorLine;
+
+/// Hex digits of a hash.
+const HASH: usize = 64;
 
 /// The three fields of a reply line. The message may contain commas; seed and hash cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +51,29 @@ pub enum Fault {
 }
 
 impl<'a> Reply<'a> {
+    /// Bytes of a line besides its message, at most: two commas, the longest seed, the hash, `\n`.
+    pub const OVERHEAD: usize = Reply::line_length(0, SeedLength::MAX.get());
+
+    /// The length of a line, with its `\n`.
+    pub const fn line_length(message: usize, seed: usize) -> usize {
+        message + 1 + seed + 1 + HASH + 1
+    }
+
+    /// Gives the reply line for a solution to `message` to `put`, as [`Reply::write`] does.
+    #[inline(always)]
+    pub fn write_solution<E>(
+        message: &[u8],
+        solution: &Solution,
+        put: impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let reply = Reply {
+            message,
+            seed: solution.seed().as_bytes(),
+            hash: &hex_digits(solution.digest()),
+        };
+        reply.write(put)
+    }
+
     /// Gives the line with its `\n` to `put`, piece by piece. Inlined, so that pieces of a known length are
     /// plain stores.
     #[inline(always)]
@@ -58,6 +86,23 @@ impl<'a> Reply<'a> {
         put(b"\n")
     }
 
+    /// Splits a line, with its `\n`, where the lengths of its message and seed put the commas; `None` if they or
+    /// the `\n` are elsewhere. For who knows these lengths: nothing is searched for.
+    #[inline]
+    pub fn at(line: &'a [u8], message: usize, seed: usize) -> Option<Reply<'a>> {
+        if line.len() != Reply::line_length(message, seed) {
+            return None;
+        }
+        let (message, rest) = line.split_at(message);
+        let (seed, rest) = rest[1..].split_at(seed);
+        let whole = line[message.len()] == b',' && rest[0] == b',' && rest[HASH + 1] == b'\n';
+        whole.then_some(Reply {
+            message,
+            seed,
+            hash: &rest[1..=HASH],
+        })
+    }
+
     /// Splits a line without its `\n` at its last two commas.
     pub fn parse(line: &'a [u8]) -> Result<Reply<'a>, Fault> {
         let mut fields = line.rsplitn(3, |&byte| byte == b',');
@@ -67,7 +112,7 @@ impl<'a> Reply<'a> {
                 seed,
                 hash,
             }),
-            _ if line.starts_with(b"ERR ") => {
+            _ if ErrorLine::code_in(line).is_some() => {
                 Err(Fault::ErrorLine(String::from_utf8_lossy(line).into_owned()))
             }
             _ => Err(Fault::Form),
@@ -77,14 +122,17 @@ impl<'a> Reply<'a> {
     /// Checks seed, hash and zeros against `difficulty`, with the `sha2` crate alone.
     pub fn check(&self, difficulty: Difficulty) -> Result<(), Fault> {
         let seed = Seed::from_bytes(self.seed)?;
-        let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if self.hash.len() != 64 || !self.hash.iter().all(is_digit) {
-            return Err(Fault::HashForm(self.hash.escape_ascii().to_string()));
-        }
         let digest = digest(&seed, self.message);
-        let mut text = [0u8; 64];
-        if hex::encode_to_slice(digest, &mut text).is_err() || text != self.hash {
-            return Err(Fault::Hash(hex::encode(digest)));
+        let text = hex_digits(&digest);
+        if self.hash != text {
+            let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            return Err(
+                if self.hash.len() == HASH && self.hash.iter().all(is_digit) {
+                    Fault::Hash(hex::encode(digest))
+                } else {
+                    Fault::HashForm(self.hash.escape_ascii().to_string())
+                },
+            );
         }
         if !difficulty.is_met_by(&digest) {
             let found = text.iter().take_while(|&&digit| digit == b'0').count() as u8;
@@ -133,6 +181,22 @@ mod tests {
                 Ok::<(), Infallible>(())
             });
             assert_eq!(written, format!("{line}\n").as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_line_of_known_lengths_is_found_where_it_must_be_only() {
+        let line = line("a,b", "abcde") + "\n";
+        assert_eq!(line.len(), Reply::line_length(3, 5));
+        let parsed = Reply::parse(&line.as_bytes()[..line.len() - 1]).expect("a reply");
+        assert_eq!(Reply::at(line.as_bytes(), 3, 5), Some(parsed));
+        assert_eq!(Reply::at(line.as_bytes(), 5, 3), None);
+        for at in 0..line.len() {
+            let mut changed = line.clone().into_bytes();
+            changed[at] = b';';
+            let separator = [3, 9, line.len() - 1].contains(&at);
+            assert_eq!(Reply::at(&changed, 3, 5).is_none(), separator, "byte {at}");
+            assert_eq!(Reply::at(&line.as_bytes()[..at], 3, 5), None);
         }
     }
 

@@ -41,6 +41,8 @@ impl Ring {
     }
 
     /// The seed at `step`, which is below [`Ring::steps`].
+    // Inlined into the reply's path, as `Probe::scan` is.
+    #[inline(always)]
     pub fn seed(&self, step: u128) -> Seed {
         Seed::from_index(self.length, self.index(step))
     }

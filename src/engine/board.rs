@@ -1,23 +1,38 @@
 //! The board on which workers offer and find searches to help with.
 //!
 //! Each worker has one place on it, for the search that it is at. A worker without work of its own helps
-//! for a slice at a time, each time with the next offer behind the last one, so that all offers get the same help
+//! for a quantum at a time, each time with the next offer behind the last one, so that all offers get the same help
 //! as they come and go. While every worker has work of its own, the board costs a long search one load of
 //! a number that nobody writes, and a short one nothing.
 
+use std::fmt::Debug;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 
 use arc_swap::{ArcSwapOption, Guard};
 use crossbeam_utils::CachePadded;
-use mio::Waker;
-
 use powd_core::unstable::SharedSearch;
+
+use super::client::Standing;
+use super::parking::Parking;
+
+/// What ends the sleep of a worker: a waker of its poll, or what a test puts in its place.
+pub(crate) trait Wake: Debug + Send + Sync {
+    fn wake(&self) -> io::Result<()>;
+}
+
+impl Wake for mio::Waker {
+    fn wake(&self) -> io::Result<()> {
+        mio::Waker::wake(self)
+    }
+}
 
 /// What workers know of each other.
 #[derive(Debug)]
-pub(super) struct Board {
+pub(crate) struct Board {
     places: Box<[CachePadded<Place>]>,
+    parking: Parking,
     /// Workers that are helping, asleep, or at something easy that they are soon done with.
     available: CachePadded<AtomicUsize>,
     /// Places with an offer: who is about to sleep need not look at all of them.
@@ -27,19 +42,19 @@ pub(super) struct Board {
 /// One worker's place.
 #[derive(Debug)]
 struct Place {
-    /// Set by the worker whose place it is, looked at by the others after each slice of help. Without a lock,
+    /// Set by the worker whose place it is, looked at by the others after each quantum of help. Without a lock,
     /// which all helpers of one search would take from each other thousands of times a second.
     offer: ArcSwapOption<SharedSearch>,
-    waker: Waker,
-    /// Written at each sleep, apart from what others read for each slice of help.
-    asleep: CachePadded<AtomicBool>,
+    /// The offer is for a client that has ended its stream.
+    background: AtomicBool,
+    waker: Box<dyn Wake>,
 }
 
 /// A search to help with.
 #[derive(Debug)]
-pub(super) struct Offer {
-    pub(super) owner: usize,
-    pub(super) search: Arc<SharedSearch>,
+pub(crate) struct Offer {
+    pub(crate) owner: usize,
+    pub(crate) search: Arc<SharedSearch>,
 }
 
 impl Place {
@@ -53,42 +68,44 @@ impl Place {
 
 impl Board {
     /// A board for the workers with these wakers.
-    pub(super) fn new(wakers: Vec<Waker>) -> Arc<Board> {
+    pub(crate) fn new(wakers: impl IntoIterator<Item = Box<dyn Wake>>) -> Arc<Board> {
         let place = |waker| Place {
             offer: ArcSwapOption::empty(),
+            background: AtomicBool::new(false),
             waker,
-            asleep: CachePadded::default(),
         };
+        let places: Box<[_]> = wakers
+            .into_iter()
+            .map(place)
+            .map(CachePadded::new)
+            .collect();
         Arc::new(Board {
-            places: wakers
-                .into_iter()
-                .map(place)
-                .map(CachePadded::new)
-                .collect(),
+            parking: Parking::new(places.len()),
+            places,
             available: CachePadded::default(),
             offers: CachePadded::default(),
         })
     }
 
     /// Wakes worker `worker`, which has mail.
-    pub(super) fn wake(&self, worker: usize) {
+    pub(crate) fn wake(&self, worker: usize) {
         if let Err(error) = self.places[worker].waker.wake() {
             tracing::error!(worker, %error, "cannot wake a worker");
         }
     }
 
     /// Wakes every worker.
-    pub(super) fn wake_all(&self) {
+    pub(crate) fn wake_all(&self) {
         (0..self.places.len()).for_each(|worker| self.wake(worker));
     }
 
     /// Whether a worker is available. Not whether another one is: who asks is at hard work.
-    pub(super) fn has_help(&self) -> bool {
+    pub(crate) fn has_help(&self) -> bool {
         self.available.load(Relaxed) > 0
     }
 
     /// A worker has become available, or is no longer.
-    pub(super) fn set_available(&self, available: bool) {
+    pub(crate) fn set_available(&self, available: bool) {
         if available {
             self.available.fetch_add(1, Relaxed);
         } else {
@@ -100,8 +117,12 @@ impl Board {
     ///
     /// To be said again now and then while the search goes on: a helper that was woken may have found work of
     /// its own, and have woken no other.
-    pub(super) fn offer(&self, owner: usize, search: &Arc<SharedSearch>) {
+    pub(crate) fn offer(&self, owner: usize, search: &Arc<SharedSearch>, standing: Standing) {
         let place = &self.places[owner];
+        let background = standing == Standing::Background;
+        if place.background.load(Relaxed) != background {
+            place.background.store(background, Relaxed);
+        }
         if !place.offers(search) {
             let before = place.offer.swap(Some(Arc::clone(search)));
             if before.is_none() {
@@ -114,7 +135,7 @@ impl Board {
     }
 
     /// Takes `search` from the place of worker `owner`, if it is there.
-    pub(super) fn withdraw(&self, owner: usize, search: &Arc<SharedSearch>) {
+    pub(crate) fn withdraw(&self, owner: usize, search: &Arc<SharedSearch>) {
         let place = &self.places[owner];
         if place.offers(search) {
             place.offer.store(None);
@@ -122,14 +143,16 @@ impl Board {
         }
     }
 
-    /// The next offer behind that of worker `after` with something left to claim, or that one again.
-    pub(super) fn find(&self, after: usize) -> Option<Offer> {
+    /// The next offer of that standing behind that of worker `after` with something left to claim, or that one again.
+    pub(crate) fn find(&self, after: usize, standing: Standing) -> Option<Offer> {
         if self.offers.load(Relaxed) == 0 {
             return None;
         }
+        let background = standing == Standing::Background;
         let workers = self.places.len();
         (1..=workers)
             .map(|distance| (after + distance) % workers)
+            .filter(|&owner| self.places[owner].background.load(Relaxed) == background)
             .map(|owner| (owner, self.places[owner].offer.load()))
             .find(|(_, offer)| offer.as_ref().is_some_and(|search| search.is_claimable()))
             .and_then(|(owner, offer)| {
@@ -138,46 +161,53 @@ impl Board {
             })
     }
 
-    /// Wakes one sleeping worker, the nearest after `from`. Each that finds work wakes one more: an offer
-    /// costs its owner one system call, however many sleep.
-    pub(super) fn wake_helper(&self, from: usize) {
-        // With that of `fall_asleep`: this sees the worker asleep, or the worker sees what was offered before.
-        fence(SeqCst);
-        let workers = self.places.len();
-        let sleeper = (1..workers)
-            .map(|distance| (from + distance) % workers)
-            .find(|&worker| {
-                let asleep = &self.places[worker].asleep;
-                asleep.load(Relaxed) && asleep.swap(false, Relaxed)
-            });
-        if let Some(worker) = sleeper {
+    /// Whether a worker that is about to park would find something to help with.
+    pub(crate) fn has_offer(&self, worker: usize) -> bool {
+        [Standing::Open, Standing::Background]
+            .into_iter()
+            .any(|standing| self.find(worker, standing).is_some())
+    }
+
+    /// Wakes one parked worker, the nearest after `from`. Each that finds work wakes one more: an offer
+    /// costs its owner one system call, however many are parked.
+    pub(crate) fn wake_helper(&self, from: usize) {
+        if let Some(worker) = self.parking.take_parked(from) {
             self.wake(worker);
         }
     }
 
-    /// Worker `worker` is about to sleep. It must look for an offer once more after this: one that was
-    /// made before saw it awake, one made later wakes it.
-    pub(super) fn fall_asleep(&self, worker: usize) {
-        self.places[worker].asleep.store(true, Relaxed);
-        fence(SeqCst);
+    /// Worker `worker` is about to park. It must [look for an offer](Board::has_offer) once more after this: one
+    /// that was made before saw it awake, one made later wakes it.
+    pub(crate) fn park(&self, worker: usize) {
+        self.parking.park(worker);
     }
 
     /// Worker `worker` is awake, whatever woke it.
-    pub(super) fn wake_up(&self, worker: usize) {
-        self.places[worker].asleep.store(false, Relaxed);
+    pub(crate) fn unpark(&self, worker: usize) {
+        self.parking.unpark(worker);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::make_poll;
-    use super::*;
-    use powd_core::unstable::{Ring, whole_batches};
+    use powd_core::unstable::Ring;
     use powd_core::{Difficulty, Job, SeedLength};
+    use std::num::NonZeroU64;
+
+    use super::*;
+
+    /// Nobody sleeps here.
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Wake for Nobody {
+        fn wake(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     fn board(workers: usize) -> Arc<Board> {
-        let waker = |_| make_poll().expect("two descriptors are free").1;
-        Board::new((0..workers).map(waker).collect())
+        Board::new((0..workers).map(|_| Box::new(Nobody) as Box<dyn Wake>))
     }
 
     fn search() -> Arc<SharedSearch> {
@@ -186,7 +216,8 @@ mod tests {
             message: b"",
             difficulty: Difficulty::MAX,
         };
-        search.begin(job, Ring::new(SeedLength::DEFAULT, 0), 0, whole_batches(1));
+        let ring = Ring::new(SeedLength::DEFAULT, 0);
+        search.begin(job, ring, 0, NonZeroU64::MIN);
         Arc::new(search)
     }
 
@@ -195,12 +226,13 @@ mod tests {
         let board = board(8);
         let searches = [search(), search(), search()];
         for (owner, search) in searches.iter().enumerate() {
-            board.offer(owner, search);
+            board.offer(owner, search, Standing::Open);
         }
         for helper in 3..8 {
             let (mut helped, mut times) = (helper, [0; 3]);
             for _ in 0..12 {
-                let Offer { owner, search } = board.find(helped).expect("there are three");
+                let Offer { owner, search } =
+                    board.find(helped, Standing::Open).expect("there are three");
                 assert!(Arc::ptr_eq(&search, &searches[owner]));
                 helped = owner;
                 times[owner] += 1;
@@ -210,19 +242,42 @@ mod tests {
     }
 
     #[test]
+    fn offers_of_who_has_probably_gone_are_found_only_when_asked_for() {
+        let board = board(3);
+        let (first, second) = (search(), search());
+        board.offer(0, &first, Standing::Background);
+        assert!(board.find(2, Standing::Open).is_none() && board.has_offer(2));
+        board.offer(1, &second, Standing::Open);
+        assert_eq!(
+            board.find(2, Standing::Open).map(|offer| offer.owner),
+            Some(1)
+        );
+        assert_eq!(
+            board.find(2, Standing::Background).map(|offer| offer.owner),
+            Some(0)
+        );
+        // Its client is open after all, or another one is.
+        board.offer(0, &first, Standing::Open);
+        assert_eq!(
+            board.find(2, Standing::Open).map(|offer| offer.owner),
+            Some(0)
+        );
+    }
+
+    #[test]
     fn only_what_is_offered_now_and_can_be_claimed_is_found() {
         let board = board(2);
-        let owner_found = || board.find(1).map(|offer| offer.owner);
+        let owner_found = || board.find(1, Standing::Open).map(|offer| offer.owner);
         assert_eq!(owner_found(), None);
         let (first, second) = (search(), search());
-        board.offer(0, &first);
+        board.offer(0, &first, Standing::Open);
         assert_eq!(owner_found(), Some(0));
         // The second search of the same worker takes the place of its first.
-        board.offer(0, &second);
+        board.offer(0, &second, Standing::Open);
         board.withdraw(0, &first);
         assert!(
             board
-                .find(1)
+                .find(1, Standing::Open)
                 .is_some_and(|offer| Arc::ptr_eq(&offer.search, &second))
         );
         second.call_off();
@@ -230,7 +285,7 @@ mod tests {
         board.withdraw(0, &second);
         board.withdraw(0, &second);
         assert_eq!(board.offers.load(Relaxed), 0);
-        board.offer(0, &first);
+        board.offer(0, &first, Standing::Open);
         assert_eq!(owner_found(), Some(0));
     }
 }

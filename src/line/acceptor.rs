@@ -4,18 +4,17 @@
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use super::admission::Refusal;
+use super::admission::Admission;
 use super::counters::Counters;
+use super::door::{Handoff, LineDoor};
 use super::listener::{BACKLOG, Listener};
-use super::reply::ErrorLine;
-use super::service::Service;
-use super::worker::{Handoff, WAKER};
+use crate::engine::{Mailbox, Pass, WAKER, least_loaded};
+use crate::protocol::ErrorLine;
 use powd_core::Difficulty;
 
 /// How long accepting pauses when descriptors or memory ran out: they come back when connections close.
@@ -29,28 +28,18 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 const BATCH: usize = 64;
 
 #[derive(Debug)]
-pub(super) struct Acceptor {
+pub(crate) struct Acceptor {
     poll: Poll,
     listeners: Vec<PolledListener>,
-    mailboxes: Vec<Mailbox>,
-    service: Arc<Service>,
+    mailboxes: Vec<Mailbox<LineDoor>>,
+    admission: Arc<Admission>,
+    /// Held while it takes connections: a drain waits for that.
+    pass: Pass,
     counters: Arc<Counters>,
     next_worker: usize,
     paused_until: Option<Instant>,
     /// When the log got the reason of a pause last.
     told: Option<Instant>,
-}
-
-/// The way to one worker.
-#[derive(Debug)]
-pub(super) struct Mailbox {
-    sender: Sender<Handoff>,
-    /// It got something that its worker was not woken for yet.
-    has_mail: bool,
-    /// Connections that it has got since the start.
-    handed: u64,
-    /// The worker's own, which say how many of these it has closed.
-    counters: Arc<Counters>,
 }
 
 /// A listener in the poll.
@@ -60,30 +49,6 @@ struct PolledListener {
     difficulty: Difficulty,
     /// It may have connections waiting.
     ready: bool,
-}
-
-impl Mailbox {
-    pub(super) fn new(sender: Sender<Handoff>, counters: Arc<Counters>) -> Mailbox {
-        Mailbox {
-            sender,
-            has_mail: false,
-            handed: 0,
-            counters,
-        }
-    }
-
-    fn put(&mut self, handoff: Handoff) {
-        // Fails only when that worker has died; then the service is draining already.
-        if self.sender.send(handoff).is_ok() {
-            self.has_mail = true;
-            self.handed += 1;
-        }
-    }
-
-    /// Connections that its worker has, or is about to get.
-    fn connections(&self) -> u64 {
-        self.handed - self.counters.connections_closed.read()
-    }
 }
 
 /// What a failed accept(2) is about.
@@ -111,11 +76,12 @@ impl Failure {
 }
 
 impl Acceptor {
-    pub(super) fn new(
+    pub(crate) fn new(
         poll: Poll,
         listeners: Vec<Listener>,
-        mailboxes: Vec<Mailbox>,
-        service: Arc<Service>,
+        mailboxes: Vec<Mailbox<LineDoor>>,
+        admission: Arc<Admission>,
+        pass: Pass,
         counters: Arc<Counters>,
     ) -> io::Result<Acceptor> {
         let mut polled = Vec::with_capacity(listeners.len());
@@ -134,7 +100,8 @@ impl Acceptor {
             poll,
             listeners: polled,
             mailboxes,
-            service,
+            admission,
+            pass,
             counters,
             next_worker: 0,
             paused_until: None,
@@ -144,9 +111,9 @@ impl Acceptor {
 
     /// Accepts until the service drains, then once more what the kernel has already taken: closing a
     /// listener would reset those clients.
-    pub(super) fn run(mut self) -> io::Result<()> {
+    pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(64);
-        while !self.service.is_draining() {
+        while !self.pass.is_draining() {
             self.wait(&mut events)?;
             for event in &events {
                 if event.token() != WAKER {
@@ -163,9 +130,6 @@ impl Acceptor {
         for _ in 0..BACKLOG as usize / BATCH {
             self.accept_batches();
         }
-        // The mailboxes close with this thread; the workers look when they are woken.
-        self.mailboxes.clear();
-        self.service.board.wake_all();
         Ok(())
     }
 
@@ -191,11 +155,7 @@ impl Acceptor {
             self.accept_batch(listener);
         }
         // One wake for each worker with mail, however much it got.
-        for (worker, mailbox) in self.mailboxes.iter_mut().enumerate() {
-            if std::mem::take(&mut mailbox.has_mail) {
-                self.service.board.wake(worker);
-            }
-        }
+        self.mailboxes.iter_mut().for_each(Mailbox::wake);
     }
 
     /// Accepts from one listener until a batch is full, none is waiting, or accepting has to pause.
@@ -239,7 +199,7 @@ impl Acceptor {
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr, difficulty: Difficulty) {
-        let permit = match self.service.admission.admit(peer.ip()) {
+        let permit = match self.admission.admit(peer.ip()) {
             Ok(permit) => permit,
             Err(refusal) => return self.refuse(stream, refusal),
         };
@@ -251,30 +211,16 @@ impl Acceptor {
             difficulty,
             permit,
         };
-        let worker = self.worker_with_fewest();
+        let clients = |worker: usize| self.mailboxes[worker].clients();
+        let worker = least_loaded(self.mailboxes.len(), self.next_worker, clients);
         self.mailboxes[worker].put(handoff);
         self.next_worker = (worker + 1) % self.mailboxes.len();
     }
 
-    /// The worker with the fewest connections, the next in turn among equals. Not simply the next in turn: with
-    /// two workers and a health check that comes and goes before each client, one would get all clients.
-    fn worker_with_fewest(&self) -> usize {
-        let workers = self.mailboxes.len();
-        (0..workers)
-            .map(|step| (self.next_worker + step) % workers)
-            .min_by_key(|&worker| self.mailboxes[worker].connections())
-            .expect("a service has a worker")
-    }
-
     /// Says why, without waiting for anything, and closes.
-    fn refuse(&self, mut stream: TcpStream, refusal: Refusal) {
-        let counter = match refusal {
-            Refusal::Busy => &self.counters.refused_busy,
-            Refusal::BusyAddress => &self.counters.refused_busy_address,
-            Refusal::Denied => &self.counters.refused_denied,
-        };
-        counter.add(1);
-        let line = ErrorLine::Refused(refusal).to_string();
+    fn refuse(&self, mut stream: TcpStream, refusal: ErrorLine) {
+        self.counters.count_error(refusal);
+        let line = refusal.to_string();
         // A new socket has room for one line. What has come in already is read, because closing a socket
         // with unread bytes resets it, and some systems then drop the line.
         let _ = stream.write_all(line.as_bytes());
@@ -285,16 +231,15 @@ impl Acceptor {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpStream};
-    use std::sync::mpsc::{Receiver, channel};
+    use std::net::Ipv4Addr;
+    use std::num::NonZeroUsize;
 
+    use powd_core::Kernel;
     use socket2::{Domain, Socket, Type};
 
-    use super::super::admission::Admission;
-    use super::super::board::Board;
-    use super::super::make_poll;
     use super::super::options::Limits;
     use super::*;
+    use crate::engine::{self, Engine, make_poll};
 
     #[test]
     fn only_a_shortage_of_descriptors_or_memory_is_of_all_connections() {
@@ -330,72 +275,36 @@ mod tests {
         }
     }
 
-    fn acceptor(listener: Socket, mailboxes: Vec<Mailbox>) -> Acceptor {
-        let listener = Listener {
-            socket: listener.into(),
-            difficulty: Difficulty::NONE,
-        };
-        let (poll, waker) = make_poll().expect("a descriptor is free");
-        let wakers = mailboxes.iter().map(|_| make_poll().expect("two more").1);
-        let service = Arc::new(Service::new(
-            Admission::new(&Limits::default()),
-            Board::new(wakers.collect()),
-            waker,
-            Vec::new(),
-        ));
-        Acceptor::new(poll, vec![listener], mailboxes, service, Arc::default())
-            .expect("a poll takes any socket")
-    }
-
-    fn bound() -> Socket {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        socket.bind(&address.into()).expect("a free port");
-        socket
-    }
-
     #[test]
     fn an_error_that_lasts_pauses_accepting() {
         // Bound, but not listening: every accept fails, with EINVAL.
-        let mut acceptor = acceptor(bound(), Vec::new());
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        socket.bind(&address.into()).expect("a free port");
+        let listener = Listener {
+            socket: socket.into(),
+            difficulty: Difficulty::NONE,
+        };
+        let engine = Engine::start(engine::Options {
+            workers: NonZeroUsize::MIN,
+            kernel: Kernel::PORTABLE,
+            ..engine::Options::default()
+        })
+        .expect("one thread");
+        let mut acceptor = Acceptor::new(
+            make_poll().expect("a descriptor is free").0,
+            vec![listener],
+            Vec::new(),
+            Admission::new(&Limits::default()),
+            engine.open_door(|| {}),
+            Arc::default(),
+        )
+        .expect("a poll takes any socket");
         acceptor.accept_batches();
         assert!(acceptor.paused_until.is_some());
         assert_eq!(acceptor.counters.accept_pauses.read(), 1);
-    }
-
-    #[test]
-    fn workers_get_connections_in_turn_however_many_come_and_go_between() {
-        let socket = bound();
-        socket.listen(16).expect("a bound socket");
-        let address = socket.local_addr().expect("a bound socket");
-        let address = address.as_socket().expect("an address of IPv4");
-        let workers: Vec<_> = (0..4)
-            .map(|_| (channel(), Arc::<Counters>::default()))
-            .collect();
-        let mailboxes = workers
-            .iter()
-            .map(|((mailbox, _), counters)| Mailbox::new(mailbox.clone(), Arc::clone(counters)));
-        let mut acceptor = acceptor(socket, mailboxes.collect());
-        // Who gets the next one; on loopback it waits to be accepted when `connect` returns.
-        let mut next = || {
-            let _client = TcpStream::connect(address).expect("a listener");
-            acceptor.listeners[0].ready = true;
-            acceptor.accept_batches();
-            let got = |((_, mail), _): &((_, Receiver<Handoff>), _)| mail.try_recv().is_ok();
-            workers.iter().position(got).expect("one got it")
-        };
-        let turns: Vec<usize> = (0..8).map(|_| next()).collect();
-        assert_eq!(turns, [0, 1, 2, 3, 0, 1, 2, 3]);
-        for between in 1..4 {
-            let mut stayed = [0; 4];
-            for _ in 0..8 {
-                for _ in 0..between {
-                    let left = next();
-                    workers[left].1.connections_closed.add(1);
-                }
-                stayed[next()] += 1;
-            }
-            assert_eq!(stayed, [2; 4], "{between} between");
-        }
+        drop(acceptor);
+        engine.handle().drain();
+        engine.wait().expect("no thread failed");
     }
 }

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ipnet::IpNet;
 
 use super::options::Limits;
+use crate::protocol::ErrorLine;
 
 /// Counts the connections that are open, in all and by address. Asked by the acceptor once for each
 /// connection; told by whichever thread closes one.
 #[derive(Debug)]
-pub(super) struct Admission {
+pub(crate) struct Admission {
     allow: Vec<IpNet>,
     max: usize,
     max_per_ip: Option<usize>,
@@ -21,20 +22,9 @@ pub(super) struct Admission {
     open_by_origin: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// Why somebody does not get in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// Too many connections.
-    Busy,
-    /// Too many connections from one address.
-    BusyAddress,
-    /// An address that is not served.
-    Denied,
-}
-
 /// The right to have a connection; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Permit {
+pub(crate) struct Permit {
     admission: Arc<Admission>,
     /// Set when it is counted.
     origin: Option<IpAddr>,
@@ -50,7 +40,7 @@ fn origin(ip: IpAddr) -> IpAddr {
 }
 
 impl Admission {
-    pub(super) fn new(limits: &Limits) -> Arc<Admission> {
+    pub(crate) fn new(limits: &Limits) -> Arc<Admission> {
         Arc::new(Admission {
             allow: limits.allow.clone(),
             max: limits.max_connections,
@@ -61,16 +51,16 @@ impl Admission {
     }
 
     /// A permit for a client at `ip`, or the reason why there is none.
-    pub(super) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, Refusal> {
+    pub(crate) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, ErrorLine> {
         // A socket that takes both sees IPv4 clients as ::ffff:a.b.c.d. The listeners here do not, but a
         // limit must not hang on that.
         let ip = ip.to_canonical();
         if !self.allow.is_empty() && !self.allow.iter().any(|range| range.contains(&ip)) {
-            return Err(Refusal::Denied);
+            return Err(ErrorLine::Denied);
         }
         if self.open.fetch_add(1, AcqRel) >= self.max {
             self.open.fetch_sub(1, AcqRel);
-            return Err(Refusal::Busy);
+            return Err(ErrorLine::Busy);
         }
         let mut permit = Permit {
             admission: Arc::clone(self),
@@ -85,17 +75,12 @@ impl Admission {
             let open = by_origin.entry(origin).or_default();
             if *open >= max {
                 drop(by_origin);
-                return Err(Refusal::BusyAddress);
+                return Err(ErrorLine::BusyAddress);
             }
             *open += 1;
             permit.origin = Some(origin);
         }
         Ok(permit)
-    }
-
-    /// Connections open now.
-    pub(super) fn open(&self) -> usize {
-        self.open.load(Acquire)
     }
 }
 
@@ -140,7 +125,7 @@ mod tests {
         for _ in 0..3 {
             let held = [ip("10.0.0.1"), ip("10.0.0.2")].map(|ip| admission.admit(ip));
             assert!(held.iter().all(Result::is_ok));
-            assert_eq!(admission.admit(ip("10.0.0.3")).err(), Some(Refusal::Busy));
+            assert_eq!(admission.admit(ip("10.0.0.3")).err(), Some(ErrorLine::Busy));
         }
     }
 
@@ -154,7 +139,7 @@ mod tests {
         assert!(first.is_ok());
         assert_eq!(
             admission.admit(ip("::ffff:10.0.0.1")).err(),
-            Some(Refusal::BusyAddress)
+            Some(ErrorLine::BusyAddress)
         );
         assert!(admission.admit(ip("10.0.0.2")).is_ok());
         drop(first);
@@ -178,7 +163,7 @@ mod tests {
         let _first = admission.admit(ip("2001:db8:0:1::1"));
         assert_eq!(
             admission.admit(ip("2001:db8:0:1:ffff::2")).err(),
-            Some(Refusal::BusyAddress)
+            Some(ErrorLine::BusyAddress)
         );
         assert!(admission.admit(ip("2001:db8:0:2::1")).is_ok());
     }
@@ -198,7 +183,7 @@ mod tests {
         for denied in ["10.2.0.1", "::1", "127.0.0.1"] {
             assert_eq!(
                 admission.admit(ip(denied)).err(),
-                Some(Refusal::Denied),
+                Some(ErrorLine::Denied),
                 "{denied}"
             );
         }

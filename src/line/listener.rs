@@ -10,7 +10,7 @@ use powd_core::Difficulty;
 
 /// Connections that the kernel completes before the acceptor gets to them. The most that Linux grants by
 /// default (`net.core.somaxconn`); std fixes it at 128, which a burst of clients overruns.
-pub(super) const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// A client whose cable is cut sends nothing more, no end of stream either. After a minute of silence the
 /// kernel asks it six times, every 10 s (tcp(7)), and resets the connection when no answer comes: two minutes
@@ -23,8 +23,8 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 /// A bound, listening socket and the difficulty of its clients.
 #[derive(Debug)]
 pub struct Listener {
-    pub(super) socket: TcpListener,
-    pub(super) difficulty: Difficulty,
+    pub(crate) socket: TcpListener,
+    pub(crate) difficulty: Difficulty,
 }
 
 impl Listener {

@@ -4,7 +4,12 @@
 //! warm-up nothing is allocated. Rejected: one pair of buffers per connection (48 KiB, idle or not);
 //! one size (a request waiting behind a hard one would hold 16 KiB for 20 bytes).
 
-use std::fmt;
+use std::convert::Infallible;
+use std::fmt::{self, Write as _};
+
+use powd_core::Solution;
+
+use crate::protocol::{ErrorLine, Reply};
 
 /// The room for what waits: bytes of unanswered requests that fit are moved here from a large buffer.
 const SMALL: usize = 2048;
@@ -24,7 +29,7 @@ const KEPT_SMALL: usize = 4096;
 
 /// Bytes in a fixed room: taken from the front, added at the end.
 #[derive(Debug)]
-pub(super) struct Buffer {
+pub(crate) struct Buffer {
     room: Box<[u8]>,
     start: usize,
     end: usize,
@@ -40,41 +45,36 @@ impl Buffer {
     }
 
     /// The bytes in it.
-    pub(super) fn filled(&self) -> &[u8] {
+    pub(crate) fn filled(&self) -> &[u8] {
         &self.room[self.start..self.end]
     }
 
-    /// The bytes in it from `from` on, to be changed in place.
-    pub(super) fn filled_mut(&mut self, from: usize) -> &mut [u8] {
-        &mut self.room[self.start + from..self.end]
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.end - self.start
     }
 
     /// Room left behind the bytes in it.
-    pub(super) fn spare(&self) -> usize {
+    pub(crate) fn spare(&self) -> usize {
         self.room.len() - self.end
     }
 
     /// The room behind the bytes in it, to read into; see [`Buffer::added`].
-    pub(super) fn spare_mut(&mut self) -> &mut [u8] {
+    pub(crate) fn spare_mut(&mut self) -> &mut [u8] {
         &mut self.room[self.end..]
     }
 
     /// Counts `count` bytes, written to [`Buffer::spare_mut`], as filled.
-    pub(super) fn added(&mut self, count: usize) {
+    pub(crate) fn added(&mut self, count: usize) {
         self.end += count;
         debug_assert!(self.end <= self.room.len());
     }
 
     /// Takes `count` bytes from the front.
-    pub(super) fn take(&mut self, count: usize) {
+    pub(crate) fn take(&mut self, count: usize) {
         self.start += count;
         debug_assert!(self.start <= self.end);
         if self.is_empty() {
@@ -82,24 +82,34 @@ impl Buffer {
         }
     }
 
-    /// Drops all but the first `count` bytes.
-    pub(super) fn truncate(&mut self, count: usize) {
-        self.end = self.end.min(self.start + count);
-    }
-
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.start = 0;
         self.end = 0;
     }
 
     /// Adds `bytes`, for which there must be room.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.room[self.end..self.end + bytes.len()].copy_from_slice(bytes);
         self.end += bytes.len();
     }
 
+    /// Adds the reply line of `solution` to `message`, for which there must be room.
+    #[inline(always)]
+    pub(crate) fn push_reply(&mut self, message: &[u8], solution: &Solution) {
+        let Ok(()) = Reply::write_solution(message, solution, |piece| {
+            self.push(piece);
+            Ok::<(), Infallible>(())
+        });
+    }
+
+    /// Adds an error line, for which there must be room.
+    pub(crate) fn push_error(&mut self, error: ErrorLine) {
+        // It fails only without that room.
+        let _ = write!(self, "{error}");
+    }
+
     /// Moves the bytes to the front, so that all free room is behind them.
-    pub(super) fn compact(&mut self) {
+    pub(crate) fn compact(&mut self) {
         if self.start > 0 {
             self.room.copy_within(self.start..self.end, 0);
             self.end -= self.start;
@@ -120,7 +130,7 @@ impl fmt::Write for Buffer {
 
 /// The free buffers of one worker, last in, first out: the next one lent is warm in the cache.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     input_size: usize,
     output_size: usize,
     inputs: Vec<Buffer>,
@@ -130,7 +140,7 @@ pub(super) struct Pool {
 
 impl Pool {
     /// Buffers for requests of up to `longest_request` and replies of up to `longest_reply` bytes.
-    pub(super) fn new(longest_request: usize, longest_reply: usize) -> Pool {
+    pub(crate) fn new(longest_request: usize, longest_reply: usize) -> Pool {
         Pool {
             input_size: INPUT.max(longest_request),
             output_size: OUTPUT.max(longest_reply),
@@ -142,7 +152,7 @@ impl Pool {
 
     /// An input buffer with room to read into: `held` with its bytes, if it has that room, else a larger
     /// one that they were moved to.
-    pub(super) fn input(&mut self, held: Option<Buffer>) -> Buffer {
+    pub(crate) fn input(&mut self, held: Option<Buffer>) -> Buffer {
         match held {
             Some(mut large) if large.room.len() == self.input_size => {
                 large.compact();
@@ -163,7 +173,7 @@ impl Pool {
     }
 
     /// Takes an input buffer back, or exchanges it for a small one that holds what is left in it.
-    pub(super) fn settle_input(&mut self, held: Buffer) -> Option<Buffer> {
+    pub(crate) fn settle_input(&mut self, held: Buffer) -> Option<Buffer> {
         if held.is_empty() {
             self.keep_input(held);
             return None;
@@ -181,7 +191,7 @@ impl Pool {
     }
 
     /// Takes an input buffer back, with whatever is in it.
-    pub(super) fn keep_input(&mut self, buffer: Buffer) {
+    pub(crate) fn keep_input(&mut self, buffer: Buffer) {
         if buffer.room.len() < self.input_size {
             self.keep_small(buffer);
         } else {
@@ -197,14 +207,14 @@ impl Pool {
     }
 
     /// An empty output buffer.
-    pub(super) fn output(&mut self) -> Buffer {
+    pub(crate) fn output(&mut self) -> Buffer {
         self.outputs
             .pop()
             .unwrap_or_else(|| Buffer::with_capacity(self.output_size))
     }
 
     /// Takes an output buffer back, with whatever is in it.
-    pub(super) fn keep_output(&mut self, buffer: Buffer) {
+    pub(crate) fn keep_output(&mut self, buffer: Buffer) {
         keep(&mut self.outputs, buffer);
     }
 }

@@ -1,0 +1,216 @@
+//! Asking an engine from any thread, without a socket.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
+
+use futures_channel::oneshot;
+use powd_core::{Difficulty, SeedLength};
+
+use super::call::{Answer, Call, Effort, SolveError};
+use super::counters::Totals;
+use super::mailbox::least_loaded;
+use super::options::Options;
+use super::shared::Shared;
+
+/// The way to an engine from any thread; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Handle(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    options: Arc<Options>,
+    /// The worker after the one that got the last call.
+    next: AtomicUsize,
+}
+
+/// What is asked, where [`Handle::solve`] does not say enough.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// What the seed is to stand before.
+    pub message: Vec<u8>,
+    /// The zeros asked for.
+    pub difficulty: Difficulty,
+    /// The characters of the first seeds tried, where not the engine's.
+    pub seed_length: Option<SeedLength>,
+    /// The longest to wait for the answer.
+    pub deadline: Option<Duration>,
+}
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>, options: Arc<Options>) -> Handle {
+        Handle(Arc::new(Inner {
+            shared,
+            options,
+            next: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Asks for a seed before `message`, to be found within `deadline`.
+    ///
+    /// The request is under way when this returns, in the same queue as those of connections, whether or not the
+    /// future is polled. To drop the future cancels the search, on every core.
+    pub fn solve(
+        &self,
+        message: impl Into<Vec<u8>>,
+        difficulty: Difficulty,
+        deadline: impl Into<Option<Duration>>,
+    ) -> Solve {
+        self.ask(Query {
+            message: message.into(),
+            difficulty,
+            seed_length: None,
+            deadline: deadline.into(),
+        })
+    }
+
+    /// As [`Handle::solve`], with all that can be asked for.
+    pub fn ask(&self, query: Query) -> Solve {
+        let Inner {
+            shared, options, ..
+        } = &*self.0;
+        let max = options.max_message_bytes.get();
+        if query.message.len() > max {
+            return Solve::refused(SolveError::TooLong { max });
+        }
+        // First counted, then looked whether it is too late: a worker that ends looks in the other order.
+        shared.client_comes();
+        if shared.is_closed() {
+            shared.client_goes();
+            return Solve::refused(SolveError::Draining);
+        }
+        let asked = Instant::now();
+        let (reply, answer) = oneshot::channel();
+        let effort = Arc::<Effort>::default();
+        let call = Box::new(Call {
+            message: query.message,
+            difficulty: query.difficulty,
+            seed_length: query.seed_length.unwrap_or(options.seed_length),
+            asked,
+            // A deadline that no clock reaches is none.
+            deadline: query.deadline.and_then(|limit| asked.checked_add(limit)),
+            effort: Arc::clone(&effort),
+            reply,
+            task: None,
+            outcome: None,
+        });
+        let worker = self.worker_with_fewest();
+        if !shared.desks[worker].put(call) {
+            shared.client_goes();
+            return Solve::refused(SolveError::Failed);
+        }
+        shared.board.wake(worker);
+        Solve {
+            state: State::Waiting {
+                answer,
+                worker,
+                shared: Arc::clone(shared),
+            },
+            effort,
+        }
+    }
+
+    /// The worker with the fewest calls, the next in turn among equals.
+    fn worker_with_fewest(&self) -> usize {
+        let desks = &self.0.shared.desks;
+        let next = self.0.next.load(Relaxed);
+        let worker = least_loaded(desks.len(), next, |worker| {
+            desks[worker].open_calls() as u64
+        });
+        self.0.next.store((worker + 1) % desks.len(), Relaxed);
+        worker
+    }
+
+    /// Begins the drain: what was asked is answered, nothing more is taken. Returns at once.
+    pub fn drain(&self) {
+        self.0.shared.drain();
+    }
+
+    /// Whether a drain has begun.
+    pub fn is_draining(&self) -> bool {
+        self.0.shared.is_draining()
+    }
+
+    /// What the engine was told at its start.
+    pub fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    /// The counters of all workers, added up.
+    pub fn totals(&self) -> Totals {
+        self.0.shared.totals()
+    }
+}
+
+/// A request under way. It is a future of any runtime; dropped before it is ready, it cancels the search.
+#[derive(Debug)]
+#[must_use = "dropping it cancels the search"]
+pub struct Solve {
+    state: State,
+    effort: Arc<Effort>,
+}
+
+#[derive(Debug)]
+enum State {
+    Refused(SolveError),
+    Waiting {
+        answer: oneshot::Receiver<Result<Answer, SolveError>>,
+        worker: usize,
+        shared: Arc<Shared>,
+    },
+    Ended,
+}
+
+impl Solve {
+    fn refused(error: SolveError) -> Solve {
+        Solve {
+            state: State::Refused(error),
+            effort: Arc::default(),
+        }
+    }
+
+    /// How far it has come, also for other threads.
+    pub fn effort(&self) -> &Arc<Effort> {
+        &self.effort
+    }
+}
+
+impl Future for Solve {
+    type Output = Result<Answer, SolveError>;
+
+    /// # Panics
+    ///
+    /// When it is polled after it was ready.
+    fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
+        let outcome = match &mut self.state {
+            State::Refused(error) => Err(*error),
+            State::Waiting { answer, .. } => match Pin::new(answer).poll(task) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(outcome) => outcome.unwrap_or(Err(SolveError::Failed)),
+            },
+            State::Ended => panic!("a request is polled after it has ended"),
+        };
+        self.state = State::Ended;
+        Poll::Ready(outcome)
+    }
+}
+
+impl Drop for Solve {
+    fn drop(&mut self) {
+        if let State::Waiting {
+            answer,
+            worker,
+            shared,
+        } = std::mem::replace(&mut self.state, State::Ended)
+        {
+            // First nobody waits, then the worker looks.
+            drop(answer);
+            shared.desks[worker].abandon();
+            shared.board.wake(worker);
+        }
+    }
+}

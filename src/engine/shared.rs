@@ -1,0 +1,145 @@
+//! What all threads of one engine share: whether it drains, how many clients are open, what was counted.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_utils::CachePadded;
+
+use super::board::Board;
+use super::call::Desk;
+use super::counters::{Counters, Totals};
+
+/// Wakes the thread of a door.
+type OnDrain = Box<dyn Fn() + Send + Sync>;
+
+pub(crate) struct Shared {
+    draining: AtomicBool,
+    /// A thread of the engine or of a door ended before its time.
+    failed: AtomicBool,
+    /// Doors through which clients can still come.
+    open_doors: AtomicUsize,
+    /// Clients that are open, or on their way to a worker.
+    clients: CachePadded<AtomicUsize>,
+    pub(crate) board: Arc<Board>,
+    /// One set for each worker.
+    pub(crate) counters: Box<[Arc<Counters>]>,
+    /// Where each worker takes requests of other threads.
+    pub(crate) desks: Box<[CachePadded<Desk>]>,
+    /// Told when a drain begins.
+    on_drain: Mutex<Vec<OnDrain>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("draining", &self.draining)
+            .field("clients", &self.clients)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        board: Arc<Board>,
+        counters: Box<[Arc<Counters>]>,
+        desks: Box<[CachePadded<Desk>]>,
+    ) -> Shared {
+        Shared {
+            draining: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            open_doors: AtomicUsize::new(0),
+            clients: CachePadded::default(),
+            board,
+            counters,
+            desks,
+            on_drain: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Begins the drain: the doors take no more clients, the workers answer what they have.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, SeqCst);
+        for tell in self
+            .on_drain
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
+            tell();
+        }
+        self.board.wake_all();
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Acquire)
+    }
+
+    /// A thread ended before its time: the others drain, and the engine says so at its end.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Release);
+        self.drain();
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Acquire)
+    }
+
+    /// Whether a client that comes now is turned away: a drain has begun, and no door is open any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.draining.load(SeqCst) && self.open_doors.load(SeqCst) == 0
+    }
+
+    /// Whether nobody is left to answer, and nobody comes any more.
+    pub(crate) fn has_drained(&self) -> bool {
+        self.is_closed() && self.clients.load(SeqCst) == 0
+    }
+
+    /// A client is on its way to a worker.
+    pub(crate) fn client_comes(&self) {
+        self.clients.fetch_add(1, SeqCst);
+    }
+
+    /// A client has gone. The last one of a drain wakes the workers, which wait for it.
+    pub(crate) fn client_goes(&self) {
+        let last = self.clients.fetch_sub(1, SeqCst) == 1;
+        if last && self.is_closed() {
+            self.board.wake_all();
+        }
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        Totals::of(self.counters.iter().map(Arc::as_ref))
+    }
+
+    /// Opens a door; `on_drain` is called when a drain begins.
+    pub(crate) fn open_door(self: &Arc<Self>, on_drain: impl Fn() + Send + Sync + 'static) -> Pass {
+        self.open_doors.fetch_add(1, SeqCst);
+        self.on_drain
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Box::new(on_drain));
+        Pass(Arc::clone(self))
+    }
+}
+
+/// Held by a door for as long as clients can come through it: a drain does not end before.
+#[derive(Debug)]
+pub struct Pass(Arc<Shared>);
+
+impl Pass {
+    /// Whether a drain has begun: the door lets in what has come so far, then closes.
+    pub fn is_draining(&self) -> bool {
+        self.0.is_draining()
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        // A door that is lost is not closed in good order.
+        if std::thread::panicking() {
+            self.0.fail();
+        }
+        self.0.open_doors.fetch_sub(1, SeqCst);
+        self.0.board.wake_all();
+    }
+}

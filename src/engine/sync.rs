@@ -1,0 +1,6 @@
+//! The atomics of what has a model: those of std, or loom's, which try every order.
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicBool, Ordering, fence};
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::{AtomicBool, Ordering, fence};

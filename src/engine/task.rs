@@ -1,0 +1,140 @@
+//! One search that a worker is at: alone, or shared with idle workers.
+
+use std::sync::Arc;
+
+use powd_core::unstable::SharedSearch;
+use powd_core::{Job, Progress, Search, SeedLength, Tally};
+
+use super::budget::{Budget, TurnKind, seeds};
+use super::client::Standing;
+use super::context::Context;
+
+/// A search that is under way. The message stays with the client.
+#[derive(Debug)]
+pub struct Task {
+    search: Search,
+    /// Blocks of one hash.
+    blocks: u64,
+    /// Seeds tried by this worker, and by helpers in shared searches that are over.
+    hashes: u64,
+    /// Set while the search is open to helpers; then `search` is where that began.
+    shared: Option<Arc<SharedSearch>>,
+}
+
+impl Task {
+    pub(crate) fn new(length: SeedLength, draw: u64, blocks: u64) -> Task {
+        Task {
+            search: Search::new(length, draw),
+            blocks,
+            hashes: 0,
+            shared: None,
+        }
+    }
+
+    /// Seeds tried so far, by all workers. Those of chunks that helpers are still at are not in it.
+    pub(crate) fn hashes(&self) -> u64 {
+        self.hashes
+    }
+
+    /// Works on it for about what is left of `budget`.
+    // Inlined up to where a reply is written, as all of the search is.
+    #[inline(always)]
+    pub(crate) fn advance(
+        &mut self,
+        context: &mut Context,
+        job: Job<'_>,
+        budget: &mut Budget,
+    ) -> Progress {
+        // At easy difficulties the board, which idle workers write to, is not even read.
+        let is_hard = context
+            .portions
+            .is_worth_sharing(job.difficulty, self.blocks);
+        if is_hard && self.shared.is_none() {
+            self.try_to_share(context, job, budget.kind());
+        }
+        let mut tally = Tally::default();
+        let progress = match self.shared.take() {
+            Some(shared) => self.advance_shared(context, shared, budget, &mut tally),
+            None => {
+                let seeds = seeds(budget.left(), self.blocks);
+                self.search
+                    .advance(&mut context.searcher, job, seeds, &mut tally)
+            }
+        };
+        self.hashes += tally.hashes;
+        budget.spend(tally.hashes * self.blocks);
+        budget.spend_request();
+        context.count(tally, job, self.blocks);
+        progress
+    }
+
+    /// No further helper finds it, until it is worked on again.
+    pub(crate) fn withdraw(&self, context: &Context) {
+        if let Some(shared) = &self.shared {
+            context.board.withdraw(context.worker, shared);
+        }
+    }
+
+    /// Stops it on every other core. What was walked together is lost: the search would go on from where sharing
+    /// began.
+    pub(crate) fn stop_sharing(&mut self, context: &mut Context) {
+        if let Some(shared) = self.shared.take() {
+            end_sharing(context, shared);
+        }
+    }
+
+    fn advance_shared(
+        &mut self,
+        context: &mut Context,
+        shared: Arc<SharedSearch>,
+        budget: &Budget,
+        tally: &mut Tally,
+    ) -> Progress {
+        if context.board.has_help() {
+            // Again in each turn: another search of this worker may have had its place meanwhile.
+            let standing = match budget.kind() {
+                TurnKind::New | TurnKind::Old => Standing::Open,
+                TurnKind::Background => Standing::Background,
+            };
+            context.board.offer(context.worker, &shared, standing);
+        }
+        let seeds = seeds(budget.left(), self.blocks).get();
+        let mut share = shared.join(&mut context.searcher);
+        let mut progress = Progress::Pending;
+        while progress == Progress::Pending && tally.hashes < seeds {
+            progress = share.work(tally);
+        }
+        match progress {
+            Progress::Found(_) => end_sharing(context, shared),
+            Progress::Exhausted => {
+                // Proven empty together: the search goes on from there, with longer seeds.
+                self.search.skip_to(shared.ring().steps());
+                end_sharing(context, shared);
+                return Progress::Pending;
+            }
+            Progress::Pending | Progress::Stalled => self.shared = Some(shared),
+        }
+        progress
+    }
+
+    /// Opens the search, which is worth it, to helpers, if there are any.
+    fn try_to_share(&mut self, context: &mut Context, job: Job<'_>, kind: TurnKind) {
+        // Who is at a search in the background helps the others whenever they want it.
+        if kind != TurnKind::Background {
+            context.set_available(false);
+        }
+        let (ring, walked) = self.search.position();
+        let chunk = context.portions.chunk(self.blocks);
+        let is_claimed_at_once = ring.steps() - walked <= u128::from(chunk.get());
+        if is_claimed_at_once || !context.board.has_help() {
+            return;
+        }
+        self.shared = context.begin_shared(|shared| shared.begin(job, ring, walked, chunk));
+    }
+}
+
+fn end_sharing(context: &mut Context, shared: Arc<SharedSearch>) {
+    shared.call_off();
+    context.board.withdraw(context.worker, &shared);
+    context.keep_shared(shared);
+}

@@ -1,0 +1,426 @@
+//! A worker: one thread, one poll loop, its own clients.
+//!
+//! Each round of the loop polls, dispatches what is new, and then works for about one quantum on the clients that have
+//! something to do, in the order of the [`Scheduler`]. Without work of its own a worker helps another for a quantum;
+//! without any it spins for a moment, then parks in the poll. Replies that took a search are written at the end of a
+//! round, or when there are [`WRITES`] of them. What workers share is told of in [`Board`](super::board::Board) and
+//! [`Shared`]. It must not know what a client's socket speaks.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+use powd_core::unstable::{SharedSearch, blocks};
+use powd_core::{Progress, Tally};
+use slab::Slab;
+
+use super::board::Offer;
+use super::budget::seeds;
+use super::call::Call;
+use super::client::{Client, Door, Drain, Next, Standing, Urgency};
+use super::context::Context;
+use super::scheduler::{Scheduler, Turn};
+use super::shared::Shared;
+use super::spin::Gaps;
+
+/// The waker's token; clients have those of their places in the slab.
+pub(crate) const WAKER: Token = Token(usize::MAX);
+
+/// Events taken in at once; more wait in the kernel for the next round.
+const EVENTS: usize = 1024;
+
+/// Sweeps come no more often than this, however short a timeout is.
+const SWEEP_LEAST: Duration = Duration::from_millis(10);
+
+/// How long the loop waits when its only searches wait for helpers to finish their last chunks.
+const STALL: Duration = Duration::from_millis(1);
+
+/// How long clients may take to hear that their requests are refused, when the time of a drain is over.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Clients whose replies are written together.
+const WRITES: usize = 16;
+
+#[derive(Debug)]
+pub(crate) struct Worker<D: Door> {
+    context: Context,
+    door: D,
+    shared: Arc<Shared>,
+    poll: Poll,
+    handoffs: Receiver<D::Handoff>,
+    calls: Receiver<Box<Call>>,
+    clients: Slab<Kind<D::Client>>,
+    scheduler: Scheduler,
+    /// When to look for clients whose time is over; none while there can be none.
+    next_sweep: Option<Instant>,
+    /// When the time of a drain is over: first for searches, then for farewells.
+    drain_until: Option<Instant>,
+    /// The worker that was helped last.
+    helped: usize,
+    gaps: Gaps,
+}
+
+/// The two kinds of clients.
+#[derive(Debug)]
+enum Kind<C> {
+    Socket(C),
+    Call(Box<Call>),
+}
+
+impl<D: Door> Worker<D> {
+    pub(crate) fn new(
+        context: Context,
+        door: D,
+        shared: Arc<Shared>,
+        poll: Poll,
+        handoffs: Receiver<D::Handoff>,
+        calls: Receiver<Box<Call>>,
+    ) -> Worker<D> {
+        Worker {
+            scheduler: Scheduler::new(context.portions.quantum()),
+            helped: context.worker,
+            context,
+            door,
+            shared,
+            poll,
+            handoffs,
+            calls,
+            clients: Slab::new(),
+            next_sweep: None,
+            drain_until: None,
+            gaps: Gaps::default(),
+        }
+    }
+
+    /// Runs until the engine has drained. An error means that polling itself failed.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        // From its first sleep on, not from its first wake-up: the first search must find help, too.
+        self.context.set_available(true);
+        while !self.is_done() {
+            self.wait(&mut events)?;
+            // Before anything is closed or opened: a token means the client it meant to the kernel.
+            if self.dispatch(&events) {
+                self.take_mail();
+            }
+            self.follow_drain();
+            self.sweep();
+            self.work();
+        }
+        self.context.set_available(false);
+        for key in 0..self.clients.capacity() {
+            self.close(key);
+        }
+        Ok(())
+    }
+
+    /// Polls: without waiting while there is work, else until there is something new.
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let me = self.context.worker;
+        let before = self.context.now;
+        let has_work = self.scheduler.has_foreground() || self.scheduler.has_background();
+        let timeout = if has_work {
+            self.gaps.end(before);
+            Some(Duration::ZERO)
+        } else {
+            let idle_from = Instant::now();
+            self.count_busy(idle_from - before);
+            if !self.scheduler.has_stalled() && self.gaps.wait(idle_from) {
+                // It gives way to whoever else wants its CPU: a client there has the next request, and would have
+                // to interrupt it (four connections at difficulty 3: 34,000 replies/s, 28,300 with neither side
+                // giving way; Zen 4, a virtual machine, 2026-11).
+                thread::yield_now();
+                Some(Duration::ZERO)
+            } else {
+                self.shared.board.park(me);
+                let has_offer = !self.scheduler.has_stalled() && self.shared.board.has_offer(me);
+                if has_offer {
+                    Some(Duration::ZERO)
+                } else {
+                    self.poll_timeout(idle_from)
+                }
+            }
+        };
+        let polled = self.poll.poll(events, timeout);
+        self.shared.board.unpark(me);
+        self.context.now = Instant::now();
+        self.observe(before);
+        if has_work {
+            self.count_busy(self.context.now - before);
+        } else if !events.is_empty() {
+            self.gaps.end(self.context.now);
+        }
+        match polled {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            polled => polled,
+        }
+    }
+
+    /// Corrects the portions of work by what the round since `before` has done, if that was mostly hashing.
+    fn observe(&mut self, before: Instant) {
+        let blocks = std::mem::take(&mut self.context.hashed_blocks);
+        if blocks >= self.context.portions.quantum() / 2 {
+            let time = self.context.now - before;
+            self.context.portions.observe(blocks, time);
+            self.scheduler.set_quantum(self.context.portions.quantum());
+        }
+    }
+
+    fn count_busy(&self, time: Duration) {
+        let nanoseconds = time.as_nanos() as u64;
+        self.context.counters.busy_nanoseconds.add(nanoseconds);
+    }
+
+    /// How long the worker can sleep: until the next thing that time alone brings.
+    fn poll_timeout(&self, now: Instant) -> Option<Duration> {
+        let stall = self.scheduler.has_stalled().then_some(STALL);
+        let at = [self.next_sweep, self.drain_until]
+            .into_iter()
+            .flatten()
+            .min();
+        let timer = at.map(|at| at.saturating_duration_since(now));
+        [stall, timer].into_iter().flatten().min()
+    }
+
+    /// Tells each client what the poll says of it; says whether the waker was among it.
+    fn dispatch(&mut self, events: &Events) -> bool {
+        let mut woken = false;
+        for event in events {
+            let key = event.token().0;
+            if event.token() == WAKER {
+                woken = true;
+            } else if let Some(Kind::Socket(client)) = self.clients.get_mut(key) {
+                match client.on_ready(event, &mut self.context, &mut self.door) {
+                    Urgency::Routine => self.scheduler.wake(key),
+                    Urgency::Urgent => self.scheduler.interrupt(key),
+                }
+            }
+        }
+        woken
+    }
+
+    fn take_mail(&mut self) {
+        while let Ok(handoff) = self.handoffs.try_recv() {
+            self.open_socket(handoff);
+        }
+        while let Ok(call) = self.calls.try_recv() {
+            self.open_call(call);
+        }
+        if self.shared.desks[self.context.worker].take_abandoned() {
+            for (key, client) in &self.clients {
+                if matches!(client, Kind::Call(call) if call.is_abandoned()) {
+                    self.scheduler.interrupt(key);
+                }
+            }
+        }
+    }
+
+    fn open_socket(&mut self, handoff: D::Handoff) {
+        let mut client = self.door.open(handoff, &self.context);
+        if self.context.drain != Drain::Serving {
+            client.begin_drain();
+        }
+        let entry = self.clients.vacant_entry();
+        let key = entry.key();
+        let registered = client.register(self.poll.registry(), Token(key));
+        entry.insert(Kind::Socket(client));
+        self.scheduler.insert(key);
+        match registered {
+            Ok(()) if self.context.drain == Drain::Serving => self.arm_sweep(key),
+            Ok(()) => self.scheduler.wake(key),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be polled and was closed");
+                self.close(key);
+            }
+        }
+    }
+
+    fn open_call(&mut self, call: Box<Call>) {
+        let key = self.clients.insert(Kind::Call(call));
+        self.scheduler.insert(key);
+        self.scheduler.wake(key);
+        self.arm_sweep(key);
+    }
+
+    /// Closes the client, if there is one.
+    fn close(&mut self, key: usize) {
+        match self.clients.try_remove(key) {
+            None => return,
+            Some(Kind::Socket(client)) => {
+                client.close(&mut self.context, &mut self.door);
+                self.context.counters.handoffs_closed.add(1);
+            }
+            Some(Kind::Call(call)) => {
+                call.end(&mut self.context);
+                self.shared.desks[self.context.worker].call_ends();
+            }
+        }
+        self.scheduler.remove(key);
+        // The other workers may wait for the last client to go.
+        self.shared.client_goes();
+    }
+
+    /// Works for about a quantum: for its own clients, for those of others, or for who has probably gone.
+    fn work(&mut self) {
+        if self.scheduler.has_foreground() || self.scheduler.has_stalled() {
+            self.run_round();
+        }
+        let is_free = !self.scheduler.has_foreground() && !self.scheduler.has_stalled();
+        self.context.set_available(is_free);
+        if !is_free || self.help(Standing::Open) {
+            return;
+        }
+        match self.scheduler.next_background() {
+            Some(turn) => {
+                self.give(turn);
+                self.flush();
+            }
+            None => {
+                self.help(Standing::Background);
+            }
+        }
+    }
+
+    fn run_round(&mut self) {
+        self.scheduler.begin_round();
+        while let Some(turn) = self.scheduler.next() {
+            self.give(turn);
+            if self.scheduler.unwritten().len() == WRITES {
+                self.flush();
+            }
+        }
+        self.flush();
+    }
+
+    /// Gives a client its turn.
+    fn give(&mut self, Turn { key, mut budget }: Turn) {
+        let before = budget.left();
+        let next = match &mut self.clients[key] {
+            Kind::Socket(client) => client.turn(&mut self.context, &mut self.door, &mut budget),
+            Kind::Call(call) => call.turn(&mut self.context, &mut budget),
+        };
+        self.scheduler.charge(before - budget.left());
+        self.settle(key, next);
+    }
+
+    /// Ends the turns of those clients whose replies are still to be written.
+    fn flush(&mut self) {
+        for place in 0..self.scheduler.unwritten().len() {
+            let key = self.scheduler.unwritten()[place];
+            if let Kind::Socket(client) = &mut self.clients[key] {
+                let next = client.flush(&mut self.context, &mut self.door);
+                self.settle(key, next);
+            }
+        }
+        self.scheduler.clear_unwritten();
+    }
+
+    fn settle(&mut self, key: usize, next: Next) {
+        self.scheduler.settle(key, next);
+        match next {
+            Next::Close => self.close(key),
+            Next::Flush => {}
+            Next::Turn { .. } | Next::Soon | Next::Stalled(_) | Next::Event => self.arm_sweep(key),
+        }
+    }
+
+    /// The next sweep is to come when time alone gives that client something to do.
+    fn arm_sweep(&mut self, key: usize) {
+        if let Some(due) = self.due(key) {
+            let at = due.max(self.context.now + SWEEP_LEAST);
+            self.next_sweep = Some(self.next_sweep.map_or(at, |next| next.min(at)));
+        }
+    }
+
+    fn due(&self, key: usize) -> Option<Instant> {
+        match self.clients.get(key)? {
+            Kind::Socket(client) => client.due(&self.context, &self.door),
+            Kind::Call(call) => call.deadline,
+        }
+    }
+
+    /// Gives a turn to each client whose time has come. One pass over all of them when the first one may be due:
+    /// cheaper than a timer for each, which every request would have to move.
+    fn sweep(&mut self) {
+        if self.next_sweep.is_none_or(|at| self.context.now < at) {
+            return;
+        }
+        self.next_sweep = None;
+        for key in 0..self.clients.capacity() {
+            if self.due(key).is_some_and(|due| due <= self.context.now) {
+                if let Some(Kind::Socket(client)) = self.clients.get_mut(key) {
+                    client.on_due();
+                }
+                self.scheduler.interrupt(key);
+            }
+            self.arm_sweep(key);
+        }
+    }
+
+    /// Helps for a quantum with a search of another worker, if one of that standing is offered.
+    fn help(&mut self, standing: Standing) -> bool {
+        let Some(Offer { owner, search }) = self.shared.board.find(self.helped, standing) else {
+            return false;
+        };
+        self.gaps.end(self.context.now);
+        self.helped = owner;
+        // One helper brings the next, as long as there is an offer.
+        self.shared.board.wake_helper(self.context.worker);
+        let tally = share(&mut self.context, &search);
+        let counters = &self.context.counters;
+        counters.help_hashes.add(tally.hashes);
+        counters.help_quanta.add(1);
+        true
+    }
+
+    /// Takes in how far a drain has come.
+    fn follow_drain(&mut self) {
+        if !self.shared.is_draining() {
+            return;
+        }
+        let now = self.context.now;
+        match self.context.drain {
+            Drain::Serving => {
+                self.context.drain = Drain::Draining;
+                self.drain_until = now.checked_add(self.context.options.drain_timeout);
+                for (key, client) in &mut self.clients {
+                    if let Kind::Socket(client) = client {
+                        client.begin_drain();
+                    }
+                    self.scheduler.wake(key);
+                }
+            }
+            Drain::Draining if self.drain_until.is_some_and(|until| now >= until) => {
+                self.context.drain = Drain::Expired;
+                self.drain_until = Some(now + FAREWELL);
+                for (key, _) in &self.clients {
+                    self.scheduler.interrupt(key);
+                }
+            }
+            Drain::Draining | Drain::Expired => {}
+        }
+    }
+
+    /// Whether the engine has drained. While other workers still answer, this one helps them.
+    fn is_done(&self) -> bool {
+        let is_over = self
+            .drain_until
+            .is_some_and(|until| self.context.now >= until);
+        self.shared.has_drained() || (self.context.drain == Drain::Expired && is_over)
+    }
+}
+
+/// A quantum of help with a search of another worker.
+fn share(context: &mut Context, search: &SharedSearch) -> Tally {
+    let mut tally = Tally::default();
+    let job = search.job();
+    let blocks = blocks(search.ring().length().get() + job.message.len()) as u64;
+    let budget = seeds(context.portions.quantum(), blocks).get();
+    let mut share = search.join(&mut context.searcher);
+    while share.work(&mut tally) == Progress::Pending && tally.hashes < budget {}
+    context.count(tally, job, blocks);
+    tally
+}

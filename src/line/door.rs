@@ -1,0 +1,70 @@
+//! The side of a worker that has line connections: what they share, and how they are made.
+
+use std::sync::Arc;
+
+use mio::net::TcpStream;
+use powd_core::Difficulty;
+
+use super::admission::Permit;
+use super::buffers::Pool;
+use super::connection::Connection;
+use super::counters::Counters;
+use super::options::Options;
+use super::session::Shelf;
+use crate::engine::{Context, Door, Host as _, Task};
+use crate::protocol::{ErrorLine, Reply};
+
+/// A connection on its way from the acceptor to a worker.
+#[derive(Debug)]
+pub(crate) struct Handoff {
+    pub(crate) stream: TcpStream,
+    pub(crate) difficulty: Difficulty,
+    pub(crate) permit: Permit,
+}
+
+/// What the connections of one worker share. All but the buffers is allocated at its start; they are made when first
+/// needed and then kept.
+#[derive(Debug)]
+pub(crate) struct LineDoor {
+    pub(crate) options: Arc<Options>,
+    counters: Arc<Counters>,
+    pool: Pool,
+}
+
+impl LineDoor {
+    pub(crate) fn new(options: Arc<Options>, counters: Arc<Counters>) -> LineDoor {
+        let max = options.limits.max_message_bytes.get();
+        LineDoor {
+            pool: Pool::new(
+                options.framing.request_room(max),
+                max + Reply::OVERHEAD + ErrorLine::MAX_BYTES,
+            ),
+            options,
+            counters,
+        }
+    }
+
+    pub(crate) fn shelf(&mut self) -> Shelf<'_> {
+        Shelf {
+            options: &self.options,
+            counters: &self.counters,
+            pool: &mut self.pool,
+        }
+    }
+}
+
+impl Door for LineDoor {
+    type Handoff = Handoff;
+    type Client = Connection<TcpStream, Task>;
+
+    fn open(&mut self, handoff: Handoff, context: &Context) -> Self::Client {
+        self.counters.connections_opened.add(1);
+        Connection::new(
+            handoff.stream,
+            handoff.difficulty,
+            handoff.permit,
+            &self.options,
+            context.now(),
+        )
+    }
+}

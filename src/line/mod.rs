@@ -1,0 +1,142 @@
+//! The line protocol: connections that bring lines and take replies.
+//!
+//! One acceptor hands connections to the workers of the [engine](crate::engine). A [`session`] knows the protocol, a
+//! [`connection`] its socket. With `load` and `engine` the only user of `mio`. It must know nothing of instruction sets,
+//! nor of how searches are shared, nor of the command line.
+
+mod acceptor;
+mod admission;
+mod buffers;
+mod connection;
+mod counters;
+mod door;
+mod listener;
+mod options;
+mod session;
+mod stream;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use acceptor::Acceptor;
+use admission::Admission;
+use counters::Counters;
+use door::LineDoor;
+
+use crate::engine::{self, Engine, EngineError, Handle, make_poll};
+
+pub use counters::{Connections, Errors, Help, Refused, Snapshot, Totals};
+pub use listener::Listener;
+pub use options::{Limits, Options};
+
+/// Why a server could not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The engine could not start, or has failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// A running service: an engine with line connections. Dropping it leaves its threads running; [`Server::wait`] ends
+/// with them.
+#[derive(Debug)]
+pub struct Server {
+    engine: Engine,
+    control: Control,
+}
+
+/// The way to a running server for who hears the signals: drains it, reads its counters.
+#[derive(Clone, Debug)]
+pub struct Control {
+    engine: Handle,
+    /// One set for each worker, then the acceptor's.
+    counters: Arc<[Arc<Counters>]>,
+}
+
+impl Control {
+    /// Takes no more connections, answers what was received, then ends. Returns at once.
+    pub fn drain(&self) {
+        self.engine.drain();
+    }
+
+    /// The counters, added up over all threads.
+    pub fn snapshot(&self) -> Snapshot {
+        let line = Totals::of(self.counters.iter().map(Arc::as_ref));
+        Snapshot::new(self.engine.totals(), line)
+    }
+
+    /// The way to the engine.
+    pub fn engine(&self) -> &Handle {
+        &self.engine
+    }
+}
+
+impl Server {
+    /// Starts the threads. When it returns, every worker is bound to its CPU and connections are accepted.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not give what is needed: threads, polls, CPUs.
+    pub fn start(
+        listeners: Vec<Listener>,
+        engine: engine::Options,
+        options: Options,
+    ) -> Result<Server, ServerError> {
+        let options = Arc::new(options);
+        let acceptor_counters = Arc::<Counters>::default();
+        let of_workers = (0..engine.workers.get()).map(|_| Arc::default());
+        let counters: Arc<[Arc<Counters>]> =
+            of_workers.chain([Arc::clone(&acceptor_counters)]).collect();
+        let (poll, waker) = make_poll().map_err(EngineError::Start)?;
+        let (mut engine, mailboxes) = Engine::with_door(engine, |worker| {
+            LineDoor::new(Arc::clone(&options), Arc::clone(&counters[worker]))
+        })?;
+        let pass = engine.open_door(move || {
+            if let Err(error) = waker.wake() {
+                tracing::error!(%error, "cannot wake the acceptor");
+            }
+        });
+        let control = Control {
+            engine: engine.handle(),
+            counters: Arc::clone(&counters),
+        };
+        let acceptor = Acceptor::new(
+            poll,
+            listeners,
+            mailboxes,
+            Admission::new(&options.limits),
+            pass,
+            acceptor_counters,
+        );
+        let started = acceptor
+            .map_err(EngineError::Start)
+            .and_then(|acceptor| engine.spawn("acceptor".to_owned(), || acceptor.run()));
+        // The workers end at once.
+        started.inspect_err(|_| control.drain())?;
+        Ok(Server { engine, control })
+    }
+
+    /// The way to drain it and to read its counters.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Waits until it has drained. Returns what it has counted in all.
+    ///
+    /// # Errors
+    ///
+    /// When one of its threads has failed.
+    pub fn wait(self) -> Result<Snapshot, ServerError> {
+        self.engine.wait()?;
+        Ok(self.control.snapshot())
+    }
+}

@@ -1,0 +1,608 @@
+//! The line protocol of one connection, without its socket and without a clock.
+//!
+//! Bytes go in, time goes in, bytes come out. A session says in each turn what its connection is to do with the socket
+//! ([`Step`]), takes in what came of it, and answers requests in order. It reads only when it has no whole request at
+//! hand, so what a client can make it hold is one read's worth; and it does nothing at all while its client does not
+//! take what was written.
+//!
+//! It must not know sockets, polls or threads: the simulation beside it is all three.
+
+mod timeouts;
+
+use std::io::{self, ErrorKind};
+use std::time::{Duration, Instant};
+
+use powd_core::{Difficulty, Job, Progress};
+
+use super::buffers::{Buffer, Pool};
+use super::counters::Counters;
+use super::options::{Limits, Options};
+use crate::engine::{Budget, Cancel, Class, Drain, Host, Next, TurnKind, Urgency};
+use crate::protocol::{Cut, Cutter, ErrorLine, Reply};
+
+/// How long a client may take to end its stream after powd has ended its own. Closing at once would reset
+/// the connection if the client has sent more, and could cost it the last reply.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// What the sessions of one worker share.
+#[derive(Debug)]
+pub(crate) struct Shelf<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) counters: &'a Counters,
+    pub(crate) pool: &'a mut Pool,
+}
+
+/// What is known of the client's end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peer {
+    /// It may send more.
+    Open,
+    /// It has ended its stream: it wants its replies, or has gone; the two look the same.
+    HalfClosed {
+        /// When that was heard of.
+        since: Instant,
+        /// All that it sent was read.
+        eof_read: bool,
+    },
+    /// The connection was reset, or a read or write failed.
+    Lost,
+}
+
+/// What the session does with its own end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Requests are read and answered.
+    Open,
+    /// What is in the output is written, then the stream is ended.
+    Closing,
+    /// The stream is ended. The client has until then to end its own.
+    Lingering { until: Instant },
+}
+
+/// What the poll says of a socket, or has said and no operation has contradicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Readiness {
+    /// It may have bytes, or the end of the stream.
+    pub(crate) readable: bool,
+    /// It may take bytes.
+    pub(crate) writable: bool,
+    /// Urgent data may be among the bytes.
+    pub(crate) urgent: bool,
+}
+
+/// What an event says besides [`Readiness`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Closed {
+    /// The client's direction has ended.
+    pub(crate) read: bool,
+    /// Both directions have.
+    pub(crate) write: bool,
+    /// With an error.
+    pub(crate) error: bool,
+}
+
+/// The bytes that are still to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unread {
+    /// All that come.
+    All,
+    /// In a drain, those that had arrived when it began.
+    Arrived(usize),
+}
+
+/// A request whose message lies at the front of the input.
+#[derive(Debug)]
+struct Request<T> {
+    /// Bytes of the message.
+    length: usize,
+    /// Bytes to take from the input when it is answered.
+    taken: usize,
+    since: Instant,
+    task: T,
+    /// Whether it waits for helpers.
+    stalled: bool,
+}
+
+/// What a connection is to do first in a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Close: it is over.
+    Close,
+    /// Write what an earlier turn has left; nothing else before.
+    Write,
+    /// Nothing, until the socket takes bytes.
+    Wait,
+    /// Read, and forget what comes.
+    Discard,
+    /// Read into [`Session::room`], then answer.
+    Read,
+    /// Find out whether the stream ends here, then answer.
+    Peek,
+    /// Answer what is at hand.
+    Answer,
+}
+
+/// What a connection is to do at the end of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Tell the worker.
+    Next(Next),
+    /// End powd's side of the stream.
+    EndStream,
+}
+
+/// One connection's requests and replies. `T` is a search of the [`Host`].
+#[derive(Debug)]
+pub(crate) struct Session<T> {
+    difficulty: Difficulty,
+    peer: Peer,
+    stage: Stage,
+    readiness: Readiness,
+    unread: Unread,
+    input: Option<Buffer>,
+    output: Option<Buffer>,
+    cutter: Cutter,
+    request: Option<Request<T>>,
+    /// The input holds no whole request.
+    needs_input: bool,
+    /// When bytes last moved, in or out.
+    moved: Instant,
+}
+
+impl<T> Session<T> {
+    /// A new connection, whose requests have `difficulty`.
+    pub(crate) fn new(difficulty: Difficulty, options: &Options, now: Instant) -> Session<T> {
+        Session {
+            difficulty,
+            peer: Peer::Open,
+            stage: Stage::Open,
+            readiness: Readiness {
+                writable: true,
+                ..Readiness::default()
+            },
+            unread: Unread::All,
+            input: None,
+            output: None,
+            cutter: Cutter::new(options.framing, options.limits.max_message_bytes.get()),
+            request: None,
+            needs_input: true,
+            moved: now,
+        }
+    }
+
+    /// Takes in what the poll says of the socket.
+    pub(crate) fn on_ready(
+        &mut self,
+        ready: Readiness,
+        closed: Closed,
+        host: &mut impl Host<Task = T>,
+        limits: &Limits,
+    ) -> Urgency {
+        self.readiness.readable |= ready.readable || closed.read;
+        self.readiness.writable |= ready.writable;
+        self.readiness.urgent |= ready.urgent;
+        // A reset shows as an error and as both directions closed. The latter alone is the orderly end of a
+        // client whose own direction powd has closed before: what it has sent is still to be read, or closing
+        // would reset the connection, and replies on their way would be lost.
+        let is_lingering = matches!(self.stage, Stage::Lingering { .. });
+        if closed.error || (closed.write && !is_lingering) {
+            self.peer = Peer::Lost;
+        }
+        if closed.read {
+            self.half_close(host.now());
+        }
+        if self.peer == Peer::Open {
+            return Urgency::Routine;
+        }
+        // Now, not in its turn: while it waits for that, others would help with the search.
+        if self.peer == Peer::Lost || self.is_abandoned(host.now(), limits) {
+            self.cancel(host);
+        } else if let Some(request) = &self.request {
+            // Helpers come back when nobody else wants them.
+            host.withdraw(&request.task);
+        }
+        Urgency::Urgent
+    }
+
+    fn half_close(&mut self, now: Instant) {
+        if self.peer == Peer::Open {
+            self.peer = Peer::HalfClosed {
+                since: now,
+                eof_read: false,
+            };
+        }
+    }
+
+    /// Takes in that a drain begins: the `arrived` bytes that the socket holds are still read. Not what comes later, or
+    /// a client that always has a request on its way would hold up the drain.
+    pub(crate) fn begin_drain(&mut self, arrived: usize) {
+        self.unread = Unread::Arrived(arrived);
+        // The poll may not have told of it yet.
+        self.readiness.readable = true;
+        self.readiness.urgent = true;
+    }
+
+    /// What to do first in a turn.
+    pub(crate) fn step(&self, now: Instant, limits: &Limits) -> Step {
+        if self.peer == Peer::Lost {
+            return Step::Close;
+        }
+        if self.output.is_some() {
+            // Of an earlier turn. Nothing more is answered before it is written, and it is tried before its
+            // client counts as gone: that may have taken bytes all the time, and the poll tells of room only
+            // when a third of the socket's buffer is free.
+            return if self.readiness.writable {
+                Step::Write
+            } else if self.is_abandoned(now, limits) {
+                Step::Close
+            } else {
+                // Not closed as idle either: when that time comes it is tried once more first.
+                Step::Wait
+            };
+        }
+        match self.stage {
+            _ if self.is_abandoned(now, limits) => Step::Close,
+            Stage::Lingering { until } if now >= until => Step::Close,
+            Stage::Lingering { .. } => Step::Discard,
+            Stage::Open if self.needs_input && self.readiness.readable => match self.unread {
+                Unread::Arrived(0) => Step::Peek,
+                Unread::All | Unread::Arrived(_) => Step::Read,
+            },
+            Stage::Open | Stage::Closing => Step::Answer,
+        }
+    }
+
+    /// Where to read to, for [`Step::Read`].
+    pub(crate) fn room(&mut self, shelf: &mut Shelf<'_>) -> &mut [u8] {
+        let held = self.input.take();
+        let input = self.input.insert(shelf.pool.input(held));
+        let most = match self.unread {
+            Unread::All => usize::MAX,
+            Unread::Arrived(bytes) => bytes,
+        };
+        let most = most.min(shelf.options.framing.read_limit());
+        let room = input.spare().min(most);
+        &mut input.spare_mut()[..room]
+    }
+
+    /// Takes in what a read into all of `room` bytes came to.
+    pub(crate) fn received(&mut self, read: io::Result<usize>, room: usize, now: Instant) {
+        match read {
+            Ok(0) => self.reach_eof(now),
+            Ok(count) => {
+                if let Some(input) = &mut self.input {
+                    let kept = self.cutter.received(&mut input.spare_mut()[..count]);
+                    input.added(kept);
+                }
+                if let Unread::Arrived(bytes) = &mut self.unread {
+                    *bytes = bytes.saturating_sub(count);
+                }
+                self.needs_input = false;
+                self.moved = now;
+                // A short read has emptied the socket (epoll(7)): the next bytes come with an event. The
+                // end of the stream may have come with this one; and urgent data cuts a read short.
+                self.readiness.readable =
+                    count == room || self.peer != Peer::Open || self.readiness.urgent;
+            }
+            Err(error) => {
+                self.readiness.readable = self.outlives(&error);
+                self.readiness.urgent &= self.readiness.readable;
+            }
+        }
+    }
+
+    /// Takes in whether the stream ends behind the last byte that is read: then that makes the message before it
+    /// whole.
+    pub(crate) fn peeked(&mut self, is_end: bool, now: Instant) {
+        if is_end {
+            self.reach_eof(now);
+        }
+        self.readiness.readable = false;
+    }
+
+    fn reach_eof(&mut self, now: Instant) {
+        self.half_close(now);
+        if let Peer::HalfClosed { eof_read, .. } = &mut self.peer {
+            *eof_read = true;
+        }
+        self.readiness.readable = false;
+    }
+
+    fn has_read_eof(&self) -> bool {
+        matches!(self.peer, Peer::HalfClosed { eof_read: true, .. })
+    }
+
+    /// Takes in what a read that is to be forgotten came to.
+    pub(crate) fn discarded(&mut self, read: io::Result<usize>) -> Next {
+        match read {
+            Ok(0) => Next::Close,
+            Ok(_) => Next::Soon,
+            Err(error) if self.outlives(&error) => Next::Soon,
+            Err(_) if self.peer == Peer::Lost => Next::Close,
+            Err(_) => Next::Event,
+        }
+    }
+
+    /// Whether an operation that failed so may be tried again at once; notes a connection that is lost.
+    fn outlives(&mut self, error: &io::Error) -> bool {
+        match error.kind() {
+            ErrorKind::WouldBlock => false,
+            ErrorKind::Interrupted => true,
+            _ => {
+                self.peer = Peer::Lost;
+                false
+            }
+        }
+    }
+
+    /// Answers requests, in order, until none is whole, the output is full, the budget spent, or helpers must finish
+    /// first.
+    pub(crate) fn answer<H: Host<Task = T>>(
+        &mut self,
+        host: &mut H,
+        shelf: &mut Shelf<'_>,
+        budget: &mut Budget,
+    ) {
+        while self.stage == Stage::Open && !budget.is_spent() && self.has_room(shelf) {
+            let Some(mut request) = self.request.take().or_else(|| self.cut(host, shelf)) else {
+                return;
+            };
+            if let Some(error) = self.refusal(&request, host, shelf) {
+                self.refuse(error, shelf);
+                self.finish(&request);
+                let why = match error {
+                    ErrorLine::Draining => Cancel::Abandoned,
+                    _ => Cancel::Refused,
+                };
+                host.cancel(request.task, why);
+                budget.spend_request();
+                continue;
+            }
+            if budget.kind() == TurnKind::New && host.is_hard(self.difficulty, request.length) {
+                // Its time comes in its class.
+                self.request = Some(request);
+                return;
+            }
+            let message = self
+                .input
+                .as_ref()
+                .map_or(&[][..], |input| &input.filled()[..request.length]);
+            let job = Job {
+                message,
+                difficulty: self.difficulty,
+            };
+            match host.advance(&mut request.task, job, budget) {
+                Progress::Found(solution) => {
+                    let output = self.output.get_or_insert_with(|| shelf.pool.output());
+                    output.push_reply(message, &solution);
+                    shelf.counters.replies.add(1);
+                    self.finish(&request);
+                }
+                Progress::Exhausted => {
+                    self.refuse(ErrorLine::Exhausted, shelf);
+                    self.finish(&request);
+                }
+                Progress::Pending => {
+                    request.stalled = false;
+                    self.request = Some(request);
+                }
+                Progress::Stalled => {
+                    request.stalled = true;
+                    self.request = Some(request);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Why a request is refused before it gets any more time, if it is.
+    fn refusal(
+        &self,
+        request: &Request<T>,
+        host: &impl Host<Task = T>,
+        shelf: &Shelf<'_>,
+    ) -> Option<ErrorLine> {
+        if host.drain() == Drain::Expired {
+            return Some(ErrorLine::Draining);
+        }
+        // When there are more searches than time for them, those that come to nothing must not take half of it.
+        let limit = shelf.options.limits.deadline?;
+        let is_late = host.now().saturating_duration_since(request.since) >= limit;
+        is_late.then_some(ErrorLine::Deadline)
+    }
+
+    /// The next request of the input, if there is a whole one.
+    fn cut(&mut self, host: &mut impl Host<Task = T>, shelf: &mut Shelf<'_>) -> Option<Request<T>> {
+        let input = self.input.as_ref().map_or(&[][..], Buffer::filled);
+        match self.cutter.cut(input, self.has_read_eof()) {
+            Cut::Message { length, taken } => {
+                shelf.counters.requests.add(1);
+                Some(Request {
+                    length,
+                    taken,
+                    since: host.now(),
+                    task: host.begin(length),
+                    stalled: false,
+                })
+            }
+            Cut::Incomplete => {
+                self.needs_input = true;
+                None
+            }
+            Cut::TooLong => {
+                let max = shelf.options.limits.max_message_bytes.get();
+                self.refuse(ErrorLine::TooLong { max }, shelf);
+                self.stage = Stage::Closing;
+                if let Some(input) = self.input.take() {
+                    shelf.pool.keep_input(input);
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether the output has room for the next reply, whichever it is.
+    fn has_room(&self, shelf: &Shelf<'_>) -> bool {
+        let Some(output) = &self.output else {
+            return true;
+        };
+        // The next message is not cut yet; it is no longer than the input.
+        let input = self.input.as_ref().map_or(0, Buffer::len);
+        let longest = shelf.options.limits.max_message_bytes.get().min(input);
+        output.spare() >= longest + Reply::OVERHEAD + ErrorLine::MAX_BYTES
+    }
+
+    fn refuse(&mut self, error: ErrorLine, shelf: &mut Shelf<'_>) {
+        shelf.counters.count_error(error);
+        let output = self.output.get_or_insert_with(|| shelf.pool.output());
+        output.push_error(error);
+    }
+
+    /// Takes an answered request from the input.
+    fn finish(&mut self, request: &Request<T>) {
+        if let Some(input) = &mut self.input {
+            input.take(request.taken);
+        }
+        // Where a read is a message, the next message needs a read.
+        self.needs_input = self.input.as_ref().is_none_or(Buffer::is_empty);
+    }
+
+    /// Whether what was answered is better written together with the replies of others.
+    ///
+    /// Replies that took a search to find wait for those of other connections in the same round. To write
+    /// one wakes its client; on a machine that the two share, each by itself would have them take turns on the
+    /// same core for every reply (100 connections at difficulty 4 with the client beside: 19 µs of system time
+    /// for a reply, 30 without; Zen 4, 2026-11).
+    pub(crate) fn writes_later(&self, host: &impl Host<Task = T>) -> bool {
+        self.output.is_some() && host.outlasts_a_write(self.difficulty)
+    }
+
+    /// What is to be written.
+    pub(crate) fn output(&self) -> Option<&[u8]> {
+        self.output.as_ref().map(Buffer::filled)
+    }
+
+    /// Takes in what a write of all of the output came to.
+    pub(crate) fn sent(&mut self, written: io::Result<usize>, now: Instant) {
+        let Some(output) = &mut self.output else {
+            return;
+        };
+        match written {
+            Ok(count) => {
+                // A short write has filled the socket (epoll(7)).
+                self.readiness.writable = count == output.len();
+                output.take(count);
+                self.moved = now;
+            }
+            Err(error) => self.readiness.writable = self.outlives(&error),
+        }
+    }
+
+    /// Ends a turn: gives back buffers that are empty, changes a large one for a small one where that holds all, and
+    /// says what comes next.
+    ///
+    /// With `resumes`, a search that is not over keeps its place among its equals.
+    pub(crate) fn end_turn(
+        &mut self,
+        host: &mut impl Host<Task = T>,
+        shelf: &mut Shelf<'_>,
+        resumes: bool,
+    ) -> After {
+        if let Some(output) = self.output.take_if(|output| output.is_empty()) {
+            shelf.pool.keep_output(output);
+        }
+        if let Some(output) = &mut self.output {
+            output.compact();
+        }
+        if let Some(input) = self.input.take() {
+            self.input = shelf.pool.settle_input(input);
+        }
+        let is_blocked = self.output.is_some() && !self.readiness.writable;
+        if is_blocked && let Some(request) = &mut self.request {
+            // No core goes on for a client that does not take its replies.
+            host.pause(&mut request.task);
+            request.stalled = false;
+        }
+        self.after(host, shelf, resumes)
+    }
+
+    fn after(&self, host: &impl Host<Task = T>, shelf: &Shelf<'_>, resumes: bool) -> After {
+        let (now, limits) = (host.now(), &shelf.options.limits);
+        if self.peer == Peer::Lost || self.is_abandoned(now, limits) {
+            return After::Next(Next::Close);
+        }
+        if self.is_idle(now, limits) {
+            shelf.counters.closed_idle.add(1);
+            return After::Next(Next::Close);
+        }
+        if self.output.is_some() {
+            return After::Next(match self.readiness.writable {
+                true => Next::Soon,
+                false => Next::Event,
+            });
+        }
+        if self.stage == Stage::Closing {
+            return After::EndStream;
+        }
+        if let Some(request) = &self.request {
+            let class = self.class(host, request.length);
+            return After::Next(match request.stalled {
+                true => Next::Stalled(class),
+                false => Next::Turn { class, resumes },
+            });
+        }
+        if !self.needs_input {
+            // Whether it has a whole request is not known yet, nor how long its message is.
+            let class = self.class(host, 0);
+            return After::Next(Next::Turn { class, resumes });
+        }
+        if self.has_read_eof() {
+            return After::Next(Next::Close);
+        }
+        if self.readiness.readable {
+            return After::Next(Next::Soon);
+        }
+        if host.drain() != Drain::Serving {
+            // Everything received is answered.
+            return After::EndStream;
+        }
+        After::Next(Next::Event)
+    }
+
+    fn class(&self, host: &impl Host<Task = T>, bytes: usize) -> Class {
+        match self.peer {
+            Peer::Open => Class::Open(host.work(self.difficulty, bytes)),
+            Peer::HalfClosed { .. } | Peer::Lost => Class::Background,
+        }
+    }
+
+    /// Takes in whether powd's side of the stream could be ended; then the client is to end its own.
+    pub(crate) fn ended_stream(&mut self, is_ended: bool, now: Instant) -> Next {
+        if !is_ended || self.has_read_eof() {
+            return Next::Close;
+        }
+        self.stage = Stage::Lingering {
+            until: now + LINGER,
+        };
+        self.readiness.readable = true;
+        Next::Soon
+    }
+
+    /// Stops its search, on every core.
+    fn cancel(&mut self, host: &mut impl Host<Task = T>) {
+        if let Some(request) = self.request.take() {
+            host.cancel(request.task, Cancel::Abandoned);
+        }
+    }
+
+    /// Cancels its search, and gives back what was lent.
+    pub(crate) fn close(mut self, host: &mut impl Host<Task = T>, pool: &mut Pool) {
+        self.cancel(host);
+        if let Some(input) = self.input.take() {
+            pool.keep_input(input);
+        }
+        if let Some(output) = self.output.take() {
+            pool.keep_output(output);
+        }
+    }
+}

@@ -19,7 +19,8 @@ use powd_core::Difficulty;
 pub(crate) struct Connection<S, T> {
     stream: S,
     session: Session<T>,
-    _permit: Permit,
+    /// None in a simulation.
+    _permit: Option<Permit>,
 }
 
 impl<S: Stream, T> Connection<S, T> {
@@ -33,8 +34,24 @@ impl<S: Stream, T> Connection<S, T> {
         Connection {
             stream,
             session: Session::new(difficulty, options, now),
-            _permit: permit,
+            _permit: Some(permit),
         }
+    }
+
+    /// One that nobody had to admit.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(super) fn simulated(stream: S, options: &Options, now: Instant) -> Self {
+        Connection {
+            stream,
+            session: Session::new(Difficulty::NONE, options, now),
+            _permit: None,
+        }
+    }
+
+    /// Whether output of an earlier turn is still to be written.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(super) fn has_output(&self) -> bool {
+        self.session.output().is_some()
     }
 
     pub(crate) fn on_ready(

@@ -13,6 +13,8 @@ mod door;
 mod listener;
 mod options;
 mod session;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 mod stream;
 
 use std::io;

@@ -147,6 +147,8 @@ pub(crate) struct Session<T> {
     needs_input: bool,
     /// When bytes last moved, in or out.
     moved: Instant,
+    /// Its time was over when this turn was asked for: it tries once more what it waits for.
+    last_try: bool,
 }
 
 impl<T> Session<T> {
@@ -167,6 +169,7 @@ impl<T> Session<T> {
             request: None,
             needs_input: true,
             moved: now,
+            last_try: false,
         }
     }
 
@@ -228,16 +231,12 @@ impl<T> Session<T> {
             return Step::Close;
         }
         if self.output.is_some() {
-            // Of an earlier turn. Nothing more is answered before it is written, and it is tried before its
-            // client counts as gone: that may have taken bytes all the time, and the poll tells of room only
-            // when a third of the socket's buffer is free.
-            return if self.readiness.writable {
-                Step::Write
-            } else if self.is_abandoned(now, limits) {
-                Step::Close
-            } else {
-                // Not closed as idle either: when that time comes it is tried once more first.
-                Step::Wait
+            // Of an earlier turn: nothing more is answered before it is written. A client that takes bytes slowly
+            // counts neither as idle nor as gone before one more try, for the poll tells of room only when a third
+            // of the socket's buffer is free. That try comes when its time is over, not in a turn for another reason.
+            return match self.readiness.writable {
+                true => Step::Write,
+                false => Step::Wait,
             };
         }
         match self.stage {
@@ -305,6 +304,8 @@ impl<T> Session<T> {
         if let Peer::HalfClosed { eof_read, .. } = &mut self.peer {
             *eof_read = true;
         }
+        // It may make what is there a whole request.
+        self.needs_input = false;
         self.readiness.readable = false;
     }
 
@@ -526,12 +527,16 @@ impl<T> Session<T> {
         self.after(host, shelf, resumes)
     }
 
-    fn after(&self, host: &impl Host<Task = T>, shelf: &Shelf<'_>, resumes: bool) -> After {
+    fn after(&mut self, host: &impl Host<Task = T>, shelf: &Shelf<'_>, resumes: bool) -> After {
         let (now, limits) = (host.now(), &shelf.options.limits);
+        let last_try = std::mem::take(&mut self.last_try);
         if self.peer == Peer::Lost || self.is_abandoned(now, limits) {
             return After::Next(Next::Close);
         }
-        if self.is_idle(now, limits) {
+        // Not in a turn for another reason: the poll may not have told yet of what has come. Not in a drain, which ends
+        // the stream of who has nothing more to ask.
+        let may_be_idle = self.output.is_some() || host.drain() == Drain::Serving;
+        if last_try && may_be_idle && self.is_idle(now, limits) {
             shelf.counters.closed_idle.add(1);
             return After::Next(Next::Close);
         }

@@ -30,6 +30,7 @@ impl<T> Session<T> {
 
     /// That time has come. It tries once more what it waits for, which may have come since the poll.
     pub(crate) fn on_due(&mut self) {
+        self.last_try = true;
         match self.output {
             Some(_) => self.readiness.writable = true,
             None => self.readiness.readable = true,

@@ -470,7 +470,7 @@ mod tests {
     #[test]
     fn a_connection_keeps_its_promises_whatever_happens() {
         let first = variable("POWD_SIMULATION_SEED").unwrap_or(0);
-        let runs = variable("POWD_SIMULATION_RUNS").unwrap_or(20_000);
+        let runs = variable("POWD_SIMULATION_RUNS").unwrap_or(100_000);
         for seed in first..first + runs {
             let outcome = catch_unwind(AssertUnwindSafe(|| run(&mut Choices::drawn(seed))));
             assert!(

@@ -1,0 +1,198 @@
+//! The engine through its handle alone: no socket is open in any of these.
+
+use std::num::NonZeroUsize;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pollster::block_on;
+use powd::engine::{Engine, Handle, Options, Query, SolveError};
+use powd_core::{Difficulty, SeedLength, verify};
+
+/// Far more than anything here takes.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What no search finds.
+const HOPELESS: Difficulty = Difficulty::MAX;
+
+fn engine(workers: usize, drain_timeout: Duration) -> (Engine, Handle) {
+    let options = Options {
+        workers: NonZeroUsize::new(workers).expect("some"),
+        pin: false,
+        drain_timeout,
+        ..Options::default()
+    };
+    let engine = Engine::start(options).expect("threads are to be had");
+    let handle = engine.handle();
+    (engine, handle)
+}
+
+fn end(engine: Engine) {
+    engine.handle().drain();
+    engine.wait().expect("no thread failed");
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < LIMIT, "never: {what}");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// No worker tries a seed any more.
+fn until_idle(handle: &Handle) {
+    let mut before = handle.totals().hashes;
+    let mut same = 0;
+    until("idle", || {
+        let now = handle.totals().hashes;
+        same = if now == before { same + 1 } else { 0 };
+        before = now;
+        same == 20
+    });
+}
+
+#[test]
+fn any_thread_gets_answers_that_are_right() {
+    let (engine, handle) = engine(2, LIMIT);
+    thread::scope(|scope| {
+        for thread in 0..4 {
+            let handle = handle.clone();
+            scope.spawn(move || {
+                for number in 0..50 {
+                    let message = format!("{thread} asks {number}");
+                    let difficulty = Difficulty::new(number % 5).expect("0 to 64");
+                    let answer = block_on(handle.solve(message.as_str(), difficulty, None));
+                    let answer = answer.expect("it is found");
+                    let seed = *answer.solution.seed();
+                    let checked = verify(seed, message.as_bytes(), difficulty);
+                    assert_eq!(checked, Some(answer.solution));
+                    assert!(answer.hashes > 0);
+                }
+            });
+        }
+    });
+    end(engine);
+}
+
+#[test]
+fn all_workers_help_and_all_stop_when_nobody_waits_any_more() {
+    let (engine, handle) = engine(3, LIMIT);
+    let solve = handle.solve("hopeless", HOPELESS, None);
+    until("help", || handle.totals().help_hashes > 0);
+    assert!(solve.effort().has_begun());
+    drop(solve);
+    until("cancelled", || handle.totals().cancelled_searches == 1);
+    until_idle(&handle);
+    end(engine);
+}
+
+#[test]
+fn a_deadline_ends_a_search_on_every_core() {
+    let (engine, handle) = engine(2, LIMIT);
+    let deadline = Duration::from_millis(50);
+    let outcome = block_on(handle.solve("hopeless", HOPELESS, deadline));
+    assert_eq!(outcome, Err(SolveError::Deadline));
+    until_idle(&handle);
+    // Also of one that waits behind another.
+    let first = handle.solve("first", HOPELESS, None);
+    let waiting: Vec<_> = (0..10)
+        .map(|_| handle.solve("waiting", HOPELESS, deadline))
+        .collect();
+    for solve in waiting {
+        assert_eq!(block_on(solve), Err(SolveError::Deadline));
+    }
+    drop(first);
+    end(engine);
+}
+
+#[test]
+fn easy_requests_do_not_wait_for_hard_ones() {
+    let (engine, handle) = engine(1, LIMIT);
+    let hard: Vec<_> = (0..100)
+        .map(|_| handle.solve("hard", HOPELESS, None))
+        .collect();
+    until("hard work", || handle.totals().hashes > 0);
+    for number in 0..200 {
+        let answer = block_on(handle.solve(format!("easy {number}"), Difficulty::NONE, None));
+        assert!(answer.is_ok());
+    }
+    drop(hard);
+    end(engine);
+}
+
+#[test]
+fn equals_are_served_in_the_order_they_came() {
+    let (engine, handle) = engine(1, LIMIT);
+    let first = handle.solve("first", HOPELESS, None);
+    until("the first begins", || first.effort().has_begun());
+    let second = handle.solve("second", HOPELESS, None);
+    let hashes = first.effort().hashes();
+    until("more of the first", || {
+        first.effort().hashes() > hashes + 1_000_000
+    });
+    assert!(!second.effort().has_begun());
+    drop(first);
+    until("the second begins", || second.effort().has_begun());
+    drop(second);
+    end(engine);
+}
+
+#[test]
+fn different_difficulties_share_a_worker() {
+    let (engine, handle) = engine(1, LIMIT);
+    let hopeless = handle.solve("hopeless", HOPELESS, None);
+    until("the hopeless begins", || hopeless.effort().has_begun());
+    for number in 0..5 {
+        let answer = block_on(handle.solve(format!("{number}"), Difficulty::of::<5>(), None));
+        assert!(answer.is_ok());
+    }
+    let hashes = hopeless.effort().hashes();
+    until("more of the hopeless", || {
+        hopeless.effort().hashes() > hashes
+    });
+    drop(hopeless);
+    end(engine);
+}
+
+#[test]
+fn what_was_asked_before_a_drain_is_answered_and_nothing_after() {
+    let (engine, handle) = engine(2, LIMIT);
+    let asked: Vec<_> = (0..20)
+        .map(|number| handle.solve(format!("{number}"), Difficulty::of::<4>(), None))
+        .collect();
+    handle.drain();
+    let late = block_on(handle.solve("late", Difficulty::NONE, None));
+    assert_eq!(late, Err(SolveError::Draining));
+    for solve in asked {
+        assert!(block_on(solve).is_ok());
+    }
+    engine.wait().expect("no thread failed");
+}
+
+#[test]
+fn a_drain_does_not_wait_longer_than_it_may() {
+    let (engine, handle) = engine(2, Duration::from_millis(50));
+    let hopeless = handle.solve("hopeless", HOPELESS, None);
+    handle.drain();
+    assert_eq!(block_on(hopeless), Err(SolveError::Draining));
+    engine.wait().expect("no thread failed");
+}
+
+#[test]
+fn what_cannot_be_asked_is_told_at_once() {
+    let (engine, handle) = engine(1, LIMIT);
+    let max = handle.options().max_message_bytes.get();
+    let outcome = block_on(handle.solve(vec![b'x'; max + 1], Difficulty::NONE, None));
+    assert_eq!(outcome, Err(SolveError::TooLong { max }));
+    let longest = block_on(handle.solve(vec![b'x'; max], Difficulty::NONE, None));
+    assert!(longest.is_ok());
+    let query = Query {
+        message: b"long seed".to_vec(),
+        difficulty: Difficulty::of::<1>(),
+        seed_length: Some(SeedLength::of::<12>()),
+        deadline: None,
+    };
+    let answer = block_on(handle.ask(query)).expect("one in 16");
+    assert_eq!(answer.solution.seed().as_bytes().len(), 12);
+    end(engine);
+}

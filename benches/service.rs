@@ -15,24 +15,24 @@
 //!
 //! The sides run in alternating rounds; medians are shown, and how far the rounds are apart.
 
-mod support;
+mod round;
 
-use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use powd::cli::median;
 use powd::cpus;
 use powd::load::{Messages, Options};
 use powd_core::unstable::measure;
 use powd_core::{Difficulty, Kernel};
+use powd_testkit::Program;
+use powd_testkit::bench::{Call, Conditions, Estimate, Server, fail, short, table};
+use round::{Round, round};
 use serde::Serialize;
 
-use support::estimate::Estimate;
-use support::numbers::{median, short, spread, table};
-use support::server::Server;
-use support::{Call, Conditions, Round};
+const POWD: Program = Program::at(env!("CARGO_BIN_EXE_powd"));
 
 /// The connections of the hard part, and the requests in flight on each.
 const HARD: [(usize, usize); 5] = [(1, 1), (1, 4), (2, 1), (100, 1), (1000, 1)];
@@ -74,7 +74,7 @@ struct Outcome {
 }
 
 fn main() {
-    let call = Call::read(1.0, 5);
+    let call = Call::read(POWD, 1.0, 5);
     let in_flight: Vec<usize> = [1, 16, 64]
         .into_iter()
         .filter(|n| call.arguments.wants(&format!("bare {n}")))
@@ -137,10 +137,10 @@ impl Rounds {
                 pin: vec![client_cpu],
                 ..Options::new(server.address)
             };
-            support::round(server, &options)
+            round(server, &options)
         };
-        let bare = Server::bare(Some(server_cpu));
-        let powd = Server::powd(0, &["--workers", "1"], Some(server_cpu));
+        let bare = Server::bare(POWD, Some(server_cpu));
+        let powd = Server::powd(POWD, 0, &["--workers", "1"], Some(server_cpu));
         let (mut of_bare, mut of_powd) = (Vec::new(), Vec::new());
         for _ in 0..self.call.rounds {
             of_bare.push(one(&bare));
@@ -154,7 +154,7 @@ impl Rounds {
     }
 
     fn hard(&self, difficulty: u8, (connections, in_flight): (usize, usize)) -> Hard {
-        let server = Server::powd(difficulty, &[], None);
+        let server = Server::powd(POWD, difficulty, &[], None);
         let kernel = server.kernel().unwrap_or("auto").to_owned();
         let mut hard = Hard {
             difficulty,
@@ -191,7 +191,7 @@ impl Rounds {
             self.step(&format!(
                 "difficulty {difficulty}, {connections} connections, {in_flight} in flight: powd"
             ));
-            hard.powd.push(support::round(&server, &options));
+            hard.powd.push(round(&server, &options));
         }
         hard
     }
@@ -199,18 +199,18 @@ impl Rounds {
 
 /// Hashes per second of the kernel on all CPUs, as `powd speed` measures it: the median of short turns.
 fn kernel_in_turns(kernel: &str, duration: Duration) -> f64 {
-    let output = Command::new(env!("CARGO_BIN_EXE_powd"))
-        .args(["speed", "--threads", "all", "--json", "--kernel", kernel])
+    let output = POWD
+        .command(&["speed", "--threads", "all", "--json", "--kernel", kernel])
         .args(["--seconds", &duration.as_secs_f64().to_string()])
         .output();
-    let output = output.unwrap_or_else(|error| support::fail(&format!("powd speed: {error}")));
+    let output = output.unwrap_or_else(|error| fail(&format!("powd speed: {error}")));
     let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
     let rows = result["rows"].as_array().into_iter().flatten();
     let mut rates = rows
         .filter(|row| row["kernel"] == kernel)
         .filter_map(|row| row["hashes_per_s"].as_f64());
     rates.next().unwrap_or_else(|| {
-        support::fail(&format!(
+        fail(&format!(
             "powd speed: no row for {kernel}: {}{}",
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
@@ -220,9 +220,9 @@ fn kernel_in_turns(kernel: &str, duration: Duration) -> f64 {
 
 /// Hashes per second of the kernel on all CPUs: all hashes of one long turn over its seconds.
 fn kernel_without_a_pause(kernel: &str, message_bytes: usize, duration: Duration) -> f64 {
-    let kernel = Kernel::named(kernel).unwrap_or_else(|error| support::fail(&error.to_string()));
+    let kernel = Kernel::named(kernel).unwrap_or_else(|error| fail(&error.to_string()));
     let cpus = cpus::assign(cpus::available());
-    let cpus = cpus.unwrap_or_else(|error| support::fail(&error.to_string()));
+    let cpus = cpus.unwrap_or_else(|error| fail(&error.to_string()));
     let together = Barrier::new(cpus.len());
     thread::scope(|scope| {
         let one = |cpu| {
@@ -255,6 +255,19 @@ fn print(outcome: &Outcome) {
         );
         print!("{}", hard_table(&outcome.hard));
         print!("{HARD_LEGEND}");
+    }
+}
+
+/// How far apart the lowest and the highest are, as a part of the median.
+fn spread(values: impl IntoIterator<Item = f64>) -> f64 {
+    let values: Vec<f64> = values.into_iter().collect();
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(0.0, f64::max);
+    let middle = median(values);
+    if middle > 0.0 {
+        (high - low) / middle
+    } else {
+        0.0
     }
 }
 

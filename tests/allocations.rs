@@ -8,17 +8,15 @@
     reason = "an allocator is unsafe to implement; this one only counts and passes on"
 )]
 
-mod common;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Client, lines, until};
 use powd::engine;
 use powd::line::{Listener, Options, Server, Snapshot};
 use powd_core::Difficulty;
+use powd_testkit::{Client, lines, until};
 
 /// Allocations by threads that are not the test's.
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);

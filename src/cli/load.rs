@@ -1,6 +1,5 @@
 //! `powd load`: the load client.
 
-mod digits;
 mod table;
 
 use std::io::Write as _;

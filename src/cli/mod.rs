@@ -23,6 +23,7 @@ use std::process::ExitCode;
 use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use error::Error;
+pub use speed::median;
 
 /// Finds and serves proofs of work: a short seed such that SHA-256(seed || message) starts with N zeros.
 #[derive(Debug, Parser)]

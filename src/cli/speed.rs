@@ -3,8 +3,6 @@
 //! The rows take turns in short rounds and each one's median counts, so that their ratios hold on a machine
 //! whose speed changes while it is measured.
 
-mod median;
-
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -13,7 +11,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use self::median::median;
 use super::{Error, kernel, values};
 use crate::cpus;
 use powd_core::Kernel;
@@ -193,6 +190,18 @@ fn take_turns(
         median(turns.map(|turn| by_thread.iter().map(|rates| rates[turn]).sum()))
     });
     Ok(medians.collect())
+}
+
+/// The median; of an even number the mean of the middle two; 0 of none.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<f64> = values.into_iter().collect();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    match sorted.len() {
+        0 => 0.0,
+        odd if odd % 2 == 1 => sorted[middle],
+        _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
+    }
 }
 
 /// The rows for a person, each with its ratio to the first.

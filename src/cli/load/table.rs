@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::digits::whole;
+use indicatif::HumanCount;
+
 use crate::load::Report;
 
 /// The result for a person.
@@ -115,6 +116,11 @@ pub(super) fn grouped(number: f64) -> String {
         return format!("{number:.2}");
     }
     whole(number)
+}
+
+/// The nearest whole number, its digits in groups of three.
+fn whole(number: f64) -> String {
+    HumanCount(number.round() as u64).to_string()
 }
 
 /// Milliseconds with a unit that leaves few digits.

@@ -1,0 +1,161 @@
+//! A server in a process of its own: started without the caller's settings, its output followed,
+//! killed when dropped.
+//!
+//! It does not know which server it is. Two build on it: [`Powd`](crate::Powd) for the tests, and
+//! [`Server`](crate::bench::Server) for the benchmarks, to which powd, Python and C are alike.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::process::{Child, Command};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::DEADLINE;
+
+/// Takes the caller's `POWD_...` variables away.
+pub fn without_variables(mut command: Command) -> Command {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("POWD_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Sends a signal to a process, by its name: `TERM`, `INT`, `USR1`.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(pid.to_string())
+        .status()
+        .expect("kill is a program");
+    assert!(status.success(), "cannot send {name}");
+}
+
+/// A running process, killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    pub(crate) child: Child,
+    log: Arc<Log>,
+}
+
+/// The lines of its outputs so far.
+#[derive(Debug, Default)]
+struct Log {
+    lines: Mutex<LogLines>,
+    grown: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct LogLines {
+    lines: Vec<String>,
+    /// Outputs that have not ended.
+    open: usize,
+}
+
+impl Log {
+    fn lines(&self) -> MutexGuard<'_, LogLines> {
+        self.lines.lock().expect("nobody panics with the log held")
+    }
+
+    fn follow(&self, stream: impl Read) {
+        for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            self.lines().lines.push(line);
+            self.grown.notify_all();
+        }
+        self.lines().open -= 1;
+        self.grown.notify_all();
+    }
+}
+
+impl Process {
+    /// Follows those outputs of `child` that are piped.
+    pub fn new(mut child: Child) -> Process {
+        let log = Arc::<Log>::default();
+        let stdout = child.stdout.take().map(|out| Box::new(out) as _);
+        let stderr = child.stderr.take().map(|err| Box::new(err) as _);
+        let outputs: [Option<Box<dyn Read + Send>>; 2] = [stdout, stderr];
+        let outputs: Vec<_> = outputs.into_iter().flatten().collect();
+        log.lines().open = outputs.len();
+        for output in outputs {
+            let log = Arc::clone(&log);
+            thread::spawn(move || log.follow(output));
+        }
+        Process { child, log }
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The lines that it has printed so far.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lines().lines.clone()
+    }
+
+    /// The number of lines that it has printed so far.
+    pub fn log_length(&self) -> usize {
+        self.log.lines().lines.len()
+    }
+
+    /// Waits for a line that is `wanted`, at or after line `from`; `nth` of them are passed over.
+    pub fn wait_for(
+        &self,
+        what: &str,
+        from: usize,
+        nth: usize,
+        wanted: impl Fn(&str) -> bool,
+    ) -> String {
+        let end = Instant::now() + DEADLINE;
+        let mut log = self.log.lines();
+        loop {
+            let mut matching = log.lines.iter().skip(from).filter(|line| wanted(line));
+            if let Some(line) = matching.nth(nth) {
+                return line.clone();
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            let (ended, said) = (log.open == 0, log.lines.len());
+            if ended || left.is_zero() {
+                // Not with the log held: it is shown on the way out.
+                drop(log);
+                panic!("no {what} among the {said} lines that the process printed");
+            }
+            log = self
+                .log
+                .grown
+                .wait_timeout(log, left)
+                .expect("nobody panics with the log held")
+                .0;
+        }
+    }
+
+    /// Sends it a signal: `TERM`, `INT`, `USR1`.
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
+    }
+
+    /// powd's counters, as SIGUSR1 prints them.
+    pub fn counters(&self) -> Value {
+        let seen = self.log_length();
+        self.signal("USR1");
+        let line = self.wait_for("counters", seen, 0, |line| line.starts_with('{'));
+        serde_json::from_str(&line).expect("one line of JSON")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Fails when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            let log = self.log();
+            let last = &log[log.len().saturating_sub(10)..];
+            eprintln!("the last lines that the process printed: {last:#?}");
+        }
+    }
+}

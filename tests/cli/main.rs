@@ -1,0 +1,9 @@
+//! The command line, from outside: output, exit codes, what is said of wrong input.
+
+mod commands;
+mod load;
+mod usage;
+
+use powd_testkit::Program;
+
+const POWD: Program = Program::at(env!("CARGO_BIN_EXE_powd"));

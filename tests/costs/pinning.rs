@@ -1,0 +1,73 @@
+//! Threads bound to CPUs, as Linux tells it: the workers of `powd serve`, the threads of `powd load`.
+
+use std::path::Path;
+use std::thread::available_parallelism;
+
+use powd_testkit::Powd;
+use powd_testkit::proc::{allowed_cpus, threads};
+use powd_testkit::program::start;
+
+use crate::POWD;
+
+/// The CPUs of this process, which its children may use too; none where pinning cannot be seen.
+fn cpus() -> Option<Vec<usize>> {
+    let cpus = allowed_cpus(Path::new("/proc/self"));
+    if cpus.len() == 1 {
+        eprintln!("skipped: a thread has no choice with one CPU");
+        return None;
+    }
+    if available_parallelism().is_ok_and(|threads| threads.get() < cpus.len()) {
+        eprintln!("skipped: workers are not bound under a CPU quota");
+        return None;
+    }
+    Some(cpus)
+}
+
+/// The CPUs of each worker of `powd serve` with these flags and this environment.
+fn cpus_of_workers(flags: &[&str], variables: &[(&str, &str)]) -> Vec<Vec<usize>> {
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--kernel", "portable"];
+    let mut serve = POWD.command(&[&serve, flags].concat());
+    serve.envs(variables.iter().copied());
+    let powd = Powd::start(serve, 1);
+    let workers = threads(powd.pid(), "worker-");
+    let mut of_each: Vec<_> = workers.iter().map(|worker| allowed_cpus(worker)).collect();
+    of_each.sort();
+    of_each
+}
+
+#[test]
+fn each_worker_has_a_cpu_of_its_own() {
+    let Some(cpus) = cpus() else { return };
+    let one_each: Vec<_> = cpus.iter().map(|cpu| vec![*cpu]).collect();
+    assert_eq!(cpus_of_workers(&[], &[]), one_each);
+    // Too few for all CPUs.
+    assert_eq!(cpus_of_workers(&["--workers", "1"], &[]), one_each[..1]);
+}
+
+#[test]
+fn workers_that_are_not_to_be_pinned_have_all_cpus() {
+    let Some(cpus) = cpus() else { return };
+    let all_each = vec![cpus.clone(); cpus.len()];
+    assert_eq!(cpus_of_workers(&["--no-pin"], &[]), all_each);
+    assert_eq!(cpus_of_workers(&[], &[("POWD_NO_PIN", "true")]), all_each);
+}
+
+#[test]
+fn the_threads_of_load_are_bound_where_they_are_told_to() {
+    let Some(cpus) = cpus() else { return };
+    let last = *cpus.last().expect("several");
+    let pin = last.to_string();
+    for (flags, each) in [(&["--pin", &pin][..], vec![last]), (&[], cpus)] {
+        let powd = POWD.serve(&["-d", "0"]);
+        let address = powd.address().to_string();
+        let load = ["load", &address, "-c", "2", "--threads", "2", "-s", "60"];
+        let mut child = start(POWD.command(&[&load, flags].concat()));
+        // A thread binds itself before it opens its connection.
+        powd.until_counter("/connections/open", |open| open == 2);
+        let threads = threads(child.id(), "load");
+        let of_each: Vec<_> = threads.iter().map(|thread| allowed_cpus(thread)).collect();
+        child.kill().expect("it runs");
+        child.wait().expect("it can be waited for");
+        assert_eq!(of_each, [each.clone(), each]);
+    }
+}

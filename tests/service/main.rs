@@ -1,0 +1,14 @@
+//! `powd serve` with many clients, good and bad ones: limits, fairness, slow and broken clients,
+//! the end.
+
+mod chaos;
+mod drain;
+mod fairness;
+mod limits;
+mod linger;
+#[cfg(target_os = "linux")]
+mod slow_clients;
+
+use powd_testkit::Program;
+
+const POWD: Program = Program::at(env!("CARGO_BIN_EXE_powd"));

@@ -1,6 +1,6 @@
 .PHONY: check bench fuzz
 
-# All that must hold before a change lands; the same as in CI.
+# All that must hold before a change lands; the same as in CI, but that CI installs the programs it needs first.
 check:
 	.ci/run
 

@@ -70,7 +70,7 @@ fn plural(number: usize) -> &'static str {
 }
 
 /// The processor's name, and what it has of that which matters here.
-fn cpu() -> String {
+pub fn cpu() -> String {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find(|line| line.starts_with("model name"));
     let flag = |name| cpuinfo.split_whitespace().any(|word| word == name);

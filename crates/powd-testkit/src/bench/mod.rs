@@ -11,7 +11,7 @@ mod server;
 
 pub use arguments::Arguments;
 pub use call::Call;
-pub use conditions::Conditions;
+pub use conditions::{Conditions, cpu};
 pub use estimate::{Estimate, LUCK_COUNTS};
 pub use numbers::{short, table, time, whole};
 pub use server::{Server, compile};

@@ -134,9 +134,12 @@ impl Simd for Avx512Vl {
         avx512!(_mm256_srli_epi32::<N>(x))
     }
 
+    /// By two instructions, kept apart, or the compiler makes one `vpternlogd` of them. Vectors of this width
+    /// run beside the rounds of SHA-NI, and an instruction with three sources takes starts from these.
     #[inline(always)]
     fn xor3(self, a: __m256i, b: __m256i, c: __m256i) -> __m256i {
-        avx512!(_mm256_ternarylogic_epi32::<XOR3>(a, b, c))
+        let ab = self.pin(avx512!(_mm256_xor_si256(a, b)));
+        avx512!(_mm256_xor_si256(ab, c))
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 use std::arch::x86_64::__m256i;
 
 use super::pairs::LanePairs;
-use super::plan::Plan;
+use super::plan::{Plan, Spread};
 use super::quartet::{Quartet, Xmm1To8, Xmm9To17};
 use super::{Batch, MESSAGES, Weaver};
 use crate::sha256::{Hoisted, K, Schedule, Step, Template};
@@ -17,11 +17,8 @@ pub(in crate::kernel) trait Tuning: Simd<Words = __m256i> + Into<Avx2> {
     const SIDE_BY_SIDE: bool;
     /// Instructions of a rotation.
     const COST_OF_ROTATION: usize;
-    /// Instructions of an exclusive or of three.
-    const COST_OF_XOR3: usize;
-    /// How many instructions best stand behind two rounds of two states, or as many as it takes to spread
-    /// them evenly: by measurement.
-    const MOST_BETWEEN_ROUNDS: Option<usize>;
+    /// Where the pieces best stand among the rounds: by measurement.
+    const SPREAD: Spread;
 
     /// Four equal states for the upper four lanes.
     fn upper(self, sha: ShaNi, state: State) -> Self::Upper;
@@ -32,8 +29,7 @@ impl Tuning for Avx2 {
     /// Eight states and the schedule do not fit into 16 registers.
     const SIDE_BY_SIDE: bool = false;
     const COST_OF_ROTATION: usize = 3;
-    const COST_OF_XOR3: usize = 2;
-    const MOST_BETWEEN_ROUNDS: Option<usize> = None;
+    const SPREAD: Spread = Spread::SINGLY;
 
     #[inline(always)]
     fn upper(self, sha: ShaNi, state: State) -> Xmm1To8 {
@@ -45,12 +41,10 @@ impl Tuning for Avx512Vl {
     type Upper = Xmm9To17;
     const SIDE_BY_SIDE: bool = true;
     const COST_OF_ROTATION: usize = 1;
-    const COST_OF_XOR3: usize = 1;
-    /// With the rounds and their loads that makes nine. On Zen 4 an even number, again and again, has the
-    /// additions wait in front of the rounds' own unit: up to a quarter longer in loops of nothing else.
-    /// Five here gives 96 million hashes/s, an even spread of sometimes four and sometimes five 92
-    /// (2026-11).
-    const MOST_BETWEEN_ROUNDS: Option<usize> = Some(5);
+    /// Behind each pair of rounds of all eight messages, but for the first two pairs. With a
+    /// [`nop`](super::quartet::nop) behind each slot that gives 106 to 110 million hashes/s on Zen 4, without
+    /// these 92 to 100; five instructions behind each slot, the best before, 96 (2026-11).
+    const SPREAD: Spread = Spread { bare: 8, group: 4 };
 
     #[inline(always)]
     fn upper(self, sha: ShaNi, state: State) -> Xmm9To17 {
@@ -114,6 +108,9 @@ const ALL_PIECES: [(usize, Piece); PIECES] = {
     pieces
 };
 
+/// Instructions of an exclusive or of three: AVX2 has no single one, and AVX-512's is not used here.
+const COST_OF_XOR3: usize = 2;
+
 /// Instructions of each piece.
 const fn costs<S: Tuning>() -> [usize; PIECES] {
     let mut costs = [1; PIECES];
@@ -121,7 +118,7 @@ const fn costs<S: Tuning>() -> [usize; PIECES] {
     while i < PIECES {
         costs[i] = match ALL_PIECES[i].1 {
             Piece::Step(step) if step.is_rotation() => S::COST_OF_ROTATION,
-            Piece::Step(step) if step.is_xor() => S::COST_OF_XOR3,
+            Piece::Step(step) if step.is_xor() => COST_OF_XOR3,
             Piece::Step(_) | Piece::AddK => 1,
             Piece::Store(_) => 2,
         };
@@ -154,10 +151,7 @@ unsafe impl<'t, S: Tuning> Weaver for Lanes<'t, S> {
     type Pairs = LanePairs;
     type Progress = Progress<'t, S>;
     const SIDE_BY_SIDE: bool = S::SIDE_BY_SIDE;
-    const PLAN: &'static Plan = &match S::MOST_BETWEEN_ROUNDS {
-        Some(most) => Plan::filled(costs::<S>(), most),
-        None => Plan::even(costs::<S>()),
-    };
+    const PLAN: &'static Plan = &Plan::even(costs::<S>(), S::SPREAD);
 
     #[inline(always)]
     fn upper(self, sha: ShaNi, state: State) -> S::Upper {

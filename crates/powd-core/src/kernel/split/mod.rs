@@ -24,7 +24,7 @@ mod quartet;
 use self::lanes::Tuning;
 use self::pairs::WordPairs;
 use self::plan::{MOST, Plan};
-use self::quartet::{Quartet, Xmm1To8};
+use self::quartet::{Quartet, Xmm1To8, nop};
 use super::heads::{Batch, Batches, Heads};
 use crate::sha256::{INITIAL_STATE, Template};
 use crate::simd::{ShaNi, State};
@@ -100,8 +100,8 @@ fn pieces<W: Weaver>(progress: &mut W::Progress, pairs: &mut W::Pairs, slot: usi
             $( if let Some(piece) = W::PLAN.piece(slot, $i) { W::piece(progress, pairs, piece); } )*
         };
     }
-    const { assert!(MOST == 8) };
-    pieces!(0 1 2 3 4 5 6 7);
+    const { assert!(MOST == 24) };
+    pieces!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
 }
 
 /// The whole schedule of a batch, on its own: sets every pair that [`first_block`] reads.
@@ -229,6 +229,9 @@ unsafe fn first_block<W: Weaver>(
             $(
                 rounds!(W, $slot, lower, upper, two_rounds);
                 if let Some((progress, pairs)) = &mut next {
+                    if W::SIDE_BY_SIDE {
+                        nop();
+                    }
                     pieces::<W>(progress, pairs, $slot);
                 }
             )*

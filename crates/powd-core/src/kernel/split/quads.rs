@@ -7,7 +7,7 @@
 use std::arch::x86_64::__m128i;
 
 use super::pairs::QuadPairs;
-use super::plan::Plan;
+use super::plan::{Plan, Spread};
 use super::quartet::Xmm1To8;
 use super::{Batch, MESSAGES, Weaver};
 use crate::sha256::{K, Template};
@@ -74,7 +74,7 @@ unsafe impl Weaver for Quads {
     type Progress = Progress;
     /// Eight states and the schedule do not fit into 16 registers.
     const SIDE_BY_SIDE: bool = false;
-    const PLAN: &'static Plan = &Plan::even([1; PIECES]);
+    const PLAN: &'static Plan = &Plan::even([1; PIECES], Spread::SINGLY);
 
     #[inline(always)]
     fn upper(self, sha: ShaNi, state: State) -> Xmm1To8 {

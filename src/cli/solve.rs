@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use super::values::{number, threads};
 use super::{Error, kernel, lines, rng_seed};
 use crate::cpus;
 use crate::protocol::Reply;
-use powd_core::{Difficulty, Kernel, SeedLength, Solution, Solver, Task};
+use powd_core::{Difficulty, Kernel, SeedLength, Solution, Solver, SolverOptions};
 
 /// Finds a seed for each message and prints message,seed,hash, one line each, in order.
 #[derive(Debug, clap::Args)]
@@ -44,15 +45,16 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     lines::expect_lines(&args.messages)?;
-    let task = Task {
+    let kernel = kernel::choose(&args.kernel)?;
+    let threads = args.threads.unwrap_or_else(cpus::available);
+    let options = SolverOptions {
         difficulty: args.difficulty,
         seed_length: args.seed_length,
-        kernel: kernel::choose(&args.kernel)?,
+        kernel,
+        threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
+        rng_seed: rng_seed::choose(args.rng_seed)?,
     };
-    let threads = args.threads.unwrap_or_else(cpus::available);
-    let rng_seed = rng_seed::choose(args.rng_seed)?;
-    let solver = Solver::new(task, threads, rng_seed);
-    let mut solver = solver.map_err(Error::Thread)?;
+    let mut solver = Solver::new(options).map_err(Error::Thread)?;
     let solved = lines::for_each_batch(args.messages, |mut messages, output| {
         while !messages.is_empty() {
             let solutions = solver.solve_first(messages);
@@ -66,14 +68,12 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         }
         Ok(())
     });
-    tell_false_hits(task.kernel, solver.tally().false_hits, &mut io::stderr());
+    tell_false_hits(kernel, solver.tally().false_hits, &mut io::stderr());
     solved?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn reply(message: &[u8], solution: Option<Solution>, output: &mut dyn Write) -> Result<(), Error> {
-    let solution = solution
-        .ok_or_else(|| Error::Failed("no seed of up to 16 characters is a solution".to_owned()))?;
+fn reply(message: &[u8], solution: Solution, output: &mut dyn Write) -> Result<(), Error> {
     Reply::write_solution(message, &solution, |piece| {
         output.write_all(piece).map_err(Error::from)
     })

@@ -3,6 +3,8 @@
 //! The rows take turns in short rounds and each one's median counts, so that their ratios hold on a machine
 //! whose speed changes while it is measured.
 
+mod sha2;
+
 use std::io::Write as _;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -14,7 +16,7 @@ use serde::Serialize;
 use super::{Error, kernel, values};
 use crate::cpus;
 use powd_core::Kernel;
-use powd_core::unstable::{measure, measure_sha2};
+use powd_core::unstable::measure;
 
 /// A turn of one row.
 const ROUND: Duration = Duration::from_millis(20);
@@ -82,7 +84,7 @@ impl Subject {
 
     fn hash_rate(&self, message_bytes: usize) -> f64 {
         match self {
-            Subject::Sha2 => measure_sha2(message_bytes, ROUND),
+            Subject::Sha2 => sha2::measure(message_bytes, ROUND),
             Subject::Kernel(kernel) => measure(kernel, message_bytes, ROUND),
         }
     }

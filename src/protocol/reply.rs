@@ -3,7 +3,7 @@
 //! Used by whoever sends replies, the server and `powd solve`, and by whoever receives them: `powd verify`, the
 //! load client, the tests.
 
-use powd_core::unstable::{digest, hex_digits};
+use powd_core::unstable::digest;
 use powd_core::{Difficulty, Seed, SeedError, SeedLength, Solution};
 
 use super::ErrorLine;
@@ -69,7 +69,7 @@ impl<'a> Reply<'a> {
         let reply = Reply {
             message,
             seed: solution.seed().as_bytes(),
-            hash: &hex_digits(solution.digest()),
+            hash: &solution.digest().to_hex(),
         };
         reply.write(put)
     }
@@ -123,7 +123,7 @@ impl<'a> Reply<'a> {
     pub fn check(&self, difficulty: Difficulty) -> Result<(), Fault> {
         let seed = Seed::from_bytes(self.seed)?;
         let digest = digest(&seed, self.message);
-        let text = hex_digits(&digest);
+        let text = digest.to_hex();
         if self.hash != text {
             let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
             return Err(

@@ -1,15 +1,56 @@
-//! Finds proofs of work: a short seed such that `SHA-256(seed || message)` starts with a given number of zero
-//! nibbles.
+//! Proof of work with SHA-256, searched for as fast as the processor can.
 //!
-//! The layers, from the top, each of which may use only those below it: `solver`; `search`; `kernel`; `sha256`;
-//! `simd`; `pow`. What each one owns, and must not know, stands in its own documentation.
+//! Given a message, find a *seed* of letters and digits such that the hex digits of `SHA-256(seed || message)` start
+//! with a number of zeros. To find one takes 16^N hashes for N zeros; to check one takes a single hash.
+//!
+//! ```
+//! use powd_core::{Difficulty, solve};
+//!
+//! let solution = solve(b"hello", Difficulty::of::<4>());
+//! println!("{} {}", solution.seed(), solution.digest());
+//! # let text = [solution.seed().as_bytes(), b"hello"].concat();
+//! # assert_eq!(text.len(), 10);
+//! # assert!(solution.digest().to_string().starts_with("0000"));
+//! ```
+//!
+//! prints, for instance, `UBUM3 0000da1b...`. Whoever gets that checks it with [`verify`], or with
+//! `printf UBUM3hello | sha256sum`.
+//!
+//! # What to use
+//!
+//! | to | use |
+//! | --- | --- |
+//! | solve one message on this thread | [`solve`] |
+//! | check a solution of somebody else | [`verify`] |
+//! | search in slices, between other work, or with an end | [`Search`] with a [`Searcher`] |
+//! | solve many messages, or hard ones, on all cores | `Solver`, with the feature `solver` |
+//! | choose the instructions that hash | [`Kernel`] |
+//!
+//! # Always right
+//!
+//! Whatever a kernel finds is hashed again with the `sha2` crate, which shares no code with the kernels. Only
+//! [`verify`] makes a [`Solution`]. A kernel that is wrong costs time, and the [`Tally`] counts it; it cannot make
+//! an answer wrong.
+//!
+//! # Always an end
+//!
+//! A search starts at a drawn place, walks every seed of its length once, and goes on with one character more when
+//! that length has no solution. So it finds one wherever there is one. Drawing seeds at random does not: at
+//! difficulty 7, 3.3 % of all messages have no solution of five characters.
+//!
+//! # Features
+//!
+//! - `solver`: the type `Solver`, many messages on all cores, by rayon.
+//! - `unstable`: the module `unstable`, with what the powd service, its benchmarks and its fuzz targets are made of.
+//!   It changes in any version.
+//!
+//! # For those who read the code
+//!
+//! The layers, from the top, each of which may use only those below it: `solver` and `solve`; `search`; `kernel`;
+//! `sha256`; `simd`; `pow`. The documentation of each says what it owns, and what it must not know.
 #![cfg_attr(
     not(feature = "unstable"),
-    allow(
-        dead_code,
-        unreachable_pub,
-        reason = "some of it is for the service alone"
-    )
+    allow(unreachable_pub, reason = "public with the feature `unstable` alone")
 )]
 
 mod kernel;
@@ -18,8 +59,10 @@ mod search;
 mod sha256;
 #[cfg(target_arch = "x86_64")]
 mod simd;
+mod solve;
 #[cfg(feature = "solver")]
 mod solver;
+mod sync;
 
 pub use kernel::{Kernel, KernelError};
 pub use pow::{
@@ -27,14 +70,15 @@ pub use pow::{
     verify,
 };
 pub use search::{Job, Progress, Search, Searcher, Tally};
+pub use solve::solve;
 #[cfg(feature = "solver")]
-pub use solver::{Solver, Task};
+pub use solver::{Solver, SolverOptions};
 
-/// What the powd service, the benchmarks and the fuzz targets are made of: changes without notice.
+/// What the powd service, its benchmarks and its fuzz targets are made of. It changes in any version.
 #[cfg(feature = "unstable")]
 pub mod unstable {
-    pub use crate::kernel::{Heads, Scan, measure, measure_sha2, whole_batches};
-    pub use crate::pow::{ALPHABET, digest, hex_digits};
+    pub use crate::kernel::{Heads, Scan, measure, whole_batches};
+    pub use crate::pow::{ALPHABET, digest};
     pub use crate::search::{Draws, Ring, Share, SharedSearch};
     pub use crate::sha256::{INITIAL_STATE, Template, blocks};
 }

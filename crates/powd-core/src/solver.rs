@@ -1,41 +1,73 @@
 //! Many messages on all threads: what `powd solve` does.
 //!
-//! A hard message is worked on by all threads together, easy ones by one thread each. The threads are
-//! rayon's: those of the service must poll between two slices, these have nothing else to do.
+//! All threads work together on a hard message, and each thread by itself on easy ones. The threads are rayon's.
+//! Those of the service are not, because they must poll their sockets between two slices of work.
 
 use std::io;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::thread::available_parallelism;
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::kernel::{Scan, whole_batches};
+use crate::kernel::{Kernel, Scan, whole_batches};
 use crate::pow::{Difficulty, SeedLength, Solution};
 use crate::search::{Draws, Job, Progress, Ring, Search, Searcher, SharedSearch, Tally};
 use crate::sha256::blocks;
+use crate::solve::{EXHAUSTED, random_draw};
 
-/// Searches of fewer blocks than this on average, 0.3 ms with a fast kernel, are not worth waking all threads
-/// for: they are easy.
+/// A search of fewer blocks than this on average is easy: it takes 0.3 ms with a fast kernel, too little to wake all
+/// threads for.
 const HARD: f64 = 30_000.0;
 
-/// Blocks of a claim on a hard search: about 200 µs with a fast kernel.
+/// Blocks of one claim on a hard search: about 200 µs with a fast kernel.
 const CHUNK: u64 = 16_384;
 
-/// Blocks of the easy searches that are solved at a time, for each thread: about 5 ms with a fast kernel.
+/// Blocks of the easy searches that are solved in one call, for each thread: about 5 ms with a fast kernel.
 const PART: f64 = 500_000.0;
 
-/// What is sought, whatever the message.
+/// What a [`Solver`] is told.
+///
+/// ```
+/// use powd_core::{Difficulty, Kernel, SeedLength, SolverOptions};
+///
+/// let options = SolverOptions {
+///     kernel: Kernel::PORTABLE,
+///     seed_length: SeedLength::of::<8>(),
+///     ..SolverOptions::new(Difficulty::of::<3>())
+/// };
+/// # let _ = options;
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Task<S> {
-    /// The zeros asked for.
+pub struct SolverOptions<S = Kernel> {
+    /// The zeros that each digest must start with.
     pub difficulty: Difficulty,
     /// Characters of the first seeds tried.
     pub seed_length: SeedLength,
-    /// The kernel of all threads, or what a test puts in its place.
+    /// The kernel of all threads.
     pub kernel: S,
+    /// How many threads search.
+    pub threads: NonZeroUsize,
+    /// The number that the starting places of all searches are drawn from. With one thread, equal numbers give equal
+    /// seeds.
+    pub rng_seed: u64,
 }
 
-impl<S> Task<S> {
+impl SolverOptions {
+    /// Seeds of five characters, the [fastest](Kernel::fastest) kernel, a thread for each CPU that the process may
+    /// use, and starting places that differ from run to run.
+    pub fn new(difficulty: Difficulty) -> SolverOptions {
+        SolverOptions {
+            difficulty,
+            seed_length: SeedLength::DEFAULT,
+            kernel: Kernel::fastest(),
+            threads: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            rng_seed: random_draw(),
+        }
+    }
+}
+
+impl<S> SolverOptions<S> {
     fn job<'m>(&self, message: &'m [u8]) -> Job<'m> {
         Job {
             message,
@@ -59,9 +91,24 @@ impl<S> Task<S> {
 }
 
 /// Solves messages on threads that it keeps for the purpose.
+///
+/// ```
+/// use powd_core::{Difficulty, Solver, SolverOptions};
+///
+/// let mut solver = Solver::new(SolverOptions::new(Difficulty::of::<3>()))?;
+/// for solution in solver.solve_all(&["one", "two", "three"]) {
+///     println!("{} {}", solution.seed(), solution.digest());
+/// #   assert!(solution.digest().to_string().starts_with("000"));
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Panics
+///
+/// Its methods panic when all 62^16 seeds of the longest length were tried, which no hardware lives to see.
 #[derive(Debug)]
-pub struct Solver<S> {
-    task: Task<S>,
+pub struct Solver<S = Kernel> {
+    options: SolverOptions<S>,
     draws: Draws,
     shared: SharedSearch,
     threads: ThreadPool,
@@ -69,14 +116,18 @@ pub struct Solver<S> {
 }
 
 impl<S: Scan + Copy + Send + Sync> Solver<S> {
-    /// A solver of `threads` threads, which end with it. Fails when the system does not give so many.
-    pub fn new(task: Task<S>, threads: usize, rng_seed: u64) -> io::Result<Solver<S>> {
-        let threads = ThreadPoolBuilder::new().num_threads(threads).build();
+    /// Starts the threads, which end with the solver.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system does not give so many threads.
+    pub fn new(options: SolverOptions<S>) -> io::Result<Solver<S>> {
+        let threads = ThreadPoolBuilder::new().num_threads(options.threads.get());
         Ok(Solver {
-            task,
-            draws: Draws::reproducible(rng_seed, 0),
+            options,
+            draws: Draws::reproducible(options.rng_seed, 0),
             shared: SharedSearch::with_capacity(0),
-            threads: threads.map_err(io::Error::other)?,
+            threads: threads.build().map_err(io::Error::other)?,
             tally: Tally::default(),
         })
     }
@@ -86,86 +137,105 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
         self.tally
     }
 
-    /// Solutions for the first of `messages`, in order: for one that is hard, or for as many easy ones as take
-    /// a few milliseconds; for none only if there are none. Not a solution but `None` when no seed of up to 16
-    /// characters is one.
-    pub fn solve_first(&mut self, messages: &[&[u8]]) -> Vec<Option<Solution>> {
+    /// Solutions for all of `messages`, in order.
+    pub fn solve_all<M: AsRef<[u8]> + Sync>(&mut self, messages: &[M]) -> Vec<Solution> {
+        let mut solutions = Vec::with_capacity(messages.len());
+        while solutions.len() < messages.len() {
+            solutions.extend(self.solve_first(&messages[solutions.len()..]));
+        }
+        solutions
+    }
+
+    /// Solutions for the first of `messages`, in order: for one message if it is hard, else for as many easy ones as
+    /// take a few milliseconds. There is at least one solution, unless there are no messages.
+    ///
+    /// This is for messages that come as a stream, and whose solutions are wanted as they are found.
+    ///
+    /// ```
+    /// use powd_core::{Difficulty, Solver, SolverOptions};
+    ///
+    /// let mut solver = Solver::new(SolverOptions::new(Difficulty::of::<5>()))?;
+    /// let mut messages = &["one", "two"][..];
+    /// while !messages.is_empty() {
+    ///     let solutions = solver.solve_first(messages);
+    ///     for (message, solution) in messages.iter().zip(&solutions) {
+    ///         println!("{message} {}", solution.seed());
+    ///     }
+    ///     messages = &messages[solutions.len()..];
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn solve_first<M: AsRef<[u8]> + Sync>(&mut self, messages: &[M]) -> Vec<Solution> {
         match messages.first() {
-            Some(first) if self.task.is_hard(first) => vec![self.solve_hard(first)],
+            Some(first) if self.options.is_hard(first.as_ref()) => {
+                vec![self.solve_hard(first.as_ref())]
+            }
             _ => self.solve_easy(&messages[..self.easy_part(messages)]),
         }
     }
 
-    /// How many of `messages`, from the first on, are easy and worth a few milliseconds in all.
-    fn easy_part(&self, messages: &[&[u8]]) -> usize {
+    /// How many of `messages`, from the first on, are easy and take a few milliseconds in all.
+    fn easy_part<M: AsRef<[u8]>>(&self, messages: &[M]) -> usize {
         let mut left = PART * self.threads.current_num_threads() as f64;
-        let part = messages.iter().take_while(|message| {
-            let belongs = left > 0.0 && !self.task.is_hard(message);
-            left -= self.task.expected_blocks(message);
+        let part = messages.iter().map(AsRef::as_ref).take_while(|message| {
+            let belongs = left > 0.0 && !self.options.is_hard(message);
+            left -= self.options.expected_blocks(message);
             belongs
         });
         part.count()
     }
 
-    /// By all threads together.
-    fn solve_hard(&mut self, message: &[u8]) -> Option<Solution> {
-        let Task {
-            seed_length,
-            kernel,
-            ..
-        } = self.task;
-        let job = self.task.job(message);
-        let chunk = whole_batches(CHUNK / self.task.blocks(message));
+    /// Solves one message by all threads together.
+    fn solve_hard(&mut self, message: &[u8]) -> Solution {
+        let options = &self.options;
+        let job = options.job(message);
+        let chunk = whole_batches(CHUNK / options.blocks(message));
         let draw = self.draws.draw();
-        let mut lengths = std::iter::successors(Some(seed_length), |length| length.longer());
-        lengths.find_map(|length| {
+        let mut lengths =
+            std::iter::successors(Some(options.seed_length), |length| length.longer());
+        let solution = lengths.find_map(|length| {
             self.shared.begin(job, Ring::new(length, draw), 0, chunk);
-            let shared = &self.shared;
+            let (kernel, shared) = (options.kernel, &self.shared);
             let shares = self.threads.broadcast(|_| work(kernel, shared));
             let mut winner = None;
             for (solution, tally) in shares {
                 winner = winner.or(solution);
-                self.add(tally);
+                self.tally += tally;
             }
             winner
-        })
+        });
+        solution.expect(EXHAUSTED)
     }
 
-    /// Each by one thread.
-    fn solve_easy(&mut self, messages: &[&[u8]]) -> Vec<Option<Solution>> {
-        let task = self.task;
-        // Drawn in order, so that the seeds found do not depend on which thread is where.
+    /// Solves each message by one thread.
+    fn solve_easy<M: AsRef<[u8]> + Sync>(&mut self, messages: &[M]) -> Vec<Solution> {
+        let options = self.options;
+        // Drawn here, in order: the seeds found do not depend on which thread is where.
         let searches: Vec<_> = messages
             .iter()
-            .map(|message| (message, Search::new(task.seed_length, self.draws.draw())))
+            .map(|message| {
+                let search = Search::new(options.seed_length, self.draws.draw());
+                (options.job(message.as_ref()), search)
+            })
             .collect();
         let solved: Vec<_> = self.threads.install(|| {
             let searches = searches.into_par_iter();
-            searches
-                .map_init(
-                    || Searcher::new(task.kernel, 0),
-                    |searcher, (message, search)| finish(search, task.job(message), searcher),
-                )
-                .collect()
+            let searcher = || Searcher::new(options.kernel, 0);
+            searches.map_init(searcher, finish).collect()
         });
         let solutions = solved.into_iter().map(|(solution, tally)| {
-            self.add(tally);
+            self.tally += tally;
             solution
         });
         solutions.collect()
     }
-
-    fn add(&mut self, Tally { hashes, false_hits }: Tally) {
-        self.tally.hashes += hashes;
-        self.tally.false_hits += false_hits;
-    }
 }
 
-/// One thread's part in a search by all, and the solution, if one was found.
+/// One thread's part in a search by all: the solution, if one was found, and what the part has cost.
 fn work<S: Scan>(kernel: S, search: &SharedSearch) -> (Option<Solution>, Tally) {
     let mut searcher = Searcher::new(kernel, search.job().message.len());
-    let mut tally = Tally::default();
     let mut share = search.join(&mut searcher);
+    let mut tally = Tally::default();
     loop {
         match share.work(&mut tally) {
             Progress::Found(solution) => return (Some(solution), tally),
@@ -177,16 +247,15 @@ fn work<S: Scan>(kernel: S, search: &SharedSearch) -> (Option<Solution>, Tally) 
 
 /// A search by one thread, to its end.
 fn finish<S: Scan>(
-    mut search: Search,
-    job: Job<'_>,
     searcher: &mut Searcher<S>,
-) -> (Option<Solution>, Tally) {
+    (job, mut search): (Job<'_>, Search),
+) -> (Solution, Tally) {
     let mut tally = Tally::default();
     loop {
         match search.advance(searcher, job, NonZeroU64::MAX, &mut tally) {
-            Progress::Found(solution) => return (Some(solution), tally),
+            Progress::Found(solution) => return (solution, tally),
             Progress::Pending => {}
-            Progress::Stalled | Progress::Exhausted => return (None, tally),
+            Progress::Stalled | Progress::Exhausted => panic!("{EXHAUSTED}"),
         }
     }
 }
@@ -194,55 +263,60 @@ fn finish<S: Scan>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::{Heads, Kernel};
+    use crate::kernel::Heads;
     use crate::pow::verify;
     use crate::sha256::Template;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-    fn task(nibbles: u8, seed_length: u8) -> Task<Kernel> {
-        Task {
-            difficulty: Difficulty::new(nibbles).expect("0 to 64"),
-            seed_length: SeedLength::new(seed_length).expect("1 to 16"),
-            kernel: Kernel::PORTABLE,
+    fn options<S>(kernel: S, difficulty: Difficulty, threads: usize) -> SolverOptions<S> {
+        SolverOptions {
+            difficulty,
+            seed_length: SeedLength::DEFAULT,
+            kernel,
+            threads: NonZeroUsize::new(threads).expect("some"),
+            rng_seed: 1,
         }
     }
 
-    fn slices(messages: &[Vec<u8>]) -> Vec<&[u8]> {
-        messages.iter().map(Vec::as_slice).collect()
+    fn solver(difficulty: Difficulty, threads: usize) -> Solver {
+        let options = options(Kernel::PORTABLE, difficulty, threads);
+        Solver::new(options).expect("a few threads")
     }
 
-    /// The solutions for all `messages`, and how many were given at a time.
-    fn solve<S: Scan + Copy + Send + Sync>(
-        solver: &mut Solver<S>,
-        mut messages: &[&[u8]],
-    ) -> (Vec<Option<Solution>>, Vec<usize>) {
-        let (mut solutions, mut parts) = (Vec::new(), Vec::new());
+    /// How many of `messages` are solved in each call.
+    fn parts(solver: &mut Solver, mut messages: &[&[u8]]) -> Vec<usize> {
+        let mut parts = Vec::new();
         while !messages.is_empty() {
-            let part = solver.solve_first(messages);
-            messages = &messages[part.len()..];
-            parts.push(part.len());
-            solutions.extend(part);
+            let part = solver.solve_first(messages).len();
+            messages = &messages[part..];
+            parts.push(part);
         }
-        (solutions, parts)
+        parts
     }
 
     #[test]
     fn what_is_hard_is_decided_by_blocks() {
-        let is_hard = |nibbles, bytes| task(nibbles, 5).is_hard(&vec![0; bytes]);
-        assert!(!is_hard(3, 20) && is_hard(4, 20));
-        assert!(!is_hard(1, 65_000) && is_hard(3, 65_000));
+        let is_hard =
+            |difficulty, bytes| options(Kernel::PORTABLE, difficulty, 1).is_hard(&vec![0; bytes]);
+        let [one, three, four] = [
+            Difficulty::of::<1>(),
+            Difficulty::of::<3>(),
+            Difficulty::of::<4>(),
+        ];
+        assert!(!is_hard(three, 20) && is_hard(four, 20));
+        assert!(!is_hard(one, 65_000) && is_hard(three, 65_000));
     }
 
     #[test]
     fn easy_messages_are_solved_many_at_a_time_and_hard_ones_alone() {
         let (easy, hard) = (b"easy".as_slice(), vec![0; 65_000]);
         let messages = [easy, easy, easy, &hard, &hard, easy, easy];
-        let mut solver = Solver::new(task(2, 5), 2, 1).expect("two threads");
-        assert_eq!(solve(&mut solver, &messages).1, [3, 1, 1, 2]);
+        let mut two_zeros = solver(Difficulty::of::<2>(), 2);
+        assert_eq!(parts(&mut two_zeros, &messages), [3, 1, 1, 2]);
         // 4096 blocks each: 500,000 for each thread are 245 in all.
-        let mut solver = Solver::new(task(3, 5), 2, 1).expect("two threads");
-        assert_eq!(solve(&mut solver, &[easy; 600]).1, [245, 245, 110]);
-        assert_eq!(solver.solve_first(&[]), []);
+        let mut three_zeros = solver(Difficulty::of::<3>(), 2);
+        assert_eq!(parts(&mut three_zeros, &[easy; 600]), [245, 245, 110]);
+        assert_eq!(three_zeros.solve_first::<&[u8]>(&[]), []);
     }
 
     #[test]
@@ -250,36 +324,33 @@ mod tests {
         for (threads, nibbles, seed_length) in
             [(1, 2, 5), (1, 4, 1), (2, 4, 5), (3, 4, 2), (4, 0, 16)]
         {
-            let task = task(nibbles, seed_length);
-            let mut solver = Solver::new(task, threads, 1).expect("four threads");
+            let difficulty = Difficulty::new(nibbles).expect("0 to 64");
+            let options = SolverOptions {
+                seed_length: SeedLength::new(seed_length).expect("1 to 16"),
+                ..options(Kernel::PORTABLE, difficulty, threads)
+            };
             let messages: Vec<_> = (0..10)
-                .map(|number| format!("message {number}").repeat(number).into_bytes())
+                .map(|number| format!("message {number}").repeat(number))
                 .collect();
-            let messages = slices(&messages);
-            let (solutions, _) = solve(&mut solver, &messages);
+            let mut solver = Solver::new(options).expect("four threads");
+            let solutions = solver.solve_all(&messages);
             assert_eq!(solutions.len(), messages.len());
             for (message, solution) in messages.iter().zip(solutions) {
-                let solution = solution.expect("there is one");
-                let checked = verify(*solution.seed(), message, task.difficulty);
+                let checked = verify(*solution.seed(), message.as_bytes(), difficulty);
                 assert_eq!(checked, Some(solution));
-                assert!(solution.seed().length() >= task.seed_length);
+                assert!(solution.seed().length() >= options.seed_length);
             }
         }
     }
 
     #[test]
     fn the_seeds_of_easy_messages_do_not_depend_on_the_threads() {
-        let messages: Vec<_> = (0..100u32)
-            .map(|number| number.to_string().into_bytes())
-            .collect();
-        let solve_with = |threads| {
-            let mut solver = Solver::new(task(2, 5), threads, 1).expect("three threads");
-            solve(&mut solver, &slices(&messages)).0
-        };
+        let messages: Vec<_> = (0..100).map(|number| number.to_string()).collect();
+        let solve_with = |threads| solver(Difficulty::of::<2>(), threads).solve_all(&messages);
         assert_eq!(solve_with(1), solve_with(3));
     }
 
-    /// Says that every head is a hit, and counts what it says.
+    /// Reports every head as a hit, and counts its reports.
     #[derive(Clone, Copy)]
     struct Liar<'a>(&'a AtomicU64);
 
@@ -295,19 +366,15 @@ mod tests {
     #[test]
     fn false_hits_are_counted_on_every_thread() {
         // Easy messages, and hard ones.
-        for (threads, nibbles) in [(3, 2), (3, 4)] {
-            let said = AtomicU64::new(0);
-            let task = Task {
-                difficulty: Difficulty::new(nibbles).expect("0 to 64"),
-                seed_length: SeedLength::DEFAULT,
-                kernel: Liar(&said),
-            };
-            let mut solver = Solver::new(task, threads, 1).expect("three threads");
-            solve(&mut solver, &[b"message".as_slice(); 10]);
+        for difficulty in [Difficulty::of::<2>(), Difficulty::of::<4>()] {
+            let reports = AtomicU64::new(0);
+            let options = options(Liar(&reports), difficulty, 3);
+            let mut solver = Solver::new(options).expect("three threads");
+            solver.solve_all(&[b"message"; 10]);
             let Tally { hashes, false_hits } = solver.tally();
-            assert_eq!(hashes, said.load(Relaxed));
+            assert_eq!(hashes, reports.load(Relaxed));
             // The others were right: one for each search, or one on each thread at the same time.
-            assert!((10..=10 * threads as u64).contains(&(hashes - false_hits)));
+            assert!((10..=30).contains(&(hashes - false_hits)));
         }
     }
 }

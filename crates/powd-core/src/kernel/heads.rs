@@ -7,10 +7,11 @@
 
 use std::num::NonZeroU64;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use crate::pow::{ALPHABET, SeedLength};
 use crate::sha256::Template;
+use crate::sync::{AtomicBool, never};
 
 /// The most lanes that a kernel tries at once, and so what the tables hold beyond their end.
 pub(super) const MAX_LANES: usize = 16;
@@ -76,8 +77,7 @@ impl<'s> Heads<'s> {
 impl From<Range<u32>> for Heads<'static> {
     /// The heads of a range, all of them.
     fn from(range: Range<u32>) -> Heads<'static> {
-        static NEVER: AtomicBool = AtomicBool::new(false);
-        Heads::until(&NEVER, range)
+        Heads::until(never(), range)
     }
 }
 

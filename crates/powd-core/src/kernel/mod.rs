@@ -10,18 +10,21 @@ mod heads;
 mod lanes;
 mod measure;
 mod portable;
+#[cfg(all(test, feature = "unstable"))]
+mod scripted;
 #[cfg(target_arch = "x86_64")]
 mod split;
 #[cfg(target_arch = "x86_64")]
 mod x86;
-mod yardstick;
 
 use std::fmt;
 use std::ops::Range;
 
 pub use heads::{Heads, whole_batches};
+#[cfg(feature = "unstable")]
 pub use measure::measure;
-pub use yardstick::measure_sha2;
+#[cfg(all(test, feature = "unstable"))]
+pub(crate) use scripted::Scripted;
 
 use crate::pow::Difficulty;
 use crate::sha256::Template;

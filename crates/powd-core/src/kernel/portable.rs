@@ -7,6 +7,7 @@ use sha2::compress256;
 use sha2::digest::generic_array::GenericArray;
 
 use super::heads::{Batches, Heads};
+use crate::pow::Digest;
 use crate::sha256::{INITIAL_STATE, Template};
 
 /// The next head whose first state word is at most `bound`.
@@ -19,7 +20,7 @@ pub(super) fn next_at_most(template: &Template, heads: &mut Heads<'_>, bound: u3
 }
 
 /// The digest of one head with the template's tail and message; nothing if there is no such head.
-pub(super) fn digest(template: &Template, head: u32) -> Option<[u8; 32]> {
+pub(super) fn digest(template: &Template, head: u32) -> Option<Digest> {
     let mut heads = Heads::from(head..head.checked_add(1)?);
     let batch = Batches::new(template, &mut heads, 1).next()?;
     let mut block = first_block(template);
@@ -33,7 +34,7 @@ pub(super) fn digest(template: &Template, head: u32) -> Option<[u8; 32]> {
     {
         *bytes = word.to_be_bytes();
     }
-    Some(digest)
+    Some(Digest::from(digest))
 }
 
 fn first_block(template: &Template) -> [u8; 64] {

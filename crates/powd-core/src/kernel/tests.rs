@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
 
 use super::*;
-use crate::pow::{ALPHABET, Seed, SeedLength, digest};
+use crate::pow::{ALPHABET, Digest, Seed, SeedLength, digest};
+use crate::sync::AtomicBool;
 
 /// What the kernels scan: a template and what is in it.
 struct Work {
@@ -37,7 +38,7 @@ impl Work {
         }
     }
 
-    fn digest(&self, head: u32) -> [u8; 32] {
+    fn digest(&self, head: u32) -> Digest {
         let head = Seed::from_index(
             self.seed_length.min(Template::MAX_HEAD_LENGTH),
             u128::from(head),
@@ -47,7 +48,13 @@ impl Work {
     }
 
     fn first_word(&self, head: u32) -> u32 {
-        u32::from_be_bytes(*self.digest(head).first_chunk().expect("32 bytes"))
+        u32::from_be_bytes(
+            *self
+                .digest(head)
+                .as_bytes()
+                .first_chunk()
+                .expect("32 bytes"),
+        )
     }
 
     fn heads(&self) -> u32 {

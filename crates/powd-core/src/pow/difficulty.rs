@@ -3,9 +3,24 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::Digest;
+
 /// The number of leading zero nibbles (hex digits) that a digest must have, 0 to 64.
 ///
-/// Each step asks for 16 times the work of the one before it: 16^N hashes on average.
+/// A search at difficulty N takes 16^N hashes on average: each step makes 16 times the work of the one before.
+///
+/// ```
+/// use powd_core::Difficulty;
+///
+/// // Known when the program is written: a wrong one does not compile.
+/// const FOUR_ZEROS: Difficulty = Difficulty::of::<4>();
+/// // From outside: a wrong one is an error.
+/// assert_eq!(Difficulty::new(4), Ok(FOUR_ZEROS));
+/// assert_eq!("4".parse(), Ok(FOUR_ZEROS));
+/// assert!("65".parse::<Difficulty>().is_err());
+///
+/// assert_eq!(FOUR_ZEROS.expected_hashes(), 65_536.0);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Difficulty(u8);
 
@@ -15,9 +30,9 @@ pub struct Difficulty(u8);
 pub struct DifficultyError;
 
 impl Difficulty {
-    /// Every digest meets it.
+    /// No zeros: every digest meets it.
     pub const NONE: Difficulty = Difficulty(0);
-    /// Only the digest of 64 zeros meets it.
+    /// 64 zeros: only one digest of all 2^256 meets it.
     pub const MAX: Difficulty = Difficulty(64);
 
     /// A difficulty of `nibbles` leading zeros.
@@ -52,15 +67,16 @@ impl Difficulty {
         self.0
     }
 
-    /// Whether `digest` starts with that many zeros, compared nibble by nibble on the bytes.
-    pub fn is_met_by(self, digest: &[u8; 32]) -> bool {
+    /// Whether `digest` starts with that many zeros.
+    pub fn is_met_by(self, digest: &Digest) -> bool {
+        let digest = digest.as_bytes();
         let whole = usize::from(self.0 / 2);
         let half = self.0 % 2 == 1;
         digest[..whole].iter().all(|&byte| byte == 0) && (!half || digest[whole] >> 4 == 0)
     }
 
-    /// The largest first word (big-endian, as FIPS 180-4 has it) that a digest of this difficulty can
-    /// have: 2^(32 - 4N) - 1, and 0 from 8 on, where later words decide too.
+    /// The largest first word (big-endian, as in FIPS 180-4) of a digest that meets this difficulty:
+    /// 2^(32 - 4N) - 1. From difficulty 8 on it is 0, and later words decide too.
     pub const fn first_word_bound(self) -> u32 {
         match u32::MAX.checked_shr(4 * self.0 as u32) {
             Some(bound) => bound,
@@ -70,7 +86,7 @@ impl Difficulty {
 
     /// The hashes that a search needs on average: 16^N.
     pub fn expected_hashes(self) -> f64 {
-        // A power of two is all exponent (IEEE 754 binary64); asked for once per request.
+        // 2^4N, made of its exponent alone (IEEE 754 binary64): `powi` would show in a short request.
         f64::from_bits((1023 + 4 * u64::from(self.0)) << 52)
     }
 }
@@ -95,17 +111,17 @@ mod tests {
     use super::*;
 
     /// The definition itself: the hex text starts with N zeros.
-    fn by_text(nibbles: u8, digest: &[u8; 32]) -> bool {
+    fn by_text(nibbles: u8, digest: &Digest) -> bool {
         hex::encode(digest).starts_with(&"0".repeat(usize::from(nibbles)))
     }
 
     /// A digest of exactly `zeros` leading zero nibbles, all others one.
-    fn with_leading_zeros(zeros: u8) -> [u8; 32] {
+    fn with_leading_zeros(zeros: u8) -> Digest {
         let mut digest = [0xff; 32];
         for nibble in 0..usize::from(zeros) {
             digest[nibble / 2] &= if nibble % 2 == 0 { 0x0f } else { 0xf0 };
         }
-        digest
+        Digest::from(digest)
     }
 
     #[test]
@@ -127,10 +143,16 @@ mod tests {
             let bound = difficulty.first_word_bound();
             let mut digest = [0u8; 32];
             digest[..4].copy_from_slice(&bound.to_be_bytes());
-            assert!(difficulty.is_met_by(&digest), "{nibbles}: the bound itself");
+            assert!(
+                difficulty.is_met_by(&digest.into()),
+                "{nibbles}: the bound itself"
+            );
             if let Some(above) = bound.checked_add(1) {
                 digest[..4].copy_from_slice(&above.to_be_bytes());
-                assert!(!difficulty.is_met_by(&digest), "{nibbles}: one above");
+                assert!(
+                    !difficulty.is_met_by(&digest.into()),
+                    "{nibbles}: one above"
+                );
             }
         }
         for nibbles in [8, 9, 63, 64] {

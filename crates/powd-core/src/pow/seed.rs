@@ -1,6 +1,7 @@
 //! Seeds: short strings over a fixed alphabet, numbered so that a search can walk through all of them.
 
 use std::fmt;
+use std::str::FromStr;
 
 use super::SeedLength;
 
@@ -10,11 +11,23 @@ pub const ALPHABET: [u8; 62] = *b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST
 /// The seeds of four characters: their numbers fit in 32 bits.
 const FOUR_DIGITS: u64 = 62u64.pow(4);
 
-/// A seed of 1 to 16 characters from [`ALPHABET`].
+/// A seed: 1 to 16 characters, each of `[a-zA-Z0-9]`.
 ///
-/// Seeds of one length are numbered from 0 to 62^length - 1 in base 62 with the **first**
-/// character as the lowest digit: neighbours differ in the first bytes of the hashed block, which is
-/// where a kernel varies them.
+/// The seeds of one length are numbered in base 62. The **first** character is the lowest digit: neighbours differ
+/// in the first bytes that are hashed, which is where a kernel varies them.
+///
+/// ```
+/// use powd_core::{Seed, SeedLength};
+///
+/// let seed: Seed = "Jn4tY".parse()?;
+/// assert_eq!(seed, Seed::from_bytes(b"Jn4tY")?);
+/// assert_eq!(seed.length(), SeedLength::of::<5>());
+/// assert_eq!(seed.as_str(), "Jn4tY");
+///
+/// let seeds = [0, 1, 62].map(|index| Seed::from_index(SeedLength::of::<3>(), index).to_string());
+/// assert_eq!(seeds, ["aaa", "baa", "aba"]);
+/// # Ok::<(), powd_core::SeedError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Seed {
     /// The characters, then zeros.
@@ -98,6 +111,11 @@ impl Seed {
         &self.characters[..self.length.get()]
     }
 
+    /// The characters as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes()).expect("letters and digits")
+    }
+
     /// How many characters there are.
     pub fn length(&self) -> SeedLength {
         self.length
@@ -109,11 +127,23 @@ impl Seed {
     }
 }
 
+impl FromStr for Seed {
+    type Err = SeedError;
+
+    fn from_str(text: &str) -> Result<Seed, SeedError> {
+        Seed::from_bytes(text.as_bytes())
+    }
+}
+
+impl AsRef<[u8]> for Seed {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
 impl fmt::Display for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_bytes()
-            .iter()
-            .try_for_each(|&c| write!(f, "{}", char::from(c)))
+        f.pad(self.as_str())
     }
 }
 

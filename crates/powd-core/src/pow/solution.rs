@@ -2,7 +2,10 @@
 
 use super::{Difficulty, Digest, Seed, digest};
 
-/// A seed that was checked, with its digest. Only [`verify`] makes one, so holding it is the proof.
+/// A seed with the digest of seed and message.
+///
+/// Only [`verify`] makes one: whoever holds a solution knows that the digest was computed by the `sha2` crate, and
+/// that it met the difficulty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Solution {
     seed: Seed,
@@ -21,7 +24,19 @@ impl Solution {
     }
 }
 
-/// Hashes `seed || message` and says whether that is a solution at `difficulty`.
+/// Hashes `seed || message`: the solution, or `None` when the digest does not meet `difficulty`.
+///
+/// It costs one hash, whatever the difficulty.
+///
+/// ```
+/// use powd_core::{Difficulty, Seed, verify};
+///
+/// let seed: Seed = "Jn4tY".parse()?;
+/// let solution = verify(seed, b"hello", Difficulty::of::<3>()).expect("three zeros");
+/// assert!(solution.digest().to_string().starts_with("00069e35"));
+/// assert!(verify(seed, b"hello", Difficulty::of::<4>()).is_none());
+/// # Ok::<(), powd_core::SeedError>(())
+/// ```
 pub fn verify(seed: Seed, message: &[u8], difficulty: Difficulty) -> Option<Solution> {
     let digest = digest(&seed, message);
     difficulty
@@ -36,12 +51,11 @@ mod tests {
 
     #[test]
     fn verify_accepts_exactly_what_the_digest_has() {
-        let difficulty = Difficulty::new(1).expect("0 to 64");
         let mut met = 0;
         for index in 0..3844 {
             let seed = Seed::from_index(SeedLength::of::<2>(), index);
             let text = hex::encode(digest(&seed, b"message"));
-            let solution = verify(seed, b"message", difficulty);
+            let solution = verify(seed, b"message", Difficulty::of::<1>());
             assert_eq!(solution.is_some(), text.starts_with('0'));
             met += usize::from(solution.is_some());
         }

@@ -1,12 +1,13 @@
 //! One slice of a search, where what the kernel says meets what the oracle says.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Job, Ring, Searcher, Tally};
 use crate::kernel::{Heads, Scan};
 use crate::pow::{Difficulty, Seed, Solution, verify};
 use crate::sha256::Template;
+use crate::sync::AtomicBool;
 
 /// A searcher that is ready to scan for one job, on one ring.
 #[derive(Debug)]
@@ -89,6 +90,7 @@ mod tests {
     use super::*;
     use crate::kernel::Kernel;
     use crate::pow::SeedLength;
+    use crate::sync::never;
 
     /// Says that every third seed is a hit, and hides nothing of what is really found.
     struct Liar(Kernel);
@@ -116,13 +118,12 @@ mod tests {
             difficulty: Difficulty::new(2).expect("0 to 64"),
         };
         let ring = Ring::new(SeedLength::DEFAULT, 12345);
-        let never = AtomicBool::new(false);
         let honest = Probe::new(&mut Searcher::new(Kernel::PORTABLE, 100), job, &ring)
-            .scan(0..100_000, &never, &mut Tally::default())
+            .scan(0..100_000, never(), &mut Tally::default())
             .expect("one in 256");
         let mut tally = Tally::default();
         let solution = Probe::new(&mut Searcher::new(Liar(Kernel::PORTABLE), 100), job, &ring)
-            .scan(0..100_000, &never, &mut tally)
+            .scan(0..100_000, never(), &mut tally)
             .expect("one in 256");
         assert_eq!(solution, honest);
         assert!(tally.false_hits > 0);

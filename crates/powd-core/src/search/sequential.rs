@@ -1,15 +1,39 @@
 //! A search by one thread, resumable after any number of hashes.
 
 use std::num::NonZeroU64;
-use std::sync::atomic::AtomicBool;
 
 use super::probe::Probe;
 use super::{Job, Progress, Ring, Searcher, Tally};
 use crate::kernel::Scan;
 use crate::pow::SeedLength;
+use crate::sync::never;
 
-/// A search by one thread: its place on the ring of seeds. 64 bytes, and no reference to the message, which its
-/// owner keeps.
+/// A search by one thread, which can be put aside after any number of hashes and taken up again.
+///
+/// It is a place on the ring of seeds: 64 bytes, and no reference to the message, which its owner keeps. To put it
+/// aside, keep it; to call it off, drop it.
+///
+/// ```
+/// use std::num::NonZeroU64;
+/// use std::time::{Duration, Instant};
+///
+/// use powd_core::{Difficulty, Job, Kernel, Progress, Search, Searcher, SeedLength, Tally};
+///
+/// let job = Job { message: b"hello", difficulty: Difficulty::of::<4>() };
+/// let mut searcher = Searcher::new(Kernel::PORTABLE, job.message.len());
+/// let mut search = Search::new(SeedLength::DEFAULT, 42);
+/// let mut tally = Tally::default();
+/// let slice = NonZeroU64::new(10_000).unwrap();
+///
+/// let deadline = Instant::now() + Duration::from_secs(60);
+/// while Instant::now() < deadline {
+///     if let Progress::Found(solution) = search.advance(&mut searcher, job, slice, &mut tally) {
+///         println!("{} after {} hashes", solution.seed(), tally.hashes);
+///         break;
+///     }
+/// }
+/// # assert!(tally.hashes > 0);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Search {
     ring: Ring,
@@ -19,7 +43,10 @@ pub struct Search {
 }
 
 impl Search {
-    /// A search over seeds of `length` characters, then of more, that starts where `draw` says.
+    /// A search over all seeds of `length` characters, then over longer ones.
+    ///
+    /// `draw` says where it starts, any number from 0 to 2^64 - 1: searches with equal draws find equal seeds, and
+    /// a fresh random number for each search makes the seeds differ.
     pub fn new(length: SeedLength, draw: u64) -> Search {
         Search {
             ring: Ring::new(length, draw),
@@ -28,19 +55,11 @@ impl Search {
         }
     }
 
-    /// The ring that the search is on, and how many of its steps are proven empty.
-    pub fn position(&self) -> (Ring, u128) {
-        (self.ring, self.walked)
-    }
-
-    /// Moves the search to step `walked` of its ring: the steps before were proven empty elsewhere.
-    pub fn skip_to(&mut self, walked: u128) {
-        self.walked = walked;
-    }
-
-    /// Tries up to `budget` seeds and says how far that came.
+    /// Tries up to `budget` seeds, adds what that costs to `tally`, and says how far it came.
     ///
-    /// `job` must be the same at each call. The search does not keep it, because its owner has it anyway.
+    /// `job` must be the same at each call: the search does not keep it, because its owner has it anyway. With another
+    /// job the search goes on from the same place, and leaves out the seeds before. The searcher may be another one
+    /// each time.
     // Inlined for the reason given at `Probe::scan`.
     #[inline(always)]
     pub fn advance<S: Scan>(
@@ -50,7 +69,6 @@ impl Search {
         budget: NonZeroU64,
         tally: &mut Tally,
     ) -> Progress {
-        let never = AtomicBool::new(false);
         let mut left = u128::from(budget.get());
         while left > 0 {
             if self.walked == self.ring.steps() && !self.lengthen() {
@@ -59,7 +77,7 @@ impl Search {
             let end = self.ring.steps().min(self.walked + left);
             let steps = self.walked..end;
             let mut probe = Probe::new(searcher, job, &self.ring);
-            if let Some(solution) = probe.scan(steps, &never, tally) {
+            if let Some(solution) = probe.scan(steps, never(), tally) {
                 return Progress::Found(solution);
             }
             left -= end - self.walked;
@@ -76,6 +94,20 @@ impl Search {
         self.ring = Ring::new(longer, self.draw);
         self.walked = 0;
         true
+    }
+}
+
+/// What is needed to open a search to several threads, and to take it up again.
+#[cfg(any(feature = "unstable", test))]
+impl Search {
+    /// The ring that the search is on, and how many of its steps are proven empty.
+    pub fn position(&self) -> (Ring, u128) {
+        (self.ring, self.walked)
+    }
+
+    /// Moves the search to step `walked` of its ring: the steps before were proven empty elsewhere.
+    pub fn skip_to(&mut self, walked: u128) {
+        self.walked = walked;
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::num::NonZeroU64;
 use std::ops::Range;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::atomic::Ordering::*;
 
 use crossbeam_utils::CachePadded;
 
@@ -11,40 +10,71 @@ use super::probe::Probe;
 use super::{Job, Progress, Ring, Searcher, Tally};
 use crate::kernel::Scan;
 use crate::pow::{Difficulty, SeedLength, Solution};
+use crate::sync::{AtomicBool, AtomicU64, First};
 
-/// One message and one ring, worked on by any number of threads at once.
+/// One message and one ring, searched by any number of threads at once.
 ///
-/// A claim is one atomic addition. There is no lock: what the threads only read is set while the owner
-/// holds the search alone (`&mut`), what they write is atomic. The owner keeps it in an `Arc`, and takes
-/// it up for the next message as soon as it holds the only reference, so nothing is allocated for a search
-/// and no thread can mistake a new search for the old one.
+/// A claim is one atomic addition, and there is no lock. What the threads only read is set while the owner holds
+/// the search alone (`&mut`); what they write is atomic.
+///
+/// An owner that has many searches in turn keeps this one in an `Arc`, and begins the next search when
+/// `Arc::get_mut` says that no thread is left at the last one. So a search allocates nothing, and no thread can
+/// mistake a new search for the old one.
+///
+/// ```
+/// use std::thread;
+///
+/// use powd_core::unstable::{Ring, SharedSearch, whole_batches};
+/// use powd_core::{Difficulty, Job, Kernel, Progress, SeedLength, Searcher, Tally};
+///
+/// let job = Job { message: b"hello", difficulty: Difficulty::of::<4>() };
+/// let mut search = SharedSearch::with_capacity(job.message.len());
+/// search.begin(job, Ring::new(SeedLength::DEFAULT, 42), 0, whole_batches(1000));
+/// let work = || {
+///     let mut searcher = Searcher::new(Kernel::PORTABLE, 0);
+///     let mut share = search.join(&mut searcher);
+///     let mut tally = Tally::default();
+///     loop {
+///         match share.work(&mut tally) {
+///             Progress::Pending => {}
+///             progress => return progress,
+///         }
+///     }
+/// };
+/// let (here, there) = thread::scope(|scope| {
+///     let other = scope.spawn(work);
+///     (work(), other.join().unwrap())
+/// });
+/// assert!(matches!(here, Progress::Found(_)));
+/// assert_eq!(here, there);
+/// ```
 #[derive(Debug)]
 pub struct SharedSearch {
     message: Vec<u8>,
     difficulty: Difficulty,
     ring: Ring,
-    /// The steps before the first chunk, proven empty by the owner alone.
+    /// The steps before the first chunk, which are proven empty.
     base: u128,
     chunk: NonZeroU64,
-    /// Apart from what every batch reads.
+    /// On a cache line of its own: every claim writes here, every batch reads `over`.
     claims: CachePadded<Claims>,
-    /// Won or called off. Every thread looks at it between two batches of its kernel.
+    /// Whether the search was won or called off. Every thread looks at it between two batches of its kernel.
     over: AtomicBool,
-    winner: OnceLock<Solution>,
+    winner: First<Solution>,
 }
 
 /// What every claim writes.
 #[derive(Debug, Default)]
 struct Claims {
-    /// The next chunk to claim. It grows past the last one; at 2^64 it would repeat itself, but no
-    /// hardware claims that often.
+    /// The number of the next chunk to claim. It grows past the last one. At 2^64 it would start again from 0, but
+    /// no hardware claims that often.
     next: AtomicU64,
-    /// Chunks that were claimed, searched to their end, and are empty.
+    /// How many chunks were claimed, searched to their end, and are empty.
     emptied: AtomicU64,
 }
 
 impl SharedSearch {
-    /// An idle one, with room for messages of up to `max_message_bytes`.
+    /// An idle search, with room for messages of up to `max_message_bytes`. A longer one makes it grow.
     pub fn with_capacity(max_message_bytes: usize) -> SharedSearch {
         SharedSearch {
             message: Vec::with_capacity(max_message_bytes),
@@ -54,11 +84,14 @@ impl SharedSearch {
             chunk: NonZeroU64::MIN,
             claims: CachePadded::default(),
             over: AtomicBool::new(true),
-            winner: OnceLock::new(),
+            winner: First::empty(),
         }
     }
 
-    /// Starts anew: `job` on `ring`, from step `base` on, in chunks of `chunk` seeds.
+    /// Begins to search for `job` on `ring`, from step `base` on, in chunks of `chunk` seeds.
+    ///
+    /// A thread looks at nothing else until its chunk is done, so a chunk must not be long. Each claim takes a
+    /// cache line from all other threads, so it must not be short.
     pub fn begin(&mut self, job: Job<'_>, ring: Ring, base: u128, chunk: NonZeroU64) {
         self.message.clear();
         self.message.extend_from_slice(job.message);
@@ -66,22 +99,17 @@ impl SharedSearch {
         self.ring = ring;
         self.base = base;
         self.chunk = chunk;
-        *self.claims = Claims::default();
-        *self.over.get_mut() = false;
-        self.winner.take();
+        self.claims = CachePadded::default();
+        self.over = AtomicBool::new(false);
+        self.winner = First::empty();
     }
 
-    /// What is sought.
+    /// What is searched for.
     pub fn job(&self) -> Job<'_> {
         Job {
             message: &self.message,
             difficulty: self.difficulty,
         }
-    }
-
-    /// The ring searched.
-    pub fn ring(&self) -> Ring {
-        self.ring
     }
 
     /// One thread's share in the work. Lays out the message, unless the searcher has it already.
@@ -92,31 +120,20 @@ impl SharedSearch {
         }
     }
 
-    /// Whether a helper would find something to do. A hint: others claim at the same time.
-    pub fn is_claimable(&self) -> bool {
-        let claimed = u128::from(self.claims.next.load(Relaxed)) * u128::from(self.chunk.get());
-        !self.is_over() && self.base + claimed < self.ring.steps()
-    }
-
-    /// Calls it off: every thread stops after the batch it is at.
-    pub fn call_off(&self) {
-        self.over.store(true, Release);
-    }
-
-    /// Whether it was won or called off.
+    /// Whether the search was won or called off.
     fn is_over(&self) -> bool {
         self.over.load(Acquire)
     }
 
-    /// How a search that is over ended, for each of its threads.
+    /// What a search that is over came to.
     fn ending(&self) -> Progress {
         match self.winner.get() {
-            Some(&solution) => Progress::Found(solution),
+            Some(solution) => Progress::Found(solution),
             None => Progress::Stalled,
         }
     }
 
-    /// The steps of the next chunk; `None` when all are claimed.
+    /// The steps of the next chunk; `None` when all chunks are claimed.
     fn claim(&self) -> Option<Range<u128>> {
         let number = u128::from(self.claims.next.fetch_add(1, Relaxed));
         let chunk = u128::from(self.chunk.get());
@@ -132,7 +149,27 @@ impl SharedSearch {
     }
 }
 
-/// What one thread does of a shared search, as long as it takes part.
+/// What an owner needs whose helpers come and go.
+#[cfg(feature = "unstable")]
+impl SharedSearch {
+    /// The ring that is searched.
+    pub fn ring(&self) -> Ring {
+        self.ring
+    }
+
+    /// Whether a thread that joins now would find a chunk to claim. A hint: others claim at the same time.
+    pub fn is_claimable(&self) -> bool {
+        let claimed = u128::from(self.claims.next.load(Relaxed)) * u128::from(self.chunk.get());
+        !self.is_over() && self.base + claimed < self.ring.steps()
+    }
+
+    /// Calls the search off: every thread stops after the batch that it is at.
+    pub fn call_off(&self) {
+        self.over.store(true, Release);
+    }
+}
+
+/// One thread's share in a shared search, for as long as it takes part.
 #[derive(Debug)]
 pub struct Share<'a, S> {
     search: &'a SharedSearch,
@@ -142,8 +179,12 @@ pub struct Share<'a, S> {
 impl<S: Scan> Share<'_, S> {
     /// Claims the next chunk and searches it.
     ///
-    /// [`Progress::Pending`]: the chunk is empty. [`Progress::Stalled`]: there is no chunk left, but others are
-    /// still at theirs, or the search was called off. [`Progress::Exhausted`]: the whole ring is proven empty.
+    /// - [`Progress::Found`]: the search is won, by this thread or by another one. All threads get the same
+    ///   solution.
+    /// - [`Progress::Pending`]: the chunk is empty.
+    /// - [`Progress::Stalled`]: no chunk is left to claim, but others are still at theirs; or the search was called
+    ///   off.
+    /// - [`Progress::Exhausted`]: the whole ring is proven empty.
     pub fn work(&mut self, tally: &mut Tally) -> Progress {
         let search = self.search;
         if search.is_over() {
@@ -157,13 +198,13 @@ impl<S: Scan> Share<'_, S> {
             };
         };
         if let Some(solution) = self.probe.scan(steps, &search.over, tally) {
-            // Two threads may find one each at the same time. All report the one that was set first.
-            let winner = *search.winner.get_or_init(|| solution);
+            // Two threads may find a solution each at the same time: the first one counts.
+            let winner = search.winner.put(solution);
             search.over.store(true, Release);
             return Progress::Found(winner);
         }
         if search.is_over() {
-            // The scan may have been stopped: the chunk does not count as empty.
+            // The scan may have been stopped, so the chunk does not count as empty.
             return search.ending();
         }
         search.claims.emptied.fetch_add(1, AcqRel);
@@ -171,12 +212,17 @@ impl<S: Scan> Share<'_, S> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "unstable"))]
+mod model;
+
+#[cfg(all(test, feature = "unstable"))]
 mod tests {
     use super::*;
     use crate::kernel::Kernel;
     use crate::pow::verify;
     use std::thread;
+
+    const CHUNK: NonZeroU64 = NonZeroU64::new(77).expect("not zero");
 
     fn work_to_the_end(search: &SharedSearch) -> (Progress, Tally) {
         let mut searcher = Searcher::new(Kernel::PORTABLE, search.job().message.len());
@@ -188,10 +234,6 @@ mod tests {
                 return (progress, tally);
             }
         }
-    }
-
-    fn chunk(seeds: u64) -> NonZeroU64 {
-        NonZeroU64::new(seeds).expect("some")
     }
 
     fn hopeless(message: &[u8]) -> Job<'_> {
@@ -206,7 +248,7 @@ mod tests {
         let mut search = SharedSearch::with_capacity(100);
         let ring = Ring::new(SeedLength::of::<3>(), 1 << 60);
         let job = hopeless(b"nothing has sixty-four zeros");
-        search.begin(job, ring, 1000, chunk(77));
+        search.begin(job, ring, 1000, CHUNK);
         let tallies = thread::scope(|scope| {
             let threads = [(); 4].map(|()| scope.spawn(|| work_to_the_end(&search)));
             threads.map(|thread| thread.join().expect("no panic"))
@@ -230,14 +272,9 @@ mod tests {
             let message = format!("round {round}");
             let job = Job {
                 message: message.as_bytes(),
-                difficulty: Difficulty::new(3).expect("0 to 64"),
+                difficulty: Difficulty::of::<3>(),
             };
-            search.begin(
-                job,
-                Ring::new(SeedLength::DEFAULT, round << 50),
-                0,
-                chunk(64),
-            );
+            search.begin(job, Ring::new(SeedLength::DEFAULT, round << 50), 0, CHUNK);
             thread::scope(|scope| {
                 for _ in 0..3 {
                     scope.spawn(|| {
@@ -257,7 +294,7 @@ mod tests {
     #[test]
     fn calling_off_stops_the_work() {
         let mut search = SharedSearch::with_capacity(10);
-        search.begin(hopeless(b"x"), Ring::new(SeedLength::MAX, 0), 0, chunk(10));
+        search.begin(hopeless(b"x"), Ring::new(SeedLength::MAX, 0), 0, CHUNK);
         search.call_off();
         assert_eq!(
             work_to_the_end(&search),

@@ -12,7 +12,9 @@ mod schedule;
 mod template;
 
 pub use constants::INITIAL_STATE;
-pub use template::{Template, blocks};
+pub use template::Template;
+#[cfg(feature = "_shared")]
+pub use template::blocks;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use {
     compress::{compress_first, compress_later},

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::log::Log;
@@ -23,8 +23,8 @@ use powd_core::{Difficulty, Kernel, SeedLength};
 
 /// Serves proofs of work over TCP: a line in, message,seed,hash out.
 ///
-/// Each flag can be set by the environment variable named beside it. SIGTERM and SIGINT answer what was
-/// received, then end; a second one ends at once. SIGUSR1 prints the counters as one line of JSON.
+/// Each flag can be set by the environment variable named beside it. SIGTERM, SIGINT and SIGHUP answer
+/// what was received, then end; a second one ends at once. SIGUSR1 prints the counters as one line of JSON.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Where to listen; repeatable, or separated by commas. @N gives this listener a difficulty of its own:
@@ -117,9 +117,9 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_DEADLINE", value_name = "TIME", value_parser = positive_duration)]
     deadline: Option<Duration>,
 
-    /// How long to go on answering after SIGTERM or SIGINT. Keep it below what your supervisor waits before
-    /// it kills.
-    #[arg(long, env = "POWD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = duration)]
+    /// How long to go on answering after SIGTERM, SIGINT or SIGHUP; what is open after that gets an error line. Keep
+    /// it below what your supervisor waits before it kills: container runtimes wait 10 s.
+    #[arg(long, env = "POWD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "8s", value_parser = duration)]
     drain_timeout: Duration,
 
     /// Serve only clients in this range, 10.0.0.0/8 or a single address; repeatable, or separated by commas. By
@@ -243,7 +243,7 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
         .map(bind)
         .collect::<Result<Vec<_>, _>>()?;
     // Heard from here on: what takes time comes now, and the loop that waits for them last.
-    let signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
     let (kernel, hash_rate) = match kernel {
         Some(kernel) => (kernel, kernel.hash_rate()),
         None => kernel::fastest(),

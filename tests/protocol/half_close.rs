@@ -4,7 +4,7 @@
 //! Where two services differ in nothing but their flags, the one that is to be the more patient has been left
 //! first: what would treat them alike gives up on that one first.
 
-use powd_testkit::{Powd, lines, messages};
+use powd_testkit::{Client, Powd, lines, messages};
 #[cfg(target_os = "linux")]
 use powd_testkit::{proc, until};
 
@@ -37,6 +37,40 @@ fn with_no_half_close_timeout_nothing_is_answered_after_the_end_of_stream() {
     powd.signal("CONT");
     powd.until_counter("/connections/open", |open| open == 0);
     assert_eq!(powd.counter("/replies"), 0);
+}
+
+#[test]
+fn who_has_ended_its_stream_gets_the_time_that_no_open_connection_wants() {
+    for workers in ["1", "2"] {
+        let powd = POWD.serve(&[
+            "--listen",
+            "127.0.0.1:0@64",
+            "--listen",
+            "127.0.0.1:0@4",
+            "--workers",
+            workers,
+            "--half-close-timeout",
+            "1h",
+        ]);
+        let [hopeless, hard] = powd.addresses() else {
+            panic!("two listeners")
+        };
+        let mut open = Client::connect(*hopeless);
+        open.send(b"hopeless\n");
+        powd.until_counter("/hashes", |hashes| hashes > 0);
+        let mut ended = Client::connect(*hard);
+        ended.send(b"is anybody there\n");
+        ended.end();
+        powd.until_counter("/requests", |requests| requests == 2);
+        // A share of these would have found it a hundred times.
+        let hashes = powd.counter("/hashes");
+        powd.until_counter("/hashes", |now| now > hashes + 100 * (1 << 16));
+        assert_eq!(powd.counter("/replies"), 0, "{workers} workers");
+        open.end();
+        drop(open);
+        ended.reply(b"is anybody there", 4);
+        ended.expect_end();
+    }
 }
 
 /// A service on which a client has left in the middle of its search.

@@ -64,6 +64,11 @@ fn sigint_in_the_middle_of_searches_answers_everything_received() {
 }
 
 #[test]
+fn sighup_in_the_middle_of_searches_answers_everything_received() {
+    answers_and_ends("HUP");
+}
+
+#[test]
 fn an_idle_service_ends_at_once() {
     // Whether its threads sleep already when the last word comes is up to chance.
     for _ in 0..10 {
@@ -188,6 +193,28 @@ fn a_second_signal_ends_at_once() {
         powd.signal(signal);
         assert_eq!(powd.wait().code(), Some(128 + number));
     }
+}
+
+#[test]
+fn what_is_open_when_the_time_is_over_gets_an_error_line_and_the_log_a_number() {
+    let mut powd = POWD.serve(&["-d", "64", "--workers", "2", "--drain-timeout", "100ms"]);
+    // One with more requests than one, another that only waits for its turn.
+    let mut clients = [powd.connect(), powd.connect(), powd.connect()];
+    clients[0].send(b"one\ntwo\nthree\n");
+    clients[1].send(b"four\n");
+    clients[2].send(b"five\nhalf a li");
+    powd.until_counter("/requests", |requests| requests == 3);
+    powd.signal("TERM");
+    for (client, requests) in clients.iter_mut().zip([3, 1, 1]) {
+        for _ in 0..requests {
+            client.error("draining");
+        }
+        client.expect_end();
+    }
+    drop(clients);
+    assert_eq!(powd.wait().code(), Some(0));
+    let log = powd.log().join("\n");
+    assert!(log.contains("before 5 requests were answered"), "{log}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use futures_channel::oneshot;
 use powd_core::{Difficulty, Job, Progress, SeedLength, Solution};
 
 use super::budget::{Budget, TurnKind};
-use super::client::{Cancel, Class, Drain, Host, Next};
+use super::client::{Cancel, Class, Drain, Host, Next, Standing};
 use super::context::Context;
 use super::task::Task;
 
@@ -155,7 +155,10 @@ impl Call {
             return self.finish(Err(SolveError::Deadline));
         }
         let bytes = self.message.len();
-        let class = Class::Open(context.work(self.difficulty, bytes));
+        let class = Class {
+            standing: Standing::Open,
+            work: context.work(self.difficulty, bytes),
+        };
         let is_begun = self.task.is_some();
         if !is_begun && budget.kind() == TurnKind::New && context.is_hard(self.difficulty, bytes) {
             return Next::Turn {

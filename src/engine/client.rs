@@ -24,13 +24,13 @@ pub enum Standing {
     Background,
 }
 
-/// Whom a client waits among for more time.
+/// Whom a client waits among for more time: those of the same standing whose searches take about as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Those whose searches take about as long.
-    Open(Work),
-    /// Those that have [probably gone](Standing::Background).
-    Background,
+pub struct Class {
+    /// Whether its client is there.
+    pub standing: Standing,
+    /// How long its search takes.
+    pub work: Work,
 }
 
 /// The work of a search on average: the power of sixteen that its blocks come to, rounded down. Requests with

@@ -11,7 +11,7 @@
 //! to its equal gains nothing on average and makes the longest wait longer (2,000 connections at difficulty 4,
 //! sharing by slices: p50 0.44 s, p99 3.0 s; in order: both about 0.7 s).
 //!
-//! Below all of them is the background: clients that have ended their stream.
+//! Below all of them is the background: clients that have ended their stream, in classes of their own.
 //!
 //! Rejected: one queue for all, in which an easy request waits a quantum for every search before it: 25 ms behind
 //! 100 of them.
@@ -19,7 +19,7 @@
 use std::collections::VecDeque;
 
 use super::budget::{Budget, TurnKind};
-use super::client::{Class, Next, Work};
+use super::client::{Class, Next, Standing, Work};
 
 /// Where a client is. Each is in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,20 +91,94 @@ fn is_live(entry: Entry, runs: &[Run]) -> bool {
     matches!(runs[entry.key], Run::Old { ticket, .. } if ticket == entry.ticket)
 }
 
+/// The queues of all classes of one standing.
+#[derive(Debug)]
+struct Classes {
+    queues: Box<[Fifo]>,
+    /// The classes that have clients, the next one first.
+    active: VecDeque<usize>,
+    /// Clients in all of them.
+    live: usize,
+}
+
+impl Classes {
+    fn new() -> Classes {
+        Classes {
+            queues: (0..Work::COUNT).map(|_| Fifo::new()).collect(),
+            active: VecDeque::with_capacity(Work::COUNT),
+            live: 0,
+        }
+    }
+
+    fn enqueue(&mut self, class: usize, entry: Entry, first: bool) {
+        let queue = &mut self.queues[class];
+        if queue.live == 0 && !self.active.contains(&class) {
+            self.active.push_back(class);
+        }
+        queue.live += 1;
+        self.live += 1;
+        if first {
+            queue.entries.push_front(entry);
+        } else {
+            queue.entries.push_back(entry);
+        }
+    }
+
+    /// The first client of the class whose turn it is, and that class: RFC 8290's scheduling, with a quantum for each
+    /// client of the class.
+    fn pop(&mut self, quantum: u64, runs: &[Run]) -> Option<(usize, usize)> {
+        loop {
+            let class = *self.active.front()?;
+            let queue = &mut self.queues[class];
+            if queue.live == 0 {
+                self.active.pop_front();
+                queue.deficit = 0;
+            } else if queue.deficit <= 0 {
+                queue.deficit += (quantum * queue.live as u64) as i64;
+                self.active.rotate_left(1);
+            } else {
+                let key = queue.pop(runs)?;
+                self.live -= 1;
+                return Some((key, class));
+            }
+        }
+    }
+
+    /// A client has left the queue of its class from within, and its run state says so already.
+    fn forget(&mut self, class: usize, runs: &[Run]) {
+        let queue = &mut self.queues[class];
+        queue.forget(runs);
+        self.live -= 1;
+        if queue.live == 0 {
+            queue.deficit = 0;
+            self.active.retain(|&active| active != class);
+        }
+    }
+
+    fn charge(&mut self, class: usize, used: u64) {
+        self.queues[class].deficit -= used as i64;
+    }
+
+    /// What it counts is what is there.
+    fn check(&self) {
+        let live: usize = self.queues.iter().map(|queue| queue.live).sum();
+        assert_eq!(live, self.live);
+        for (class, queue) in self.queues.iter().enumerate() {
+            assert!(queue.live == 0 || self.active.contains(&class));
+        }
+    }
+}
+
 /// The clients of one worker, known by their keys.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
     runs: Vec<Run>,
     new: VecDeque<usize>,
-    classes: Box<[Fifo]>,
-    /// The classes that have clients, the next one first.
-    active: VecDeque<usize>,
-    background: Fifo,
+    open: Classes,
+    background: Classes,
     stalled: Vec<usize>,
     unwritten: Vec<usize>,
     tickets: u64,
-    /// Clients in the classes.
-    old: usize,
     /// What a round gives in all, about.
     quantum: u64,
     /// What old clients were due in rounds that had too little of it for a turn.
@@ -124,7 +198,7 @@ struct Round {
     /// The most for a new one.
     short: u64,
     /// The class whose client has its turn.
-    class: Option<usize>,
+    class: Option<(Standing, usize)>,
 }
 
 /// A turn of the client `key`.
@@ -143,13 +217,11 @@ impl Scheduler {
         Scheduler {
             runs: Vec::new(),
             new: VecDeque::with_capacity(Scheduler::ROOM),
-            classes: (0..Work::COUNT).map(|_| Fifo::new()).collect(),
-            active: VecDeque::with_capacity(Work::COUNT),
-            background: Fifo::new(),
+            open: Classes::new(),
+            background: Classes::new(),
             stalled: Vec::with_capacity(Scheduler::ROOM),
             unwritten: Vec::with_capacity(Scheduler::ROOM),
             tickets: 0,
-            old: 0,
             quantum,
             owed: 0,
             round: Round::default(),
@@ -187,21 +259,18 @@ impl Scheduler {
     pub(crate) fn interrupt(&mut self, key: usize) {
         if let Run::Old { class, .. } = self.runs[key] {
             self.runs[key] = Run::Idle;
-            match class {
-                Class::Background => self.background.forget(&self.runs),
-                Class::Open(work) => {
-                    self.classes[work.index()].forget(&self.runs);
-                    self.old -= 1;
-                    self.retire(work.index());
-                }
-            }
+            let classes = match class.standing {
+                Standing::Open => &mut self.open,
+                Standing::Background => &mut self.background,
+            };
+            classes.forget(class.work.index(), &self.runs);
         }
         self.wake(key);
     }
 
     /// Whether a client whose stream is open waits for a turn.
     pub(crate) fn has_foreground(&self) -> bool {
-        !self.new.is_empty() || self.old > 0
+        !self.new.is_empty() || self.open.live > 0
     }
 
     /// Whether a client that has ended its stream waits for a turn.
@@ -224,7 +293,7 @@ impl Scheduler {
             self.enqueue(key, class, true);
         }
         self.check();
-        let (new, old) = (self.new.len(), self.old);
+        let (new, old) = (self.new.len(), self.open.live);
         let waiting = (new + old).max(1) as u64;
         self.owed = match old {
             0 => 0,
@@ -268,7 +337,8 @@ impl Scheduler {
             round.old -= 1;
             (round.kept, self.owed) = (0, 0);
             let blocks = round.budget;
-            let key = self.pop_old()?;
+            let (key, class) = self.open.pop(self.quantum, &self.runs)?;
+            round.class = Some((Standing::Open, class));
             return Some(self.run(key, blocks, TurnKind::Old));
         }
         None
@@ -276,16 +346,21 @@ impl Scheduler {
 
     /// A turn of a whole quantum for a client that has ended its stream: for when nobody else wants the time.
     pub(crate) fn next_background(&mut self) -> Option<Turn> {
-        let key = self.background.pop(&self.runs)?;
-        self.round = Round::default();
+        let (key, class) = self.background.pop(self.quantum, &self.runs)?;
+        self.round = Round {
+            class: Some((Standing::Background, class)),
+            ..Round::default()
+        };
         Some(self.run(key, self.quantum, TurnKind::Background))
     }
 
     /// Takes what the last turn has used from the round, and from what its class may use.
     pub(crate) fn charge(&mut self, used: u64) {
         self.round.budget = self.round.budget.saturating_sub(used);
-        if let Some(class) = self.round.class {
-            self.classes[class].deficit -= used as i64;
+        match self.round.class {
+            Some((Standing::Open, class)) => self.open.charge(class, used),
+            Some((Standing::Background, class)) => self.background.charge(class, used),
+            None => {}
         }
     }
 
@@ -339,52 +414,11 @@ impl Scheduler {
             class,
             ticket: entry.ticket,
         };
-        let queue = match class {
-            Class::Background => &mut self.background,
-            Class::Open(work) => {
-                let queue = &mut self.classes[work.index()];
-                if queue.live == 0 && !self.active.contains(&work.index()) {
-                    self.active.push_back(work.index());
-                }
-                self.old += 1;
-                queue
-            }
+        let classes = match class.standing {
+            Standing::Open => &mut self.open,
+            Standing::Background => &mut self.background,
         };
-        queue.live += 1;
-        if first {
-            queue.entries.push_front(entry);
-        } else {
-            queue.entries.push_back(entry);
-        }
-    }
-
-    /// The first client of the class whose turn it is: RFC 8290's scheduling, with a quantum for each client of the
-    /// class.
-    fn pop_old(&mut self) -> Option<usize> {
-        loop {
-            let class = *self.active.front()?;
-            let queue = &mut self.classes[class];
-            if queue.live == 0 {
-                self.active.pop_front();
-                queue.deficit = 0;
-            } else if queue.deficit <= 0 {
-                queue.deficit += (self.quantum * queue.live as u64) as i64;
-                self.active.rotate_left(1);
-            } else {
-                let key = queue.pop(&self.runs)?;
-                self.old -= 1;
-                self.round.class = Some(class);
-                return Some(key);
-            }
-        }
-    }
-
-    /// Takes a class without clients out of the round robin.
-    fn retire(&mut self, class: usize) {
-        if self.classes[class].live == 0 {
-            self.classes[class].deficit = 0;
-            self.active.retain(|&active| active != class);
-        }
+        classes.enqueue(class.work.index(), entry, first);
     }
 
     /// No turn is given with so little that to begin it costs more than it does.
@@ -397,38 +431,21 @@ impl Scheduler {
         if !cfg!(debug_assertions) {
             return;
         }
-        let count = |wanted: fn(&Run) -> bool| self.runs.iter().filter(|run| wanted(run)).count();
-        let is_open = |run: &Run| {
-            matches!(
-                run,
-                Run::Old {
-                    class: Class::Open(_),
-                    ..
-                }
-            )
+        let count =
+            |wanted: &dyn Fn(&Run) -> bool| self.runs.iter().filter(|run| wanted(run)).count();
+        let old = |standing| {
+            count(&|run| matches!(run, Run::Old { class, .. } if class.standing == standing))
         };
-        let is_background = |run: &Run| {
-            matches!(
-                run,
-                Run::Old {
-                    class: Class::Background,
-                    ..
-                }
-            )
-        };
-        assert_eq!(count(|run| *run == Run::New), self.new.len());
-        assert_eq!(count(|run| *run == Run::Unwritten), self.unwritten.len());
+        assert_eq!(count(&|run| *run == Run::New), self.new.len());
+        assert_eq!(count(&|run| *run == Run::Unwritten), self.unwritten.len());
         assert_eq!(
-            count(|run| matches!(run, Run::Stalled(_))),
+            count(&|run| matches!(run, Run::Stalled(_))),
             self.stalled.len()
         );
-        assert_eq!(count(is_open), self.old);
-        assert_eq!(count(is_background), self.background.live);
-        let live: usize = self.classes.iter().map(|queue| queue.live).sum();
-        assert_eq!(live, self.old);
-        for (class, queue) in self.classes.iter().enumerate() {
-            assert!(queue.live == 0 || self.active.contains(&class));
-        }
+        assert_eq!(old(Standing::Open), self.open.live);
+        assert_eq!(old(Standing::Background), self.background.live);
+        self.open.check();
+        self.background.check();
     }
 }
 
@@ -443,11 +460,24 @@ mod tests {
     const EASY: u64 = 20;
 
     fn hard() -> Class {
-        Class::Open(Work::new(Difficulty::of::<6>(), 1))
+        Class {
+            standing: Standing::Open,
+            work: Work::new(Difficulty::of::<6>(), 1),
+        }
     }
 
     fn harder() -> Class {
-        Class::Open(Work::new(Difficulty::of::<14>(), 1))
+        Class {
+            standing: Standing::Open,
+            work: Work::new(Difficulty::of::<14>(), 1),
+        }
+    }
+
+    fn ended(class: Class) -> Class {
+        Class {
+            standing: Standing::Background,
+            ..class
+        }
     }
 
     fn searching(class: Class) -> Next {
@@ -615,7 +645,7 @@ mod tests {
     fn the_background_is_for_when_nobody_else_wants_the_time() {
         let mut scheduler = scheduler(2);
         (0..2).for_each(|key| scheduler.wake(key));
-        let (open, gone) = (greedy(hard()), greedy(Class::Background));
+        let (open, gone) = (greedy(hard()), greedy(ended(hard())));
         let mut used = [0; 2];
         for _ in 0..10 {
             round(&mut scheduler, &mut used, |turn| match turn.key {
@@ -630,10 +660,34 @@ mod tests {
     }
 
     #[test]
+    fn in_the_background_too_nobody_waits_for_who_asks_for_more() {
+        let mut scheduler = scheduler(2);
+        (0..2).for_each(|key| scheduler.wake(key));
+        let (endless, short) = (greedy(ended(harder())), greedy(ended(hard())));
+        let mut used = [0; 2];
+        round(&mut scheduler, &mut used, |turn| match turn.key {
+            0 => endless(turn),
+            _ => short(turn),
+        });
+        for _ in 0..100 {
+            let turn = scheduler.next_background().expect("both wait");
+            let (spent, next) = if turn.key == 0 {
+                endless(turn)
+            } else {
+                short(turn)
+            };
+            scheduler.charge(spent);
+            used[turn.key] += spent;
+            scheduler.settle(turn.key, next);
+        }
+        assert_eq!(used, [50 * QUANTUM; 2]);
+    }
+
+    #[test]
     fn who_cannot_wait_leaves_its_place_and_queues_do_not_grow_by_that() {
         let mut scheduler = scheduler(2);
         scheduler.wake(0);
-        let (open, gone) = (greedy(hard()), greedy(Class::Background));
+        let (open, gone) = (greedy(hard()), greedy(ended(hard())));
         for _ in 0..1000 {
             scheduler.interrupt(1);
             round(&mut scheduler, &mut [0; 2], |turn| match turn.key {
@@ -642,7 +696,12 @@ mod tests {
             });
         }
         assert_eq!(scheduler.background.live, 1);
-        assert!(scheduler.background.entries.len() < 30);
+        assert!(
+            scheduler.background.queues[hard().work.index()]
+                .entries
+                .len()
+                < 30
+        );
     }
 
     #[test]

@@ -55,7 +55,7 @@ fn who_has_ended_its_stream_gets_the_time_that_no_open_connection_wants() {
         let [hopeless, hard] = powd.addresses() else {
             panic!("two listeners")
         };
-        let mut open = Client::connect(*hopeless);
+        let open = Client::connect(*hopeless);
         open.send(b"hopeless\n");
         powd.until_counter("/hashes", |hashes| hashes > 0);
         let mut ended = Client::connect(*hard);

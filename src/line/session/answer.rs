@@ -1,0 +1,142 @@
+//! Answering: from the bytes at hand to the bytes of replies.
+
+use powd_core::{Job, Progress};
+
+use super::{Request, Session, Shelf, Stage};
+use crate::engine::{Budget, Cancel, Drain, Host, TurnKind};
+use crate::line::buffers::Buffer;
+use crate::protocol::{Cut, ErrorLine, Reply};
+
+impl<T> Session<T> {
+    /// Answers requests, in order, until none is whole, the output is full, the budget spent, or helpers must finish
+    /// first.
+    pub(crate) fn answer<H: Host<Task = T>>(
+        &mut self,
+        host: &mut H,
+        shelf: &mut Shelf<'_>,
+        budget: &mut Budget,
+    ) {
+        while self.stage == Stage::Open && !budget.is_spent() && self.has_room(shelf) {
+            let Some(mut request) = self.request.take().or_else(|| self.cut(host, shelf)) else {
+                return;
+            };
+            if let Some(error) = self.refusal(&request, host, shelf) {
+                self.refuse(error, shelf);
+                self.finish(&request);
+                let why = match error {
+                    ErrorLine::Draining => Cancel::Abandoned,
+                    _ => Cancel::Refused,
+                };
+                host.cancel(request.task, why);
+                budget.spend_request();
+                continue;
+            }
+            if budget.kind() == TurnKind::New && host.is_hard(self.difficulty, request.length) {
+                // Its time comes in its class.
+                self.request = Some(request);
+                return;
+            }
+            let message = self
+                .input
+                .as_ref()
+                .map_or(&[][..], |input| &input.filled()[..request.length]);
+            let job = Job {
+                message,
+                difficulty: self.difficulty,
+            };
+            match host.advance(&mut request.task, job, budget) {
+                Progress::Found(solution) => {
+                    let output = self.output.get_or_insert_with(|| shelf.pool.output());
+                    output.push_reply(message, &solution);
+                    shelf.counters.replies.add(1);
+                    self.finish(&request);
+                }
+                Progress::Exhausted => {
+                    self.refuse(ErrorLine::Exhausted, shelf);
+                    self.finish(&request);
+                }
+                Progress::Pending => {
+                    request.stalled = false;
+                    self.request = Some(request);
+                }
+                Progress::Stalled => {
+                    request.stalled = true;
+                    self.request = Some(request);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Why a request is refused before it gets any more time, if it is.
+    fn refusal(
+        &self,
+        request: &Request<T>,
+        host: &impl Host<Task = T>,
+        shelf: &Shelf<'_>,
+    ) -> Option<ErrorLine> {
+        if host.drain() == Drain::Expired {
+            return Some(ErrorLine::Draining);
+        }
+        // When there are more searches than time for them, those that come to nothing must not take half of it.
+        let limit = shelf.options.limits.deadline?;
+        let is_late = host.now().saturating_duration_since(request.since) >= limit;
+        is_late.then_some(ErrorLine::Deadline)
+    }
+
+    /// The next request of the input, if there is a whole one.
+    fn cut(&mut self, host: &mut impl Host<Task = T>, shelf: &mut Shelf<'_>) -> Option<Request<T>> {
+        let input = self.input.as_ref().map_or(&[][..], Buffer::filled);
+        match self.cutter.cut(input, self.has_read_eof()) {
+            Cut::Message { length, taken } => {
+                shelf.counters.requests.add(1);
+                Some(Request {
+                    length,
+                    taken,
+                    since: host.now(),
+                    task: host.begin(length),
+                    stalled: false,
+                })
+            }
+            Cut::Incomplete => {
+                self.needs_input = true;
+                None
+            }
+            Cut::TooLong => {
+                let max = shelf.options.limits.max_message_bytes.get();
+                self.refuse(ErrorLine::TooLong { max }, shelf);
+                self.stage = Stage::Closing;
+                if let Some(input) = self.input.take() {
+                    shelf.pool.keep_input(input);
+                }
+                None
+            }
+        }
+    }
+
+    /// Whether the output has room for the next reply, whichever it is.
+    fn has_room(&self, shelf: &Shelf<'_>) -> bool {
+        let Some(output) = &self.output else {
+            return true;
+        };
+        // The next message is not cut yet; it is no longer than the input.
+        let input = self.input.as_ref().map_or(0, Buffer::len);
+        let longest = shelf.options.limits.max_message_bytes.get().min(input);
+        output.spare() >= longest + Reply::OVERHEAD + ErrorLine::MAX_BYTES
+    }
+
+    fn refuse(&mut self, error: ErrorLine, shelf: &mut Shelf<'_>) {
+        shelf.counters.count_error(error);
+        let output = self.output.get_or_insert_with(|| shelf.pool.output());
+        output.push_error(error);
+    }
+
+    /// Takes an answered request from the input.
+    fn finish(&mut self, request: &Request<T>) {
+        if let Some(input) = &mut self.input {
+            input.take(request.taken);
+        }
+        // Where a read is a message, the next message needs a read.
+        self.needs_input = self.input.as_ref().is_none_or(Buffer::is_empty);
+    }
+}

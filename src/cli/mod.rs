@@ -4,6 +4,7 @@
 //! standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out, 2 asked
 //! wrongly.
 
+mod closed_output;
 mod error;
 mod kernel;
 mod lines;

@@ -1,17 +1,23 @@
 //! `powd solve`: messages in, reply lines out.
 
+mod display;
+
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use super::values::{number, threads};
-use super::{Error, kernel, lines, rng_seed};
+use super::{Error, closed_output, kernel, lines, rng_seed};
 use crate::cpus;
-use crate::protocol::Reply;
+use crate::protocol::{MAX_MESSAGE_BYTES, Reply};
+use display::Display;
 use powd_core::{Difficulty, Kernel, SeedLength, Solution, Solver, SolverOptions};
 
 /// Finds a seed for each message and prints message,seed,hash, one line each, in order.
+///
+/// On a terminal, what takes longer than a second shows how far it is: the hash rate, the hashes tried for the message at
+/// hand beside the 16^N that it takes on average, and how many of 100 such searches are over by now.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Zeros that the hash must start with, 0 to 64; each one more takes 16 times as long.
@@ -44,7 +50,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
-    lines::expect_lines(&args.messages)?;
+    lines::expect_lines(&args.messages, MAX_MESSAGE_BYTES)?;
     let kernel = kernel::choose(&args.kernel)?;
     let threads = args.threads.unwrap_or_else(cpus::available);
     let options = SolverOptions {
@@ -55,19 +61,30 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         rng_seed: rng_seed::choose(args.rng_seed)?,
     };
     let mut solver = Solver::new(options).map_err(Error::Thread)?;
-    let solved = lines::for_each_batch(args.messages, |mut messages, output| {
+    let in_all = Some(args.messages.len() as u64).filter(|&number| number > 0);
+    let display = Display::new(args.difficulty, in_all, solver.tried())?;
+    let shown = display.clone();
+    closed_output::end_with_reader(move || shown.clear())?;
+    let mut number = 1;
+    let solved = lines::for_each_batch(args.messages, MAX_MESSAGE_BYTES, |mut messages, output| {
         while !messages.is_empty() {
+            display.search(number);
             let solutions = solver.solve_first(messages);
             let (solved, unsolved) = messages.split_at(solutions.len());
-            for (message, solution) in solved.iter().zip(solutions) {
-                reply(message, solution, output)?;
-            }
-            // The next one may take long.
-            output.flush()?;
+            display.aside(|| {
+                for (message, solution) in solved.iter().zip(solutions) {
+                    reply(message, solution, output)?;
+                }
+                // The next one may take long.
+                output.flush().map_err(Error::from)
+            })?;
+            number += solved.len() as u64;
             messages = unsolved;
         }
+        display.rest();
         Ok(())
     });
+    display.clear();
     tell_false_hits(kernel, solver.tally().false_hits, &mut io::stderr());
     solved?;
     Ok(ExitCode::SUCCESS)

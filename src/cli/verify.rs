@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use super::{Error, lines};
-use crate::protocol::{Fault, Reply};
+use crate::protocol::{Fault, MAX_MESSAGE_BYTES, Reply};
 use powd_core::Difficulty;
 
 /// Checks reply lines and prints the bad ones.
 ///
 /// A good line is message,seed,hash with the right hash, a seed of letters and digits, and enough zeros; a
-/// bad one is printed with its reason. Exit code 0: all are good; 1: some are bad, also when nobody reads
-/// the output to its end.
+/// bad one is printed with its reason. A carriage return behind the hash belongs to the line's end. Exit code
+/// 0: all are good; 1: some are bad, also when nobody reads the output to its end, or there was no line at all.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Zeros that each hash must start with at least, 0 to 64.
@@ -23,13 +23,17 @@ pub(super) struct Args {
     lines: Vec<OsString>,
 }
 
+/// A reply to the longest message; its `\n` is no part of the line, a `\r` in its place may be.
+const LONGEST: usize = MAX_MESSAGE_BYTES + Reply::OVERHEAD;
+
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
-    lines::expect_lines(&args.lines)?;
+    lines::expect_lines(&args.lines, LONGEST)?;
     let mut number = 0u64;
     let mut all_good = true;
-    let checked = lines::for_each_batch(args.lines, |batch, output| {
+    let checked = lines::for_each_batch(args.lines, LONGEST, |batch, output| {
         for line in batch {
             number += 1;
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
             let checked = Reply::parse(line).and_then(|reply| reply.check(args.difficulty));
             if let Err(fault) = checked {
                 all_good = false;
@@ -46,6 +50,11 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     });
     // Only bad lines are printed: whoever closed the pipe has missed some, but what was found stands.
     Error::unless_closed_pipe(checked)?;
+    if number == 0 {
+        return Err(Error::Failed(
+            "nothing to check: no line came on standard input".to_owned(),
+        ));
+    }
     Ok(if all_good {
         ExitCode::SUCCESS
     } else {

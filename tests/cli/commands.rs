@@ -260,7 +260,10 @@ fn verify_tells_each_bad_line_with_its_reason() {
         (format!("hullo,{seed},{hash}"), "wrong hash"),
         (format!("hello,{seed},{}", hash.to_uppercase()), "bad hash"),
         (format!("hello,{seed},{}", &hash[1..]), "bad hash"),
-        (format!("{good}\r"), "\\r\" is not 64 lowercase hex digits"),
+        (
+            format!("{good}\rx"),
+            "\\rx\" is not 64 lowercase hex digits",
+        ),
         (format!("hello,ab-de,{hash}"), "bad seed"),
         (format!("hello,,{hash}"), "bad seed"),
         ("ERR busy too many connections".to_owned(), "an error line"),
@@ -287,7 +290,6 @@ fn verify_tells_each_bad_line_with_its_reason() {
         POWD.run(&["verify", "-d", "65", good]).status.code(),
         Some(2)
     );
-    assert_eq!(POWD.run_with_input(&["verify"], b"").status.code(), Some(0));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The command line, from outside: output, exit codes, what is said of wrong input.
 
 mod commands;
+#[cfg(target_os = "linux")]
+mod display;
+mod lines;
 mod load;
 mod usage;
 

@@ -5,6 +5,8 @@
 
 use std::io;
 use std::num::{NonZeroU64, NonZeroUsize};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::available_parallelism;
 
 use rayon::prelude::*;
@@ -113,6 +115,7 @@ pub struct Solver<S = Kernel> {
     shared: SharedSearch,
     threads: ThreadPool,
     tally: Tally,
+    tried: Arc<AtomicU64>,
 }
 
 impl<S: Scan + Copy + Send + Sync> Solver<S> {
@@ -129,7 +132,13 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
             shared: SharedSearch::with_capacity(0),
             threads: threads.build().map_err(io::Error::other)?,
             tally: Tally::default(),
+            tried: Arc::default(),
         })
+    }
+
+    /// The hashes of all searches so far, counted while they run: another thread can show how far a search is.
+    pub fn tried(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.tried)
     }
 
     /// What all searches so far have cost, on all threads.
@@ -195,8 +204,8 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
             std::iter::successors(Some(options.seed_length), |length| length.longer());
         let solution = lengths.find_map(|length| {
             self.shared.begin(job, Ring::new(length, draw), 0, chunk);
-            let (kernel, shared) = (options.kernel, &self.shared);
-            let shares = self.threads.broadcast(|_| work(kernel, shared));
+            let (kernel, shared, tried) = (options.kernel, &self.shared, &*self.tried);
+            let shares = self.threads.broadcast(|_| work(kernel, shared, tried));
             let mut winner = None;
             for (solution, tally) in shares {
                 winner = winner.or(solution);
@@ -209,7 +218,7 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
 
     /// Solves each message by one thread.
     fn solve_easy<M: AsRef<[u8]> + Sync>(&mut self, messages: &[M]) -> Vec<Solution> {
-        let options = self.options;
+        let (options, tried) = (self.options, &*self.tried);
         // Drawn here, in order: the seeds found do not depend on which thread is where.
         let searches: Vec<_> = messages
             .iter()
@@ -221,7 +230,11 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
         let solved: Vec<_> = self.threads.install(|| {
             let searches = searches.into_par_iter();
             let searcher = || Searcher::new(options.kernel, 0);
-            searches.map_init(searcher, finish).collect()
+            let solved = searches.map_init(searcher, finish);
+            let counted = solved.inspect(|(_, tally)| {
+                tried.fetch_add(tally.hashes, Relaxed);
+            });
+            counted.collect()
         });
         let solutions = solved.into_iter().map(|(solution, tally)| {
             self.tally += tally;
@@ -232,12 +245,15 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
 }
 
 /// One thread's part in a search by all: the solution, if one was found, and what the part has cost.
-fn work<S: Scan>(kernel: S, search: &SharedSearch) -> (Option<Solution>, Tally) {
+fn work<S: Scan>(kernel: S, search: &SharedSearch, tried: &AtomicU64) -> (Option<Solution>, Tally) {
     let mut searcher = Searcher::new(kernel, search.job().message.len());
     let mut share = search.join(&mut searcher);
     let mut tally = Tally::default();
     loop {
-        match share.work(&mut tally) {
+        let before = tally.hashes;
+        let progress = share.work(&mut tally);
+        tried.fetch_add(tally.hashes - before, Relaxed);
+        match progress {
             Progress::Found(solution) => return (Some(solution), tally),
             Progress::Pending => {}
             Progress::Stalled | Progress::Exhausted => return (None, tally),
@@ -372,6 +388,7 @@ mod tests {
             let mut solver = Solver::new(options).expect("three threads");
             solver.solve_all(&[b"message"; 10]);
             let Tally { hashes, false_hits } = solver.tally();
+            assert_eq!(hashes, solver.tried().load(Relaxed));
             assert_eq!(hashes, reports.load(Relaxed));
             // The others were right: one for each search, or one on each thread at the same time.
             assert!((10..=30).contains(&(hashes - false_hits)));

@@ -57,7 +57,7 @@ mod kernel;
 mod pow;
 mod search;
 mod sha256;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod simd;
 mod solve;
 #[cfg(feature = "solver")]

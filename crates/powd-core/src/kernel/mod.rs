@@ -5,8 +5,31 @@
 //! [`pow`](crate::pow), which shares no code with the kernels. It must not know what a request or a
 //! connection is, nor in which order the ranges come.
 
+/// Stamps the function of a kernel: the features, the witnesses, and the generic function that it
+/// instantiates.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+macro_rules! entry_points {
+    ($($features:literal fn $name:ident($($witness:ident: $type:ty),*) = $next_at_most:path;)*) => {
+        $(
+            #[target_feature(enable = $features)]
+            fn $name(
+                $($witness: $type,)*
+                template: &Template,
+                heads: &mut Heads<'_>,
+                bound: u32,
+            ) -> Option<u32> {
+                $next_at_most($($witness,)* template, heads, bound)
+            }
+        )*
+    };
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm;
+#[cfg(target_arch = "aarch64")]
+mod arm_sha;
 mod heads;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod lanes;
 mod measure;
 mod portable;
@@ -61,6 +84,8 @@ pub struct Kernel {
 enum Backend {
     #[cfg(target_arch = "x86_64")]
     X86(x86::X86),
+    #[cfg(target_arch = "aarch64")]
+    Arm(arm::Arm),
     Portable,
 }
 
@@ -112,7 +137,9 @@ impl Entry {
 fn kernels() -> impl Iterator<Item = &'static Entry> {
     #[cfg(target_arch = "x86_64")]
     const NATIVE: &[Entry] = &x86::KERNELS;
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    const NATIVE: &[Entry] = &arm::KERNELS;
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     const NATIVE: &[Entry] = &[];
     const PORTABLE: &Entry = &Entry {
         name: Kernel::PORTABLE.name,
@@ -159,6 +186,8 @@ impl Kernel {
         match self.backend {
             #[cfg(target_arch = "x86_64")]
             Backend::X86(kernel) => kernel.next_at_most(template, heads, bound),
+            #[cfg(target_arch = "aarch64")]
+            Backend::Arm(kernel) => kernel.next_at_most(template, heads, bound),
             Backend::Portable => portable::next_at_most(template, heads, bound),
         }
     }

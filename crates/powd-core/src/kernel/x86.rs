@@ -82,24 +82,6 @@ impl X86 {
     }
 }
 
-/// Stamps the function of a kernel: the features, the witnesses, and the generic function that it
-/// instantiates.
-macro_rules! entry_points {
-    ($($features:literal fn $name:ident($($witness:ident: $type:ty),*) = $next_at_most:path;)*) => {
-        $(
-            #[target_feature(enable = $features)]
-            fn $name(
-                $($witness: $type,)*
-                template: &Template,
-                heads: &mut Heads<'_>,
-                bound: u32,
-            ) -> Option<u32> {
-                $next_at_most($($witness,)* template, heads, bound)
-            }
-        )*
-    };
-}
-
 entry_points! {
     "avx512f,avx512vl,avx2,sha" fn avx512_sha(simd: Avx512Vl, sha: ShaNi) = split::next_at_most_by_lanes;
     "avx2,sha" fn avx2_sha(simd: Avx2, sha: ShaNi) = split::next_at_most_by_lanes;

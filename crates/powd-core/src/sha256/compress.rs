@@ -123,6 +123,9 @@ mod tests {
     use super::*;
     use crate::pow::SeedLength;
     use crate::sha256::Template;
+    #[cfg(target_arch = "aarch64")]
+    use crate::simd::Neon;
+    #[cfg(target_arch = "x86_64")]
     use crate::simd::{Avx2, Avx512, Avx512Vl};
 
     /// NIST's two-block example: the state after both blocks, all eight words, in every lane.
@@ -159,8 +162,13 @@ mod tests {
                 Err(lacks) => eprintln!("skipped: this CPU lacks {lacks:?}"),
             }
         }
-        check(Avx2::detect());
-        check(Avx512Vl::detect());
-        check(Avx512::detect());
+        #[cfg(target_arch = "x86_64")]
+        {
+            check(Avx2::detect());
+            check(Avx512Vl::detect());
+            check(Avx512::detect());
+        }
+        #[cfg(target_arch = "aarch64")]
+        check(Neon::detect());
     }
 }

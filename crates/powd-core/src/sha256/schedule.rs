@@ -52,6 +52,7 @@ impl Step {
     ];
 
     /// Whether it is a rotation.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) const fn is_rotation(self) -> bool {
         matches!(
             self,
@@ -63,6 +64,7 @@ impl Step {
     }
 
     /// Whether it is an exclusive or.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) const fn is_xor(self) -> bool {
         matches!(self, Step::EarlyXor | Step::LateXor)
     }

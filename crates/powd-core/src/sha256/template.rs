@@ -1,10 +1,7 @@
 //! One message laid out as padded blocks behind a seed, with everything computed that no seed changes.
 #![cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(
-        dead_code,
-        reason = "what is computed ahead is for vectors, which are all x86's so far"
-    )
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    allow(dead_code, reason = "what is computed ahead is for vectors")
 )]
 
 use super::constants::K;

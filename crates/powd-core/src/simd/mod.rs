@@ -5,11 +5,25 @@
 //! only has to end up inlined into a function with the right `#[target_feature]`.
 //!
 //! These are words of 32 bits and what one does with them. What is computed is not known here, but for
-//! SHA-NI, whose instructions are parts of SHA-256.
+//! SHA-NI and Arm's SHA2, whose instructions are parts of SHA-256.
 #![allow(
     unsafe_code,
     reason = "intrinsics; each call stands behind a witness of its instruction set"
 )]
+
+/// Whether this CPU has a feature.
+#[cfg(target_arch = "x86_64")]
+macro_rules! is_detected {
+    ($feature:tt) => {
+        std::arch::is_x86_feature_detected!($feature)
+    };
+}
+#[cfg(target_arch = "aarch64")]
+macro_rules! is_detected {
+    ($feature:tt) => {
+        std::arch::is_aarch64_feature_detected!($feature)
+    };
+}
 
 /// Defines a witness: the type, its documentation, and the CPU features that it stands for.
 macro_rules! witness {
@@ -22,22 +36,41 @@ macro_rules! witness {
             /// The witness, or the features that this CPU lacks, as rustc calls them.
             pub(crate) fn detect() -> Result<$name, Vec<&'static str>> {
                 let mut lacks = Vec::new();
-                $(if !std::arch::is_x86_feature_detected!($feature) { lacks.push($feature); })+
+                $(if !is_detected!($feature) { lacks.push($feature); })+
                 if lacks.is_empty() { Ok($name(())) } else { Err(lacks) }
             }
         }
     };
 }
 
+#[cfg(target_arch = "aarch64")]
+mod arm_sha;
+#[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+#[cfg(target_arch = "x86_64")]
 mod pinned;
+#[cfg(target_arch = "x86_64")]
 mod sha_ni;
+#[cfg(target_arch = "aarch64")]
+mod twice;
 
-pub(crate) use avx2::Avx2;
-pub(crate) use avx512::{Avx512, Avx512Vl};
-pub(crate) use pinned::Pinned;
-pub(crate) use sha_ni::{ShaNi, State};
+#[cfg(target_arch = "aarch64")]
+pub(crate) use {
+    arm_sha::{ArmSha, State},
+    neon::Neon,
+    twice::Twice,
+};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use {
+    avx2::Avx2,
+    avx512::{Avx512, Avx512Vl},
+    pinned::Pinned,
+    sha_ni::{ShaNi, State},
+};
 
 /// Vectors of 32-bit words, all lanes alike. The implementor is the witness.
 pub(crate) trait Simd: Copy {

@@ -20,10 +20,10 @@ pub(super) enum Error {
     #[error("{}{}", .0, remedy(.0))]
     Server(#[from] ServerError),
     /// Standard input or output failed.
-    #[error("{0}")]
+    #[error("standard input or output: {0}")]
     Stream(#[from] io::Error),
     /// The system gives no further thread.
-    #[error("cannot start a thread: {0}")]
+    #[error("cannot start a thread: {0}: ask for fewer with --threads")]
     Thread(#[source] io::Error),
     /// Whatever else went wrong.
     #[error("{0}")]
@@ -86,12 +86,20 @@ impl Error {
 /// What the user of `powd serve` can do about it: the server knows no flags.
 fn remedy(error: &ServerError) -> &'static str {
     match error {
-        ServerError::Listen { source, .. } => match source.kind() {
+        ServerError::Listen { address, source } => match source.kind() {
+            _ if source.raw_os_error() == Some(libc::EAFNOSUPPORT) => match address.is_ipv6() {
+                true => ": this system has no IPv6, listen on IPv4: --listen 0.0.0.0:PORT",
+                false => ": this system has no IPv4, listen on IPv6: --listen [::]:PORT",
+            },
             io::ErrorKind::AddrInUse => {
                 ": something listens there already, choose another port with --listen"
             }
-            io::ErrorKind::PermissionDenied => ": ports below 1024 need a privilege",
-            io::ErrorKind::AddrNotAvailable => ": no interface of this machine has that address",
+            io::ErrorKind::PermissionDenied => {
+                ": ports below 1024 need a privilege, choose a higher one with --listen"
+            }
+            io::ErrorKind::AddrNotAvailable => {
+                ": no interface of this machine has that address; 0.0.0.0 stands for all that there are"
+            }
             _ => "",
         },
         ServerError::Engine(EngineError::Cpu(_)) => ": --no-pin does without",

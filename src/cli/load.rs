@@ -1,21 +1,25 @@
 //! `powd load`: the load client.
 
+mod place;
 mod table;
 
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use clap::builder::ArgPredicate;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::SIGINT;
 
+use place::{Place, place, remedy};
 use table::{grouped, table, time};
 
 use super::Error;
-use super::values::{duration, message_bytes, positive_duration, rate, seconds, threads, within};
+use super::values::{
+    count, duration, message_bytes, positive_duration, rate, seconds, threads, within,
+};
 use crate::cpus;
 use crate::load::{self, Messages, Options, Phase, Progress};
 use powd_core::Difficulty;
@@ -26,13 +30,13 @@ use powd_core::Difficulty;
 /// soon as it was answered (closed loop); with --rate, requests leave by the clock (open loop). Latencies are
 /// those of right replies: what went down with its connection (lost) or was still waiting at the end
 /// (unanswered) is counted beside them, with the longest wait. Ctrl-C ends early with what was measured. Exit
-/// code 1: wrong replies, or none at all, whether or not the output is read.
+/// code 1: nothing listens, wrong replies, or none at all, whether or not the output is read.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The server, 127.0.0.1:20000 for example. Of a name with several addresses the first that answers is
-    /// taken.
-    #[arg(value_name = "ADDR:PORT", value_parser = addresses)]
-    address: Addresses,
+    /// The server: an address or a name with its port, 127.0.0.1:20000 for example, or unix:PATH, a socket
+    /// file. Of a name with several addresses the first that answers is taken.
+    #[arg(value_name = "ADDR:PORT", value_parser = place)]
+    server: Place,
 
     /// Connections held open. More show how the server copes with many clients, fewer how fast it answers
     /// one.
@@ -46,8 +50,25 @@ pub(super) struct Args {
 
     /// Length of the measurement. Raise it for hard difficulties: 10,000 replies give 1 % of luck, 100 give
     /// 10 %.
-    #[arg(short, long, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
+    #[arg(
+        short,
+        long,
+        value_name = "SECONDS",
+        default_value = "3",
+        default_value_if("requests", ArgPredicate::IsPresent, ENDLESS),
+        value_parser = seconds
+    )]
     seconds: Duration,
+
+    /// Ask so many times in all, and end with the last reply instead of by the clock (or by --seconds, if that is
+    /// given and comes first). There is no warm-up then: each request counts.
+    #[arg(short = 'n', long, value_name = "N", value_parser = requests)]
+    requests: Option<u64>,
+
+    /// Open a new connection for each request. The time to connect is part of the latency: what clients see that
+    /// do not keep their connections.
+    #[arg(long, conflicts_with = "pipeline")]
+    reconnect: bool,
 
     /// The server's difficulty: each hash must start with so many zeros, and hashes/s are shown. Without it
     /// any right hash is taken.
@@ -77,7 +98,14 @@ pub(super) struct Args {
     pin: Option<CpuList>,
 
     /// Time under load before the measurement. Raise it when connections take long to open.
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "500ms",
+        default_value_if("requests", ArgPredicate::IsPresent, "0s"),
+        conflicts_with = "requests",
+        value_parser = duration
+    )]
     warmup: Duration,
 
     /// Give a connection up when the server neither sends nor takes a byte of it for so long, and open it
@@ -90,24 +118,8 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// How long an address has to answer, where there are others to ask.
-const PATIENCE: Duration = Duration::from_secs(1);
-
-/// What a name stands for, one address or more.
-#[derive(Clone, Debug)]
-struct Addresses(Vec<SocketAddr>);
-
-impl Addresses {
-    /// The address to measure: `localhost` is `::1` and `127.0.0.1`, and a server may listen on one of them. Who
-    /// has no choice is not asked.
-    fn choose(&self) -> SocketAddr {
-        let answers = |address: &&SocketAddr| TcpStream::connect_timeout(address, PATIENCE).is_ok();
-        match self.0[..] {
-            [only] => only,
-            _ => *self.0.iter().find(answers).unwrap_or(&self.0[0]),
-        }
-    }
-}
+/// What `--seconds` is with `--requests` alone, in seconds: a year.
+const ENDLESS: &str = "31536000";
 
 /// `0,2-3` as typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,14 +128,18 @@ struct CpuList(Vec<usize>);
 /// Runs one measurement.
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     let json = args.json;
-    let options = options(args);
+    let options = options(args)?;
     let stop = Arc::new(AtomicBool::new(false));
     // The first Ctrl-C ends the measurement, a second one the program.
     signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop))?;
     signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
 
     let bar = bar(&options);
-    let outcome = load::run(&options, &mut |progress| show(&bar, progress), &stop);
+    let outcome = load::run(
+        &options,
+        &mut |progress| show(&bar, &options, progress),
+        &stop,
+    );
     bar.finish_and_clear();
     let report = outcome?;
 
@@ -138,18 +154,20 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(u8::from(!good)))
 }
 
-fn options(args: Args) -> Options {
+fn options(args: Args) -> Result<Options, Error> {
     let pin = args.pin.map(|list| list.0).unwrap_or_default();
     let by_default = if pin.is_empty() {
         cpus::available()
     } else {
         pin.len()
     };
-    Options {
+    Ok(Options {
         connections: args.connections,
         pipeline: args.pipeline,
         duration: args.seconds,
         warmup: args.warmup,
+        requests: args.requests,
+        reconnect: args.reconnect,
         difficulty: args.difficulty,
         rate: args.rate,
         messages: match args.fixed_message {
@@ -159,14 +177,17 @@ fn options(args: Args) -> Options {
         threads: args.threads.unwrap_or(by_default),
         pin,
         timeout: args.timeout,
-        ..Options::new(args.address.choose())
-    }
+        ..Options::new(args.server.target()?)
+    })
 }
 
 impl From<load::Error> for Error {
     fn from(error: load::Error) -> Error {
         match error {
             load::Error::Options(_) | load::Error::Pin(_) => Error::Usage(error.to_string()),
+            load::Error::Connect { ref source, .. } => {
+                Error::Failed(format!("{error}{}", remedy(source)))
+            }
             load::Error::Descriptors { .. } | load::Error::Poll(_) | load::Error::Thread(_) => {
                 Error::Failed(error.to_string())
             }
@@ -178,10 +199,10 @@ impl From<load::Error> for Error {
 fn bar(options: &Options) -> ProgressBar {
     let milliseconds = u64::try_from(options.duration.as_millis()).unwrap_or(u64::MAX);
     let style = ProgressStyle::with_template("{bar:24} {msg}").expect("a valid template");
-    ProgressBar::new(milliseconds).with_style(style)
+    ProgressBar::new(options.requests.unwrap_or(milliseconds)).with_style(style)
 }
 
-fn show(bar: &ProgressBar, progress: &Progress) {
+fn show(bar: &ProgressBar, options: &Options, progress: &Progress) {
     let seconds = progress.measured.as_secs_f64();
     let text = match progress.phase {
         Phase::Connecting => format!("connecting: {} open", grouped(progress.open as f64)),
@@ -194,7 +215,8 @@ fn show(bar: &ProgressBar, progress: &Progress) {
             grouped(progress.wrong as f64)
         ),
     };
-    bar.set_position(u64::try_from(progress.measured.as_millis()).unwrap_or(u64::MAX));
+    let milliseconds = u64::try_from(progress.measured.as_millis()).unwrap_or(u64::MAX);
+    bar.set_position(options.requests.map_or(milliseconds, |_| progress.replies));
     bar.set_message(text);
 }
 
@@ -202,20 +224,12 @@ fn connections(text: &str) -> Result<usize, String> {
     within(text, 1..=load::MOST_CONNECTIONS)
 }
 
-fn pipeline(text: &str) -> Result<usize, String> {
-    within(text, 1..=load::MOST_IN_FLIGHT)
+fn requests(text: &str) -> Result<u64, String> {
+    count(text).map(|number| usize::from(number) as u64)
 }
 
-fn addresses(text: &str) -> Result<Addresses, String> {
-    let hint = "expected ADDR:PORT, such as 127.0.0.1:20000";
-    let found = text
-        .to_socket_addrs()
-        .map_err(|error| format!("{error}; {hint}"))?;
-    let found = Addresses(found.collect());
-    if found.0.is_empty() {
-        return Err(hint.to_owned());
-    }
-    Ok(found)
+fn pipeline(text: &str) -> Result<usize, String> {
+    within(text, 1..=load::MOST_IN_FLIGHT)
 }
 
 fn fixed_message(text: &str) -> Result<String, String> {
@@ -256,6 +270,7 @@ mod tests {
         let typed = ["load", "127.0.0.1:1"].iter().chain(flags);
         let matches = Args::augment_args(clap::Command::new("load")).get_matches_from(typed);
         options(Args::from_arg_matches(&matches).expect("what `Args` declares"))
+            .expect("an address")
     }
 
     #[test]
@@ -263,11 +278,13 @@ mod tests {
         let line = "-c 2 -P 3 -s 4 -d 5 --rate 6 --message-bytes 7 --threads 8 --pin 0,9 --warmup 10s --timeout 11s";
         // By its fields, so that a new one is not forgotten here.
         let Options {
-            address,
+            target,
             connections,
             pipeline,
             duration,
             warmup,
+            requests,
+            reconnect,
             difficulty,
             rate,
             messages,
@@ -275,7 +292,7 @@ mod tests {
             pin,
             timeout,
         } = asked(&line.split(' ').collect::<Vec<_>>());
-        assert_eq!(address, ([127, 0, 0, 1], 1).into());
+        assert_eq!(target.to_string(), "127.0.0.1:1");
         assert_eq!((connections, pipeline), (2, 3));
         assert_eq!(duration, Duration::from_secs(4));
         assert_eq!(difficulty.map(Difficulty::nibbles), Some(5));
@@ -284,6 +301,16 @@ mod tests {
         assert_eq!((threads, pin), (8, vec![0, 9]));
         assert_eq!(warmup, Duration::from_secs(10));
         assert_eq!(timeout, Duration::from_secs(11));
+        assert_eq!((requests, reconnect), (None, false));
+        assert!(asked(&["--reconnect"]).reconnect);
+        let counted = asked(&["-n", "12"]);
+        assert_eq!(
+            (counted.requests, counted.warmup),
+            (Some(12), Duration::ZERO)
+        );
+        assert!(counted.duration > Duration::from_secs(1_000_000));
+        let bounded = asked(&["-n", "12", "-s", "4"]);
+        assert_eq!(bounded.duration, Duration::from_secs(4));
         let fixed = asked(&["--fixed-message", "bench0"]);
         assert_eq!(fixed.messages, Messages::Fixed(b"bench0".to_vec()));
     }
@@ -300,29 +327,6 @@ mod tests {
         assert_eq!((options.threads, options.pin), (cpus::available(), vec![]));
         // A thread for each CPU that is named.
         assert_eq!(asked(&["--pin", "0,2-4"]).threads, 4);
-    }
-
-    #[test]
-    fn of_several_addresses_the_first_that_answers_is_taken() {
-        use socket2::{Domain, Socket, Type};
-        use std::net::TcpListener;
-        // Bound, so that nobody else gets the port, but not listening: connections are refused.
-        let deaf = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
-        deaf.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
-            .expect("a free port");
-        let refused = deaf.local_addr().expect("bound").as_socket().expect("IPv4");
-        let listening = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-        let [first, second] = listening
-            .each_ref()
-            .map(|listener| listener.local_addr().expect("bound"));
-        for (found, expected) in [
-            (&[refused, first, second][..], first),
-            (&[second, refused], second),
-            (&[refused, refused], refused),
-            (&[refused], refused),
-        ] {
-            assert_eq!(Addresses(found.to_vec()).choose(), expected, "{found:?}");
-        }
     }
 
     #[test]

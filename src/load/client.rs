@@ -12,14 +12,14 @@ use std::thread;
 use std::time::Duration;
 
 use mio::event::Event;
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 
-use super::connection::{Connection, Lost, Shared, State};
+use super::connection::{Connection, Lost, NEVER, Shared, State};
 use super::lock;
 use super::message::Shape;
 use super::options::{Error, Options};
 use super::pace::Pace;
+use super::quota::Quota;
 use super::stats::{Stats, error_name};
 use super::window::Window;
 use crate::cpus;
@@ -44,6 +44,7 @@ const INPUT: usize = 64 * 1024;
 pub(super) struct Client<'a> {
     options: &'a Options,
     window: &'a Window,
+    quota: Option<&'a Quota>,
     cpu: Option<usize>,
     poll: Poll,
     connections: Vec<Connection>,
@@ -67,6 +68,7 @@ impl<'a> Client<'a> {
         thread: usize,
         threads: usize,
         window: &'a Window,
+        quota: Option<&'a Quota>,
     ) -> Result<Client<'a>, Error> {
         let shape = Shape::new(&options.messages, options.connections);
         let numbers = (thread..options.connections).step_by(threads);
@@ -79,6 +81,7 @@ impl<'a> Client<'a> {
         Ok(Client {
             options,
             window,
+            quota,
             cpu: (!options.pin.is_empty()).then(|| options.pin[thread % options.pin.len()]),
             poll: Poll::new().map_err(Error::Poll)?,
             gives_way: pace.is_none() && connections.len() > 1,
@@ -152,53 +155,108 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Reads what came, asks for more.
+    /// Reads what came, asks for more: on this connection or, with `reconnect`, on the next one.
     fn exchange(&mut self, index: usize, event: &Event, stats: &mut Stats) -> Result<(), Lost> {
         let connection = &mut self.connections[index];
         if connection.full && event.is_writable() {
             connection.drained(self.window.now_ns());
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
+            let asked = connection.in_flight;
             let to_the_end = event.is_read_closed() || event.is_error();
             let window = self.window;
-            connection.receive(&mut self.shared, stats, to_the_end, || {
+            let received = connection.receive(&mut self.shared, stats, to_the_end, || {
                 let now = window.now_ns();
                 (now, window.counts(now))
-            })?;
+            });
+            let answered = asked - connection.in_flight;
+            self.finish(answered);
+            if self.options.reconnect && answered > 0 {
+                // Also if the server has closed it by itself.
+                return self.reconnect(index, stats);
+            }
+            received?;
         }
         self.refill(index)
     }
 
-    /// Asks as often as there is room for (and, in the open loop, as is due), and writes what there is.
-    fn refill(&mut self, index: usize) -> Result<(), Lost> {
+    /// Closes a connection whose request was answered, and opens one for the next.
+    fn reconnect(&mut self, index: usize, stats: &mut Stats) -> Result<(), Lost> {
+        let now = self.window.now_ns();
         let connection = &mut self.connections[index];
-        let room = self.options.pipeline - connection.in_flight;
-        if room > 0 {
-            let now = self.window.now_ns();
-            match &mut self.pace {
-                None => connection.ask(room, now, now),
-                Some(pace) => {
-                    while connection.in_flight < self.options.pipeline
-                        && let Some(due) = pace.take(index, now)
-                    {
-                        connection.ask(1, due, now);
-                    }
-                    if connection.in_flight < self.options.pipeline {
-                        pace.wait(index);
-                    }
-                }
+        connection.state = State::Down { retry_at: NEVER };
+        connection.forget();
+        stats.open -= 1;
+        match &mut self.pace {
+            None => self.open(index, now),
+            Some(pace) => {
+                pace.wait(index);
+                Ok(())
             }
         }
-        connection.send(&mut self.shared)
+    }
+
+    /// Notes that so many requests have come to their end. With the last of all the window closes.
+    fn finish(&self, requests: usize) {
+        if self.quota.is_some_and(|quota| quota.finish(requests)) {
+            self.window.end_at(self.window.now());
+        }
+    }
+
+    /// How many of `wanted` requests may be made.
+    fn granted(&self, wanted: usize) -> usize {
+        self.quota.map_or(wanted, |quota| quota.take(wanted))
+    }
+
+    /// Asks as often as there is room for (and, in the open loop, as is due), and writes what there is.
+    fn refill(&mut self, index: usize) -> Result<(), Lost> {
+        let room = self.options.pipeline - self.connections[index].in_flight;
+        if room > 0 {
+            let now = self.window.now_ns();
+            if self.pace.is_some() {
+                self.ask_what_is_due(index, room, now);
+            } else if self.options.reconnect {
+                // Since it began to connect.
+                let connection = &mut self.connections[index];
+                let requests = usize::from(std::mem::take(&mut connection.reserved));
+                connection.ask(requests, connection.last_progress, now);
+            } else {
+                let requests = self.granted(room);
+                self.connections[index].ask(requests, now, now);
+            }
+        }
+        self.connections[index].send(&mut self.shared)
+    }
+
+    /// Asks up to `room` times, as often as the timetable says and the quota allows.
+    fn ask_what_is_due(&mut self, index: usize, room: usize, now: u64) {
+        let (Some(pace), connection) = (&mut self.pace, &mut self.connections[index]) else {
+            return;
+        };
+        for _ in 0..room {
+            if pace.is_due(index, now) {
+                let reserved = std::mem::take(&mut connection.reserved);
+                if !reserved && self.quota.is_some_and(|quota| quota.take(1) == 0) {
+                    return;
+                }
+            }
+            match pace.take(index, now) {
+                Some(due) => connection.ask(1, due, now),
+                None => return pace.wait(index),
+            }
+        }
     }
 
     /// Serves the connections that waited for their time on the open loop's timetable.
     fn send_what_is_due(&mut self, stats: &mut Stats) {
         let now = self.window.now_ns();
         while let Some(index) = self.pace.as_mut().and_then(|pace| pace.pop(now)) {
-            if matches!(self.connections[index].state, State::Open(_))
-                && let Err(name) = self.refill(index)
-            {
+            let done = match self.connections[index].state {
+                State::Open(_) => self.refill(index),
+                State::Down { .. } if self.options.reconnect => self.open(index, now),
+                State::Down { .. } | State::Connecting(_) => Ok(()),
+            };
+            if let Err(name) = done {
                 self.lost(index, name, stats);
             }
         }
@@ -219,8 +277,8 @@ impl<'a> Client<'a> {
                 State::Down { retry_at } if retry_at > now => {
                     self.next_sweep = self.next_sweep.min(retry_at);
                 }
-                State::Down { .. } if self.connecting >= self.connecting_at_most => {
-                    self.next_sweep = now;
+                State::Down { .. } if self.options.reconnect && self.pace.is_some() => {
+                    self.wait_to_open(index, now, stats);
                 }
                 State::Down { .. } => {
                     if let Err(name) = self.open(index, now) {
@@ -238,18 +296,52 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Begins to connect.
+    /// Lets a connection wait for the moment at which its request is due.
+    fn wait_to_open(&mut self, index: usize, now: u64, stats: &mut Stats) {
+        let connection = &mut self.connections[index];
+        connection.state = State::Down { retry_at: NEVER };
+        // As good as open: nothing is to be waited for.
+        connection.settle(false, stats);
+        if let Some(pace) = &mut self.pace {
+            pace.join(index, self.window.timetable_start(now), now);
+            pace.wait(index);
+        }
+    }
+
+    /// Begins to connect; later if too many do at the moment, not at all if there is nothing to ask.
     fn open(&mut self, index: usize, now: u64) -> Result<(), Lost> {
-        let mut stream =
-            TcpStream::connect(self.options.address).map_err(|error| error_name(&error))?;
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll
-            .registry()
-            .register(&mut stream, Token(index), interest)
-            .map_err(|error| error_name(&error))?;
-        self.connections[index].state = State::Connecting(stream);
-        self.connections[index].last_progress = now;
+        if self.options.reconnect && !self.connections[index].reserved {
+            let granted = self.granted(1) > 0;
+            self.connections[index].reserved = granted;
+            if !granted {
+                self.connections[index].state = State::Down { retry_at: NEVER };
+                return Ok(());
+            }
+        }
+        if self.connecting >= self.connecting_at_most {
+            return self.open_later(index, now);
+        }
+        let connected = self
+            .options
+            .target
+            .connect(self.poll.registry(), Token(index));
+        let stream = match connected {
+            Ok(stream) => stream,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return self.open_later(index, now + RETRY);
+            }
+            Err(error) => return Err(error_name(&error)),
+        };
+        let connection = &mut self.connections[index];
+        connection.state = State::Connecting(stream);
+        connection.last_progress = now;
         self.connecting += 1;
+        Ok(())
+    }
+
+    fn open_later(&mut self, index: usize, retry_at: u64) -> Result<(), Lost> {
+        self.connections[index].state = State::Down { retry_at };
+        self.next_sweep = self.next_sweep.min(retry_at);
         Ok(())
     }
 
@@ -260,22 +352,16 @@ impl<'a> Client<'a> {
         let State::Connecting(stream) = std::mem::replace(&mut connection.state, down) else {
             return Ok(());
         };
-        let answer = match stream.take_error() {
-            Ok(None) => stream.peer_addr().map(|_| ()),
-            Ok(Some(error)) | Err(error) => Err(error),
-        };
-        if let Err(error) = &answer
-            && error.kind() == io::ErrorKind::NotConnected
-        {
+        let answered = stream.is_connected();
+        if let Ok(false) = answered {
             connection.state = State::Connecting(stream);
             return Ok(());
         }
         self.connecting -= 1;
-        let answer = answer.and_then(|()| stream.set_nodelay(true));
-        answer.map_err(|error| error_name(&error))?;
+        answered.map_err(|error| error_name(&error))?;
         connection.state = State::Open(stream);
         stats.open += 1;
-        connection.settle(stats);
+        connection.settle(false, stats);
         if let Some(pace) = &mut self.pace {
             let now = self.window.now_ns();
             pace.join(index, self.window.timetable_start(now), now);
@@ -292,12 +378,14 @@ impl<'a> Client<'a> {
         let wait = RETRY << connection.failures.min(10);
         let wait = if connection.failures == 0 { 0 } else { wait };
         let retry_at = now + wait;
+        // One that was never answered is not refused: it may be that the queue is full.
+        let refused = matches!(connection.state, State::Down { .. });
         match std::mem::replace(&mut connection.state, State::Down { retry_at }) {
             State::Open(_) => stats.open -= 1,
             State::Connecting(_) => self.connecting -= 1,
             State::Down { .. } => {}
         }
-        connection.settle(stats);
+        connection.settle(refused, stats);
         connection.failures += 1;
         if let Some(sent) = connection.oldest_sent()
             && self.window.counts(now)
@@ -305,8 +393,10 @@ impl<'a> Client<'a> {
             let waited = now.saturating_sub(sent);
             stats.lost.add(connection.in_flight as u64, waited);
         }
+        let went_down = connection.in_flight;
         connection.forget();
         self.next_sweep = self.next_sweep.min(retry_at);
+        self.finish(went_down);
     }
 
     fn count_unanswered(&self, stats: &mut Stats) {
@@ -319,6 +409,7 @@ impl<'a> Client<'a> {
                 count(connection.in_flight as u64, sent);
             }
             if let Some(pace) = &self.pace
+                && !self.quota.is_some_and(Quota::is_spent)
                 && let Some((requests, due)) = pace.overdue(index, end)
             {
                 count(requests, due);
@@ -329,13 +420,15 @@ impl<'a> Client<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]
     fn a_window_closed_from_outside_leaves_nothing_to_wait_for() {
-        let options = Options::new(([127, 0, 0, 1], 1).into());
+        let options = Options::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         let window = Window::new();
-        let client = Client::new(&options, 0, 1, &window).expect("a poller");
+        let client = Client::new(&options, 0, 1, &window, None).expect("a poller");
         let now = window.now_ns();
         assert!(client.patience(now) > Duration::ZERO);
         window.end_at(Duration::from_nanos(now));
@@ -351,7 +444,7 @@ mod tests {
         };
         for (threads, at_a_time) in [(1, 128), (4, 32), (500, 1)] {
             let window = Window::new();
-            let mut client = Client::new(&options, 0, threads, &window).expect("a poller");
+            let mut client = Client::new(&options, 0, threads, &window, None).expect("a poller");
             client.sweep(&mut Stats::new());
             assert_eq!(client.connecting, at_a_time, "{threads} threads");
         }

@@ -7,13 +7,12 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::io::{self, Read, Write};
-
-use mio::net::TcpStream;
+use std::io::{self, Read as _, Write as _};
 
 use super::check::{Flaw, Line, error_line, first_line};
 use super::message::{Place, Shape};
 use super::stats::{Stats, WrongSample, error_name};
+use super::target::Stream;
 use powd_core::Difficulty;
 
 /// The longest line read to its end, beyond the message's own length: no reply and no error line is longer.
@@ -26,15 +25,18 @@ const LONGEST_SAMPLE: usize = 200;
 /// Why a connection was given up, by name.
 pub(super) type Lost = Cow<'static, str>;
 
+/// No time that comes.
+pub(super) const NEVER: u64 = u64::MAX;
+
 /// Where a connection stands.
 #[derive(Debug)]
 pub(super) enum State {
-    /// No socket; to be opened at this time.
+    /// No socket; to be opened at this time, or, with [`NEVER`], when there is a reason to.
     Down { retry_at: u64 },
     /// `connect` has not been answered.
-    Connecting(TcpStream),
+    Connecting(Stream),
     /// Open.
-    Open(TcpStream),
+    Open(Stream),
 }
 
 /// What all connections of a thread share.
@@ -54,6 +56,8 @@ pub(super) struct Connection {
     pub(super) state: State,
     /// Opened or refused at least once.
     settled: bool,
+    /// Has a request of the quota, to be made when it is open.
+    pub(super) reserved: bool,
     /// Failures in a row without a right reply between them: one that is told `ERR busy` each time it comes must
     /// not come back at once each time.
     pub(super) failures: u32,
@@ -81,6 +85,7 @@ impl Connection {
         Connection {
             state: State::Down { retry_at: 0 },
             settled: false,
+            reserved: false,
             failures: 0,
             last_progress: 0,
             in_flight: 0,
@@ -94,9 +99,12 @@ impl Connection {
         }
     }
 
-    /// Counts it as opened or refused, if it is so for the first time.
-    pub(super) fn settle(&mut self, stats: &mut Stats) {
-        stats.settled += usize::from(!std::mem::replace(&mut self.settled, true));
+    /// Counts it as opened or `refused`, if it is so for the first time.
+    pub(super) fn settle(&mut self, refused: bool, stats: &mut Stats) {
+        if !std::mem::replace(&mut self.settled, true) {
+            stats.settled += 1;
+            stats.refused += usize::from(refused);
+        }
     }
 
     /// Forgets what was in flight. The next request has the first message that has not left whole.
@@ -283,7 +291,7 @@ fn unasked<'a>(mut bytes: &'a [u8], stats: &mut Stats) -> &'a [u8] {
     bytes
 }
 
-fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<usize, Lost> {
+fn write(stream: &mut Stream, bytes: &[u8]) -> Result<usize, Lost> {
     loop {
         match stream.write(bytes) {
             Ok(sent) => return Ok(sent),
@@ -323,7 +331,7 @@ mod tests {
         let (theirs, _) = listener.accept().expect("it connected");
         let shape = Shape::new(&Messages::Unique(bytes), 1);
         let mut connection = Connection::new(&shape, 0);
-        connection.state = State::Open(TcpStream::from_std(ours));
+        connection.state = State::Open(Stream::Tcp(mio::net::TcpStream::from_std(ours)));
         let shared = Shared {
             difficulty: Difficulty::NONE,
             input: vec![0; 4096],

@@ -11,6 +11,8 @@
 //! | `message` | the messages asked for, cheap and unique |
 //! | `check` | one reply line against the message it answers |
 //! | `connection` | one connection: what is in flight, what is half read or still to be written |
+//! | `target` | where the server is, and a socket to it |
+//! | `quota` | how many requests there are in all, where that is fixed |
 //! | `pace` | one thread's part in the timetable of the open loop |
 //! | `client` | one thread: its connections and its poll loop |
 //! | `window` | the time base, and the part of it that counts |
@@ -23,8 +25,10 @@ mod connection;
 mod message;
 mod options;
 mod pace;
+mod quota;
 mod report;
 mod stats;
+mod target;
 mod window;
 
 use std::sync::Mutex;
@@ -33,9 +37,11 @@ use std::thread;
 use std::time::Duration;
 
 pub use options::{Error, MOST_CONNECTIONS, MOST_IN_FLIGHT, Messages, Options, RATES};
+use quota::Quota;
 pub use report::{Latency, Report, Wrong};
 use stats::Stats;
 pub use stats::WrongSample;
+pub use target::Target;
 use window::Window;
 
 /// How often the progress hook is called between the changes of phase.
@@ -80,7 +86,8 @@ pub struct Progress {
     pub open: u64,
 }
 
-/// Runs one measurement: opens the connections, warms up, measures, and closes them.
+/// Runs one measurement: opens the connections, warms up, measures, and closes them. Where nothing can be connected
+/// to at all it fails at once.
 ///
 /// `progress` runs on the calling thread, which does nothing else. `stop` ends the run early, with what was
 /// measured until then.
@@ -91,7 +98,15 @@ pub fn run(
 ) -> Result<Report, Error> {
     options.check()?;
     options.raise_descriptor_limit()?;
+    if options.reconnect && options.rate.is_some() {
+        // Connections are opened when the timetable says so, which may be late for saying that nobody listens.
+        options
+            .target
+            .probe()
+            .map_err(|source| unreachable(options, source))?;
+    }
     let window = Window::new();
+    let quota = options.requests.map(Quota::new);
     let threads = options.threads.min(options.connections);
     let stats: Vec<Mutex<Stats>> = (0..threads).map(|_| Mutex::new(Stats::new())).collect();
     let measured = thread::scope(|scope| {
@@ -101,13 +116,13 @@ pub fn run(
         for (thread, stats) in stats.iter().enumerate() {
             // Made just before its thread, whose stack is larger than a client of few connections. So where
             // memory runs out it is a stack that is not given, which is an error and no abort.
-            let client = client::Client::new(options, thread, threads, &window)?;
+            let client = client::Client::new(options, thread, threads, &window, quota.as_ref())?;
             thread::Builder::new()
                 .name("load".to_owned())
                 .spawn_scoped(scope, move || client.run(stats))
                 .map_err(Error::Thread)?;
         }
-        Ok(conduct(options, &window, &stats, progress, stop))
+        conduct(options, &window, &stats, progress, stop)
     })?;
 
     let mut total = Stats::new();
@@ -124,26 +139,38 @@ fn conduct(
     stats: &[Mutex<Stats>],
     progress: &mut dyn FnMut(&Progress),
     stop: &AtomicBool,
-) -> Duration {
+) -> Result<Duration, Error> {
     let mut phase = Phase::Connecting;
     let mut until = CONNECT_PATIENCE;
     let mut show_at = Duration::ZERO;
+    if options.requests.is_some() {
+        // Each of them counts, also those that are answered while others still connect.
+        window.set(Duration::ZERO, options.duration);
+    }
     loop {
         let now = window.now();
-        let settled = phase == Phase::Connecting && all_settled(options, stats);
         if stop.load(Ordering::Relaxed) {
             window.end_at(now);
-            progress(&snapshot(Phase::Done, window, stats));
-            return window.measured();
         }
-        if settled || now >= until {
+        let settled = phase == Phase::Connecting && all_settled(options, stats);
+        if settled && nobody_got_through(options, stats) {
+            // Once more: a server that has started meanwhile is measured.
+            options
+                .target
+                .probe()
+                .map_err(|source| unreachable(options, source))?;
+        }
+        if now >= window.end() {
+            phase = Phase::Done;
+            show_at = now;
+        } else if settled || now >= until {
             phase = match phase {
-                Phase::Connecting => {
+                Phase::Connecting if options.requests.is_none() => {
                     window.set(now + options.warmup, options.duration);
                     until = now + options.warmup;
                     Phase::WarmUp
                 }
-                Phase::WarmUp => {
+                Phase::Connecting | Phase::WarmUp => {
                     until = window.end();
                     Phase::Measuring
                 }
@@ -156,7 +183,7 @@ fn conduct(
             show_at = window.now() + TICK;
         }
         if phase == Phase::Done {
-            return window.measured();
+            return Ok(window.measured());
         }
         let wake_at = if phase == Phase::Connecting {
             window.now() + LOOK
@@ -164,6 +191,13 @@ fn conduct(
             show_at
         };
         window.sleep_until(until.min(wake_at));
+    }
+}
+
+fn unreachable(options: &Options, source: std::io::Error) -> Error {
+    Error::Connect {
+        target: options.target.clone(),
+        source,
     }
 }
 
@@ -180,6 +214,12 @@ impl Drop for EndOnDrop<'_> {
 fn all_settled(options: &Options, stats: &[Mutex<Stats>]) -> bool {
     let settled: usize = stats.iter().map(|one| lock(one).settled).sum();
     settled >= options.connections
+}
+
+/// Whether the first attempt of every connection was refused, or failed otherwise.
+fn nobody_got_through(options: &Options, stats: &[Mutex<Stats>]) -> bool {
+    let refused: usize = stats.iter().map(|one| lock(one).refused).sum();
+    refused >= options.connections
 }
 
 fn snapshot(phase: Phase, window: &Window, stats: &[Mutex<Stats>]) -> Progress {

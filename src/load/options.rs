@@ -1,9 +1,9 @@
 //! What a run is to do. Knows what is possible, not how it is done.
 
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::Target;
 use crate::cpus;
 use powd_core::Difficulty;
 
@@ -45,15 +45,19 @@ impl Messages {
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The server.
-    pub address: SocketAddr,
-    /// Connections held open.
+    pub target: Target,
+    /// Connections held open; with `reconnect`, at a time.
     pub connections: usize,
     /// Requests in flight on each connection: always in the closed loop, at most in the open loop.
     pub pipeline: usize,
     /// The length of the measurement, without connecting and warming up.
     pub duration: Duration,
-    /// The time under load before the measurement.
+    /// The time under load before the measurement; none where `requests` are counted.
     pub warmup: Duration,
+    /// Requests in all, after which the run ends; `None` asks until the time is over.
+    pub requests: Option<u64>,
+    /// A new connection for each request: latencies include the time to connect.
+    pub reconnect: bool,
     /// What the hashes must meet; `None` checks the hash alone.
     pub difficulty: Option<Difficulty>,
     /// Requests per second in all (open loop); `None` asks again as soon as answered (closed loop).
@@ -72,6 +76,14 @@ pub struct Options {
 /// Why a run cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// No connection can be opened, from the start.
+    #[error("cannot connect to {target}: {source}")]
+    Connect {
+        /// The server.
+        target: Target,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A number that makes no sense; what would.
     #[error("expected {0}")]
     Options(String),
@@ -100,13 +112,15 @@ pub enum Error {
 
 impl Options {
     /// One connection, one request in flight, one thread, three seconds, no check of the difficulty.
-    pub fn new(address: SocketAddr) -> Options {
+    pub fn new(target: impl Into<Target>) -> Options {
         Options {
-            address,
+            target: target.into(),
             connections: 1,
             pipeline: 1,
             duration: Duration::from_secs(3),
             warmup: Duration::from_millis(500),
+            requests: None,
+            reconnect: false,
             difficulty: None,
             rate: None,
             messages: Messages::Unique(20),
@@ -133,6 +147,12 @@ impl Options {
                 "a measurement and a warm-up of at most {} s",
                 LONGEST.as_secs()
             )
+        } else if self.requests == Some(0) {
+            "one request or more".to_owned()
+        } else if self.requests.is_some() && !self.warmup.is_zero() {
+            "no warm-up where requests are counted".to_owned()
+        } else if self.reconnect && self.pipeline > 1 {
+            "one request in flight where each has a new connection".to_owned()
         } else if self.timeout.is_zero() {
             "a timeout above 0 s".to_owned()
         } else if self.rate.is_some_and(|rate| !RATES.contains(&rate)) {
@@ -175,13 +195,15 @@ impl Options {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        let good = Options::new(([127, 0, 0, 1], 1).into());
+        let good = Options::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         assert!(good.check().is_ok());
-        let broken: [fn(&mut Options); 20] = [
+        let broken: [fn(&mut Options); 23] = [
             |o| o.connections = 0,
             |o| o.connections = MOST_CONNECTIONS + 1,
             |o| o.connections = usize::MAX,
@@ -192,6 +214,15 @@ mod tests {
             |o| o.duration = Duration::ZERO,
             |o| o.duration = Duration::MAX,
             |o| o.warmup = Duration::MAX,
+            |o| {
+                o.warmup = Duration::ZERO;
+                o.requests = Some(0);
+            },
+            |o| o.requests = Some(1),
+            |o| {
+                o.reconnect = true;
+                o.pipeline = 2;
+            },
             |o| o.timeout = Duration::ZERO,
             |o| o.rate = Some(0.0),
             |o| o.rate = Some(RATES.start() / 2.0),

@@ -51,6 +51,11 @@ impl Pace {
         self.next[connection].get_or_insert(first + missed * self.interval);
     }
 
+    /// Whether the time of the next request of `connection` has come.
+    pub(super) fn is_due(&self, connection: usize, now: u64) -> bool {
+        self.next[connection].is_some_and(|due| due <= now as f64)
+    }
+
     /// The time at which the next request of `connection` was due, if that has come; it is then taken.
     pub(super) fn take(&mut self, connection: usize, now: u64) -> Option<u64> {
         let due = self.next[connection].filter(|&due| due <= now as f64)?;

@@ -13,7 +13,7 @@ use super::stats::{Stats, WrongSample};
 pub struct Report {
     /// The server.
     pub address: String,
-    /// Connections asked for.
+    /// Connections asked for; with `reconnect`, at a time.
     pub connections: usize,
     /// Connections that were open when the window closed.
     pub open_at_end: u64,
@@ -25,6 +25,10 @@ pub struct Report {
     pub message_bytes: usize,
     /// The difficulty that each reply was checked against.
     pub difficulty: Option<u8>,
+    /// Requests in all, where the run ends with them.
+    pub requests: Option<u64>,
+    /// Whether each request had a new connection, the time to open it being part of its latency.
+    pub reconnect: bool,
     /// Requests per second asked for; `None` in the closed loop.
     pub rate: Option<f64>,
     /// The length of the window.
@@ -100,13 +104,15 @@ impl Report {
         };
         let work = options.difficulty.map(|d| d.expected_hashes());
         Report {
-            address: options.address.to_string(),
+            address: options.target.to_string(),
             connections: options.connections,
             open_at_end: stats.open,
             pipeline: options.pipeline,
             threads,
             message_bytes: options.messages.bytes(),
             difficulty: options.difficulty.map(|d| d.nibbles()),
+            requests: options.requests,
+            reconnect: options.reconnect,
             rate: options.rate,
             seconds,
             replies: stats.replies,
@@ -162,6 +168,8 @@ fn named<N: ToString>(names: &BTreeMap<N, u64>) -> BTreeMap<String, u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use powd_core::Difficulty;
 
@@ -169,7 +177,7 @@ mod tests {
     fn report(stats: &Stats) -> Report {
         let options = Options {
             difficulty: Difficulty::new(3).ok(),
-            ..Options::new(([127, 0, 0, 1], 1).into())
+            ..Options::new(SocketAddr::from(([127, 0, 0, 1], 1)))
         };
         Report::new(&options, 1, Duration::from_secs(2), stats)
     }

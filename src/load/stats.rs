@@ -38,6 +38,8 @@ pub(super) struct Stats {
     pub(super) samples: Vec<WrongSample>,
     /// Connections that were opened or refused at least once.
     pub(super) settled: usize,
+    /// Those of them that could not be opened the first time.
+    pub(super) refused: usize,
     /// Connections that are open.
     pub(super) open: u64,
     /// Requests that went down with their connection in the window.
@@ -76,6 +78,7 @@ impl Stats {
             wrong_by_name: BTreeMap::new(),
             samples: Vec::new(),
             settled: 0,
+            refused: 0,
             open: 0,
             lost: Waits::default(),
             unanswered: Waits::default(),
@@ -128,6 +131,7 @@ impl Stats {
         self.samples
             .extend(other.samples.iter().take(room).cloned());
         self.settled += other.settled;
+        self.refused += other.refused;
         self.open += other.open;
         for (waits, more) in [
             (&mut self.lost, other.lost),

@@ -5,7 +5,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 /// Not known yet.
@@ -18,6 +18,8 @@ pub(super) struct Window {
     start: AtomicU64,
     end: AtomicU64,
     timetable_start: OnceLock<u64>,
+    /// Who made it, and sleeps until it closes.
+    conductor: Thread,
 }
 
 impl Window {
@@ -28,6 +30,7 @@ impl Window {
             start: AtomicU64::new(NEVER),
             end: AtomicU64::new(NEVER),
             timetable_start: OnceLock::new(),
+            conductor: thread::current(),
         }
     }
 
@@ -53,9 +56,10 @@ impl Window {
         self.start.store(nanos(start), Ordering::Relaxed);
     }
 
-    /// Closes the window at `now`, unless it closed before.
+    /// Closes the window at `now`, unless it closed before, and wakes its maker.
     pub(super) fn end_at(&self, now: Duration) {
         self.end.fetch_min(nanos(now), Ordering::Relaxed);
+        self.conductor.unpark();
     }
 
     /// When the window closes.
@@ -84,9 +88,15 @@ impl Window {
         Duration::from_nanos(until.saturating_sub(self.start.load(Ordering::Relaxed)))
     }
 
-    /// Sleeps until `then`.
+    /// Lets the thread that made the window sleep until `then`, or until it closes.
     pub(super) fn sleep_until(&self, then: Duration) {
-        thread::sleep(then.saturating_sub(self.now()));
+        loop {
+            let now = self.now();
+            if now >= then.min(self.end()) {
+                return;
+            }
+            thread::park_timeout(then - now);
+        }
     }
 }
 

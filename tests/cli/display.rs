@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use super::POWD;
+use crate::POWD;
 
 /// The terminal's end of a pair; what is written to it comes in pieces, until the last writer has gone.
 struct Terminal {

@@ -7,7 +7,7 @@ use powd_testkit::oracle::check;
 use powd_testkit::program::{expect_one_line, start};
 use powd_testkit::wait;
 
-use super::POWD;
+use crate::POWD;
 
 #[test]
 fn a_line_without_end_is_told_by_its_number_and_takes_no_memory() {

@@ -5,6 +5,9 @@ mod commands;
 mod display;
 mod lines;
 mod load;
+mod load_modes;
+#[cfg(target_os = "linux")]
+mod remedies;
 mod usage;
 
 use powd_testkit::Program;

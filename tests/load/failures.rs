@@ -1,12 +1,13 @@
 //! The load client where its connections fail or hang: refused, reset, closed, turned away, silent.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
-use powd::load::Options;
+use powd::load::{self, Options};
 use powd_testkit::small_servers::{answering, closed_port, reply, serve};
 
 use crate::runs::{options, run_until};
@@ -17,11 +18,23 @@ fn silent() -> SocketAddr {
 }
 
 #[test]
-fn a_closed_port_refuses() {
+fn a_port_that_is_closed_from_the_start_is_no_measurement() {
     let (_reserved, address) = closed_port();
-    let report = run_until(&options(address), |progress| progress.errors >= 2);
-    let names: Vec<&String> = report.errors.keys().collect();
-    assert_eq!(names, ["ECONNREFUSED"]);
+    let run = load::run(&options(address), &mut |_| {}, &AtomicBool::new(false));
+    let Err(load::Error::Connect { target, source }) = run else {
+        panic!("{run:?}");
+    };
+    assert_eq!(target, address.into());
+    assert_eq!(source.kind(), ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn a_port_that_closes_later_refuses() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    thread::spawn(move || drop(listener.accept()));
+    let report = run_until(&options(address), |progress| progress.errors >= 4);
+    assert!(report.errors["ECONNREFUSED"] >= 1, "{report:?}");
     assert_eq!(report.replies, 0);
 }
 

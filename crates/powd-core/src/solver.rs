@@ -282,7 +282,6 @@ mod tests {
     use crate::kernel::Heads;
     use crate::pow::verify;
     use crate::sha256::Template;
-    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
     fn options<S>(kernel: S, difficulty: Difficulty, threads: usize) -> SolverOptions<S> {
         SolverOptions {

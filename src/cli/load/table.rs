@@ -20,17 +20,29 @@ fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
         None => "closed loop".to_owned(),
         Some(rate) => format!("open loop at {} requests/s", grouped(rate)),
     };
+    let requests = match report.requests {
+        None => String::new(),
+        Some(requests) => format!("{} over ", several(requests, "request")),
+    };
+    let connections = several(report.connections as u64, "connection");
+    let use_of_each = if report.reconnect {
+        "at a time, a new one for each request".to_owned()
+    } else {
+        format!("x {} in flight", HumanCount(report.pipeline as u64))
+    };
     writeln!(
         out,
-        "{}: {} x {} in flight, messages of {}, {pace}, {}, {:.2} s",
+        "{}: {requests}{connections} {use_of_each}, messages of {}, {pace}, {}, {:.2} s",
         report.address,
-        several(report.connections, "connection"),
-        whole(report.pipeline as f64),
-        several(report.message_bytes, "byte"),
-        several(report.threads, "thread"),
+        several(report.message_bytes as u64, "byte"),
+        several(report.threads as u64, "thread"),
         report.seconds,
     )?;
-    writeln!(out, "replies    {:>15}", grouped(report.replies as f64))?;
+    writeln!(
+        out,
+        "replies    {:>15}",
+        HumanCount(report.replies).to_string()
+    )?;
     writeln!(out, "replies/s  {:>15}", grouped(report.replies_per_s))?;
     if let (Some(difficulty), Some(hashes)) = (report.difficulty, report.hashes_per_s) {
         let luck = match report.luck_error {
@@ -58,7 +70,7 @@ fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
         writeln!(
             out,
             "lost       {:>15}  with their connections, after up to {} without a reply",
-            grouped(report.lost as f64),
+            HumanCount(report.lost).to_string(),
             time(report.longest_lost_ms)
         )?;
     }
@@ -66,16 +78,15 @@ fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
         writeln!(
             out,
             "unanswered {:>15}  at the end, the oldest for {}",
-            grouped(report.unanswered as f64),
+            HumanCount(report.unanswered).to_string(),
             time(report.oldest_unanswered_ms)
         )?;
     }
-    if (report.open_at_end as usize) < report.connections {
+    if !report.reconnect && (report.open_at_end as usize) < report.connections {
         writeln!(
             out,
-            "open       {:>15}  of {} at the end",
-            whole(report.open_at_end as f64),
-            several(report.connections, "connection")
+            "open       {:>15}  of {connections} at the end",
+            HumanCount(report.open_at_end).to_string()
         )?;
     }
     counts(out, "errors", &report.errors)?;
@@ -91,10 +102,10 @@ fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
 }
 
 fn counts(out: &mut String, title: &str, named: &BTreeMap<String, u64>) -> std::fmt::Result {
-    let total = whole(named.values().sum::<u64>() as f64);
+    let total = HumanCount(named.values().sum::<u64>()).to_string();
     let list: Vec<String> = named
         .iter()
-        .map(|(name, &number)| format!("{name} {}", whole(number as f64)))
+        .map(|(name, &number)| format!("{name} {}", HumanCount(number)))
         .collect();
     let list = list.join(", ");
     writeln!(
@@ -105,9 +116,9 @@ fn counts(out: &mut String, title: &str, named: &BTreeMap<String, u64>) -> std::
 }
 
 /// So many of something that has a regular plural.
-fn several(number: usize, what: &str) -> String {
+fn several(number: u64, what: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{} {what}{plural}", whole(number as f64))
+    format!("{} {what}{plural}", HumanCount(number))
 }
 
 /// A number in groups of three digits; small ones with two decimals.
@@ -115,12 +126,8 @@ pub(super) fn grouped(number: f64) -> String {
     if number < 100.0 && number.fract() != 0.0 {
         return format!("{number:.2}");
     }
-    whole(number)
-}
-
-/// The nearest whole number, its digits in groups of three.
-fn whole(number: f64) -> String {
-    HumanCount(number.round() as u64).to_string()
+    // Rates are far below the numbers that would not fit.
+    HumanCount(number.round_ties_even() as u64).to_string()
 }
 
 /// Milliseconds with a unit that leaves few digits.
@@ -149,6 +156,8 @@ mod tests {
             threads: 2,
             message_bytes: 20,
             difficulty: Some(3),
+            requests: None,
+            reconnect: false,
             rate: None,
             seconds: 3.0,
             replies: 10_342,
@@ -224,6 +233,20 @@ errors                   0
 wrong                    0
 ";
         assert_eq!(table(&nothing), expected);
+    }
+
+    #[test]
+    fn the_first_line_says_what_was_counted_and_what_reconnected() {
+        let counted = Report {
+            requests: Some(10_342),
+            reconnect: true,
+            ..report()
+        };
+        let text = table(&counted);
+        let expected = "127.0.0.1:20000: 10,342 requests over 1,000 connections at a time, a new one for each \
+            request, messages of 20 bytes, closed loop, 2 threads, 3.00 s";
+        assert_eq!(text.lines().next(), Some(expected));
+        assert!(!text.contains("open "), "they come and go: {text}");
     }
 
     #[test]

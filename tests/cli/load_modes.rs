@@ -1,0 +1,235 @@
+//! `powd load` as a command: a fixed number of requests, a connection for each, other addresses than numbers, and
+//! servers that are not there.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use powd_testkit::program::expect_one_line;
+use powd_testkit::small_servers::{closed_port, counting, reply, serve};
+use serde_json::Value;
+
+use crate::POWD;
+
+/// What it measured, as `--json` tells it, and its exit code.
+fn measured(server: &str, flags: &[&str]) -> (Option<i32>, Value) {
+    let output = POWD.run(&[&["load", server, "--json"], flags].concat());
+    let report = serde_json::from_slice(&output.stdout);
+    let report = report.unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    (output.status.code(), report)
+}
+
+/// A server that answers `each` requests of a connection and then closes it, and its numbers of connections and
+/// of requests.
+fn closing_after(each: usize) -> (String, Arc<[AtomicUsize; 2]>) {
+    let seen = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let count = Arc::clone(&seen);
+    let address = serve(move |_, stream: TcpStream| {
+        let mut out = stream.try_clone().expect("a second handle");
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        let mut asked = 0;
+        for line in lines.by_ref().take(each) {
+            asked += 1;
+            count[1].fetch_add(1, Ordering::Relaxed);
+            if asked == 1 {
+                count[0].fetch_add(1, Ordering::Relaxed);
+            }
+            if out.write_all((reply(&line) + "\n").as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    (address.to_string(), seen)
+}
+
+fn load(seen: &[AtomicUsize; 2]) -> [usize; 2] {
+    seen.each_ref().map(|count| count.load(Ordering::Relaxed))
+}
+
+#[test]
+fn it_asks_as_often_as_it_is_told_and_ends() {
+    for (flags, requests) in [
+        (&["-n", "1000", "-c", "7", "-P", "3"][..], 1000),
+        (&["-n", "5", "-c", "20"], 5),
+        (&["-n", "1", "-c", "1"], 1),
+        (&["-n", "30", "-c", "3", "--rate", "1000"], 30),
+    ] {
+        let (address, asked) = counting();
+        let (code, report) = measured(&address.to_string(), flags);
+        assert_eq!(code, Some(0), "{flags:?}: {report}");
+        assert_eq!(report["requests"], requests, "{flags:?}");
+        assert_eq!(report["replies"], requests, "{flags:?}: {report}");
+        assert_eq!(
+            (&report["unanswered"], &report["lost"]),
+            (&0.into(), &0.into())
+        );
+        assert_eq!(asked.load(Ordering::Relaxed), requests, "{flags:?}");
+        assert!(
+            report["seconds"]
+                .as_f64()
+                .is_some_and(|seconds| seconds > 0.0)
+        );
+    }
+}
+
+#[test]
+fn what_is_lost_is_not_asked_again_for_ever() {
+    let address = serve(|_, stream| {
+        let mut line = String::new();
+        let _ = BufReader::new(stream).read_line(&mut line);
+    });
+    let (code, report) = measured(&address.to_string(), &["-n", "3", "-c", "1"]);
+    assert_eq!(code, Some(1), "no replies");
+    assert_eq!(
+        (&report["replies"], &report["lost"]),
+        (&0.into(), &3.into())
+    );
+}
+
+#[test]
+fn the_clock_ends_it_too_if_it_is_told_so() {
+    let silent = serve(|_, stream| BufReader::new(stream).lines().for_each(drop));
+    let (code, report) = measured(&silent.to_string(), &["-n", "3", "-c", "2", "-s", "0.1"]);
+    assert_eq!(code, Some(1), "no replies");
+    assert_eq!(report["unanswered"], 2);
+}
+
+#[test]
+fn each_request_has_a_connection_of_its_own_where_that_is_asked_for() {
+    // Whoever closes first, nothing of it is an error.
+    for each in [1, usize::MAX] {
+        let (address, seen) = closing_after(each);
+        let (code, report) = measured(&address, &["-n", "50", "-c", "4", "--reconnect"]);
+        assert_eq!(code, Some(0), "{report}");
+        assert_eq!(
+            (&report["reconnect"], &report["replies"]),
+            (&true.into(), &50.into())
+        );
+        assert!(
+            report["errors"]
+                .as_object()
+                .is_some_and(serde_json::Map::is_empty),
+            "{report}"
+        );
+        assert_eq!(load(&seen), [50, 50]);
+    }
+    // The same by the clock.
+    let (address, seen) = closing_after(usize::MAX);
+    let flags = ["-n", "20", "-c", "2", "--reconnect", "--rate", "500"];
+    let (code, report) = measured(&address, &flags);
+    assert_eq!(
+        (code, &report["replies"]),
+        (Some(0), &20.into()),
+        "{report}"
+    );
+    assert_eq!(load(&seen), [20, 20]);
+    // Without it the connections are kept.
+    let (address, seen) = closing_after(usize::MAX);
+    measured(&address, &["-n", "50", "-c", "4"]);
+    assert!(load(&seen)[0] <= 4);
+}
+
+#[test]
+fn reconnecting_goes_on_until_the_time_is_over() {
+    let (address, seen) = closing_after(1);
+    let flags = ["-c", "2", "-s", "0.2", "--warmup", "0s", "--reconnect"];
+    let (code, report) = measured(&address, &flags);
+    assert_eq!(code, Some(0), "{report}");
+    let [connections, requests] = load(&seen);
+    assert_eq!(connections, requests);
+    assert!(connections > 2, "{report}");
+}
+
+#[test]
+fn a_socket_file_and_a_name_are_addresses() {
+    let path = std::env::temp_dir().join(format!("powd-load-{}.sock", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).expect("a socket file");
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut out = stream.try_clone().expect("a second handle");
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    let _ = out.write_all((reply(&line) + "\n").as_bytes());
+                }
+            });
+        }
+    });
+    let file = format!("unix:{}", path.display());
+    for more in [&[][..], &["--reconnect"]] {
+        let flags = [&["-n", "300", "-c", "200"], more].concat();
+        let (code, report) = measured(&file, &flags);
+        assert_eq!(
+            (code, &report["replies"]),
+            (Some(0), &300.into()),
+            "{report}"
+        );
+        assert_eq!(report["address"], file.as_str());
+    }
+    std::fs::remove_file(&path).expect("it is there");
+
+    // It is 127.0.0.1 and, on most systems, ::1, where nobody listens.
+    let (address, _) = counting();
+    let name = format!("localhost:{}", address.port());
+    let (code, report) = measured(&name, &["-n", "10"]);
+    assert_eq!(
+        (code, &report["replies"]),
+        (Some(0), &10.into()),
+        "{report}"
+    );
+    assert_eq!(report["address"], address.to_string());
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_at_once_in_one_line() {
+    let (_reserved, closed) = closed_port();
+    let name = format!("localhost:{}", closed.port());
+    // A year: who waits for its end fails.
+    let year = ["-s", "31536000"];
+    for (server, flags, said) in [
+        (&*closed.to_string(), &[][..], "nothing listens there"),
+        (
+            &*closed.to_string(),
+            &["--reconnect"],
+            "nothing listens there",
+        ),
+        (
+            &*closed.to_string(),
+            &["--rate", "0.1"],
+            "nothing listens there",
+        ),
+        (
+            &*closed.to_string(),
+            &["--rate", "0.1", "--reconnect"],
+            "nothing listens there",
+        ),
+        (&*closed.to_string(), &["-n", "7"], "nothing listens there"),
+        (&*name, &[], "nothing listens there"),
+        ("unix:/no/such/file", &[], "no such socket file"),
+        (
+            "no-such-host.invalid:20000",
+            &[],
+            "no address of no-such-host.invalid:20000",
+        ),
+    ] {
+        let output = POWD.run(&[&["load", server], flags, &year].concat());
+        let told = expect_one_line(&output, 1, server);
+        assert!(told.contains(said), "{server} {flags:?}: {told}");
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_told_in_one_line() {
+    for flags in [
+        &["-n", "0"][..],
+        &["-n", "many"],
+        &["--reconnect", "-P", "2"],
+        &["-n", "5", "--warmup", "1s"],
+    ] {
+        let arguments = [&["load", "127.0.0.1:1"], flags].concat();
+        expect_one_line(&POWD.run(&arguments), 2, &format!("{flags:?}"));
+    }
+}

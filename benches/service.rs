@@ -222,7 +222,6 @@ fn kernel_in_turns(kernel: &str, duration: Duration) -> f64 {
 fn kernel_without_a_pause(kernel: &str, message_bytes: usize, duration: Duration) -> f64 {
     let kernel = Kernel::named(kernel).unwrap_or_else(|error| fail(&error.to_string()));
     let cpus = cpus::assign(cpus::available());
-    let cpus = cpus.unwrap_or_else(|error| fail(&error.to_string()));
     let together = Barrier::new(cpus.len());
     thread::scope(|scope| {
         let one = |cpu| {

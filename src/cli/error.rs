@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::cpus::CpuError;
+use crate::cpus::RestrictError;
 use crate::engine::EngineError;
 use crate::line::ServerError;
 
@@ -102,14 +102,22 @@ fn remedy(error: &ServerError) -> &'static str {
             }
             _ => "",
         },
-        ServerError::Engine(EngineError::Cpu(_)) => ": --no-pin does without",
+        ServerError::Engine(EngineError::Start(source))
+            if source.kind() == io::ErrorKind::WouldBlock =>
+        {
+            ": the system gives no more threads (ulimit -u, TasksMax=, pids.max), --workers asks for fewer"
+        }
         ServerError::Engine(EngineError::Start(_) | EngineError::Failed) => "",
     }
 }
 
-impl From<CpuError> for Error {
-    fn from(error: CpuError) -> Error {
-        Error::Failed(error.to_string())
+impl From<RestrictError> for Error {
+    fn from(error: RestrictError) -> Error {
+        let told = format!("--cpus: {error}");
+        match error {
+            RestrictError::Unusable { .. } | RestrictError::TooHigh(_) => Error::Usage(told),
+            RestrictError::Refused(_) => Error::Failed(told),
+        }
     }
 }
 
@@ -133,20 +141,6 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn flags_are_named_to_who_has_them() {
-        let cpu = CpuError::Pin(3);
-        let serve = Error::from(ServerError::from(EngineError::from(cpu))).to_string();
-        assert_eq!(
-            serve,
-            "cannot bind a thread to CPU 3: --no-pin does without"
-        );
-        assert_eq!(
-            Error::from(cpu).to_string(),
-            "cannot bind a thread to CPU 3"
-        );
-    }
 
     #[test]
     fn what_clap_says_fits_one_line() {

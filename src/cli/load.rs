@@ -18,7 +18,7 @@ use table::{grouped, table, time};
 
 use super::Error;
 use super::values::{
-    count, duration, message_bytes, positive_duration, rate, seconds, threads, within,
+    CpuList, count, duration, message_bytes, positive_duration, rate, seconds, threads, within,
 };
 use crate::cpus;
 use crate::load::{self, Messages, Options, Phase, Progress};
@@ -94,7 +94,7 @@ pub(super) struct Args {
     threads: Option<usize>,
 
     /// CPUs to pin these threads to, 0,2-3 for example, to keep the client apart from the server.
-    #[arg(long, value_name = "CPUS", value_parser = cpu_list)]
+    #[arg(long, value_name = "CPUS")]
     pin: Option<CpuList>,
 
     /// Time under load before the measurement. Raise it when connections take long to open.
@@ -120,10 +120,6 @@ pub(super) struct Args {
 
 /// What `--seconds` is with `--requests` alone, in seconds: a year.
 const ENDLESS: &str = "31536000";
-
-/// `0,2-3` as typed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct CpuList(Vec<usize>);
 
 /// Runs one measurement.
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
@@ -239,26 +235,6 @@ fn fixed_message(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The most CPUs of one range: a slip of the keyboard must not fill memory.
-const WIDEST: usize = 4096;
-
-fn cpu_list(text: &str) -> Result<CpuList, String> {
-    let wrong = || {
-        format!("expected CPU numbers and ranges, such as 0,2-3; a range has up to {WIDEST} CPUs")
-    };
-    let mut cpus = Vec::new();
-    for part in text.split(',') {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let first: usize = first.parse().map_err(|_| wrong())?;
-        let last: usize = last.parse().map_err(|_| wrong())?;
-        if last < first || last - first >= WIDEST {
-            return Err(wrong());
-        }
-        cpus.extend(first..=last);
-    }
-    Ok(CpuList(cpus))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::{Args as _, FromArgMatches as _};
@@ -327,15 +303,5 @@ mod tests {
         assert_eq!((options.threads, options.pin), (cpus::available(), vec![]));
         // A thread for each CPU that is named.
         assert_eq!(asked(&["--pin", "0,2-4"]).threads, 4);
-    }
-
-    #[test]
-    fn cpu_lists() {
-        assert_eq!(cpu_list("0"), Ok(CpuList(vec![0])));
-        assert_eq!(cpu_list("0,2-4"), Ok(CpuList(vec![0, 2, 3, 4])));
-        assert_eq!(cpu_list("1-4096"), Ok(CpuList((1..=4096).collect())));
-        for wrong in ["", "a", "3-1", "1,", "-1", "0-4096"] {
-            assert!(cpu_list(wrong).is_err(), "{wrong:?}");
-        }
     }
 }

@@ -18,6 +18,7 @@ mod values;
 mod variables;
 mod verify;
 mod version;
+mod workers;
 
 use std::process::ExitCode;
 

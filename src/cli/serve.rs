@@ -13,7 +13,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::log::Log;
-use super::values::{count, duration, number, positive_duration, threads, yes_or_no};
+use super::values::{CpuList, count, duration, number, positive_duration, yes_or_no};
+use super::workers::Workers;
 use super::{Error, kernel, rng_seed};
 use crate::cpus;
 use crate::engine::{self, MessageBytes};
@@ -50,12 +51,18 @@ pub(super) struct Args {
     )]
     difficulty: Difficulty,
 
-    /// Worker threads; by default one for each CPU that this process may use. Fewer leave CPUs to others.
-    #[arg(long, env = "POWD_WORKERS", value_name = "N", value_parser = threads)]
-    workers: Option<usize>,
+    /// Worker threads: a number; a share of the CPUs that this process may use, 50%, rounded down; all, one for each
+    /// CPU, or enough for a cgroup's CPU quota; or all-1, one fewer. Fewer leave CPUs to others.
+    #[arg(long, env = "POWD_WORKERS", value_name = "N", default_value = "all")]
+    workers: Workers,
+
+    /// The CPUs to use, 0-5,8; by default all that this process may use. No thread of powd runs on another one,
+    /// and --workers counts these. Give two busy servers on one machine CPUs of their own.
+    #[arg(long, env = "POWD_CPUS", value_name = "LIST")]
+    cpus: Option<CpuList>,
 
     /// Do not bind each worker to a CPU. For machines shared with other busy programs, where a bound worker
-    /// cannot move out of their way. Under a cgroup's CPU quota workers are never bound.
+    /// cannot move out of their way. Workers are bound only where there is one for each CPU, and no CPU quota.
     #[arg(long, env = "POWD_NO_PIN", value_parser = yes_or_no)]
     no_pin: bool,
 
@@ -212,6 +219,10 @@ fn range(text: &str) -> Result<IpNet, String> {
 }
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
+    // First of all: threads have the CPUs of who started them.
+    if let Some(CpuList(chosen)) = &args.cpus {
+        cpus::restrict(chosen)?;
+    }
     let mut log = Log::start().map_err(Error::Thread)?;
     let writer = log.clone();
     tracing_subscriber::fmt()
@@ -273,10 +284,9 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
 
 impl Args {
     fn engine_options(&self, kernel: Kernel, hash_rate: f64) -> Result<engine::Options, Error> {
-        let workers = self.workers.unwrap_or_else(cpus::available);
         Ok(engine::Options {
-            workers: NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN),
-            pin: !self.no_pin && !cpus::has_quota(),
+            workers: self.workers.of(cpus::available()),
+            pin: !self.no_pin,
             kernel,
             hash_rate,
             seed_length: self.seed_length,

@@ -153,7 +153,7 @@ fn take_turns(
     message_bytes: usize,
     rounds: usize,
 ) -> Result<Vec<f64>, Error> {
-    let cpus = cpus::assign(threads)?;
+    let cpus = cpus::assign(threads);
     let together = Barrier::new(threads);
     let turns = &|| -> Vec<f64> {
         let mut hash_rates = Vec::with_capacity(rounds * subjects.len());

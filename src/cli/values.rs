@@ -2,9 +2,10 @@
 
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
-use crate::cpus::MAX_THREADS;
+use crate::cpus::{self, MAX_THREADS};
 use crate::load::RATES;
 use crate::protocol::MAX_MESSAGE_BYTES;
 
@@ -35,6 +36,18 @@ const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// A number of threads.
 pub(super) fn threads(text: &str) -> Result<usize, String> {
     within(text, 1..=MAX_THREADS)
+}
+
+/// CPUs as typed, `0-5,8`. (A bare `Vec` would be a flag given several times.)
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CpuList(pub(super) Vec<usize>);
+
+impl FromStr for CpuList {
+    type Err = cpus::ListError;
+
+    fn from_str(text: &str) -> Result<CpuList, cpus::ListError> {
+        cpus::parse(text).map(CpuList)
+    }
 }
 
 /// The length of the messages that a measurement is made with.

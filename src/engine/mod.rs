@@ -58,7 +58,7 @@ use call::Desk;
 use shared::Shared;
 use worker::Worker;
 
-use crate::cpus::{self, CpuError};
+use crate::cpus;
 
 pub use budget::{Budget, TurnKind};
 pub use call::{Answer, Effort, SolveError};
@@ -77,9 +77,6 @@ pub(crate) use worker::WAKER;
 /// Why an engine could not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// A worker cannot be bound to a CPU.
-    #[error(transparent)]
-    Cpu(#[from] CpuError),
     /// A poll, a waker or a thread could not be made.
     #[error("cannot start: {0}")]
     Start(#[source] io::Error),
@@ -101,13 +98,13 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// When the system does not give a thread or a poll, or does not bind a thread to its CPU.
+    /// When the system does not give a thread or a poll.
     pub fn start(options: Options) -> Result<Engine, EngineError> {
         Engine::with_door(options, |_| NoDoor).map(|(engine, _)| engine)
     }
 
     /// Starts the workers, each with its own side of a door; returns the mailboxes that the door puts new clients
-    /// in. When it returns, every worker runs and is bound to its CPU.
+    /// in. When it returns, every worker runs.
     ///
     /// # Errors
     ///
@@ -140,10 +137,7 @@ impl Engine {
             shared: Arc::clone(&shared),
             threads: Vec::with_capacity(workers + 1),
         };
-        let cpus = match options.pin {
-            true => Some(cpus::assign(workers)?),
-            false => None,
-        };
+        let cpus = options.pin.then(|| cpus::one_each(workers)).flatten();
         let (started, starts) = mpsc::channel();
         let mut mailboxes = Vec::with_capacity(workers);
         let spawned =
@@ -161,11 +155,10 @@ impl Engine {
                     engine.spawn(format!("worker-{number}"), move || {
                         // Pinned first: what the worker allocates then lies near its CPU.
                         let pinned = cpu.map_or(Ok(()), cpus::pin);
-                        let is_pinned = pinned.is_ok();
                         let is_heard = started.send(pinned).is_ok();
                         // The engine waits until every worker has let go of it.
                         drop(started);
-                        if !is_heard || !is_pinned {
+                        if !is_heard {
                             return Ok(());
                         }
                         let counters = Arc::clone(&shared.counters[number]);
@@ -175,12 +168,16 @@ impl Engine {
                     })
                 });
         drop(started);
-        let started = spawned.and_then(|()| {
-            let pinned = starts.into_iter().collect::<Result<(), CpuError>>();
-            pinned.map_err(EngineError::Cpu)
-        });
         // Those that did start end at once.
-        started.inspect_err(|_| shared.drain())?;
+        spawned.inspect_err(|_| shared.drain())?;
+        let unbound: Vec<_> = starts.into_iter().filter_map(Result::err).collect();
+        if let Some(error) = unbound.first() {
+            // Binding only makes it faster.
+            tracing::warn!(
+                "{error}: {} of {workers} workers run where the system puts them",
+                unbound.len()
+            );
+        }
         Ok((engine, mailboxes))
     }
 

@@ -12,7 +12,7 @@ use crate::cpus;
 pub struct Options {
     /// The workers, each a thread with its own clients.
     pub workers: NonZeroUsize,
-    /// Whether each worker is bound to one CPU.
+    /// Whether each worker is bound to one CPU, if there are as many as CPUs and no quota takes time from them.
     pub pin: bool,
     /// The kernel of every worker.
     pub kernel: Kernel,
@@ -29,7 +29,7 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// A bound worker for each CPU, with the fastest kernel, which is measured for some milliseconds. Every engine
+    /// A worker for each CPU, with the fastest kernel, which is measured for some milliseconds. Every engine
     /// started with this draws the same places.
     fn default() -> Options {
         let (kernel, hash_rate) = Kernel::by_hash_rate()[0];

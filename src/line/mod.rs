@@ -83,7 +83,7 @@ impl Control {
 }
 
 impl Server {
-    /// Starts the threads. When it returns, every worker is bound to its CPU and connections are accepted.
+    /// Starts the threads. When it returns, every worker runs and connections are accepted.
     ///
     /// # Errors
     ///

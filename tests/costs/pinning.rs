@@ -40,8 +40,6 @@ fn each_worker_has_a_cpu_of_its_own() {
     let Some(cpus) = cpus() else { return };
     let one_each: Vec<_> = cpus.iter().map(|cpu| vec![*cpu]).collect();
     assert_eq!(cpus_of_workers(&[], &[]), one_each);
-    // Too few for all CPUs.
-    assert_eq!(cpus_of_workers(&["--workers", "1"], &[]), one_each[..1]);
 }
 
 #[test]
@@ -50,6 +48,11 @@ fn workers_that_are_not_to_be_pinned_have_all_cpus() {
     let all_each = vec![cpus.clone(); cpus.len()];
     assert_eq!(cpus_of_workers(&["--no-pin"], &[]), all_each);
     assert_eq!(cpus_of_workers(&[], &[("POWD_NO_PIN", "true")]), all_each);
+    // Those that are fewer or more than the CPUs would be in the way of other servers, or of each other.
+    assert_eq!(cpus_of_workers(&["--workers", "1"], &[]), all_each[..1]);
+    let more = (cpus.len() + 1).to_string();
+    let of_more = cpus_of_workers(&["--workers", &more], &[]);
+    assert_eq!(of_more, vec![cpus.clone(); cpus.len() + 1]);
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod fairness;
 mod limits;
 mod linger;
 #[cfg(target_os = "linux")]
+mod machine;
+#[cfg(target_os = "linux")]
 mod slow_clients;
 
 use powd_testkit::Program;

@@ -255,10 +255,7 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
         .collect::<Result<Vec<_>, _>>()?;
     // Heard from here on: what takes time comes now, and the loop that waits for them last.
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
-    let (kernel, hash_rate) = match kernel {
-        Some(kernel) => (kernel, kernel.hash_rate()),
-        None => kernel::fastest(),
-    };
+    let (kernel, hash_rate) = kernel::to_serve_with(kernel);
     let engine = args.engine_options(kernel, hash_rate)?;
     let options = args.line_options();
     raise_file_limit(listeners.len(), engine.workers, &options.limits);

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use powd_core::unstable::Comparison;
 use powd_core::{Kernel, SeedLength};
 
 use crate::cpus;
@@ -32,12 +33,13 @@ impl Default for Options {
     /// A worker for each CPU, with the fastest kernel, which is measured for some milliseconds. Every engine
     /// started with this draws the same places.
     fn default() -> Options {
-        let (kernel, hash_rate) = Kernel::by_hash_rate()[0];
+        let comparison = Comparison::measure();
+        let kernel = comparison.fastest();
         Options {
             workers: NonZeroUsize::new(cpus::available()).unwrap_or(NonZeroUsize::MIN),
             pin: true,
             kernel,
-            hash_rate,
+            hash_rate: comparison.hash_rate(kernel),
             seed_length: SeedLength::DEFAULT,
             max_message_bytes: MessageBytes::DEFAULT,
             rng_seed: 0,

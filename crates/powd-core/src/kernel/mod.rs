@@ -28,6 +28,7 @@ macro_rules! entry_points {
 mod arm;
 #[cfg(target_arch = "aarch64")]
 mod arm_sha;
+mod comparison;
 mod heads;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod lanes;
@@ -43,6 +44,7 @@ mod x86;
 use std::fmt;
 use std::ops::Range;
 
+pub use comparison::Comparison;
 pub use heads::{Heads, whole_batches};
 #[cfg(feature = "unstable")]
 pub use measure::measure;

@@ -1,4 +1,4 @@
-.PHONY: check bench fuzz
+.PHONY: check bench loom fuzz
 
 # All that must hold before a change lands; the same as in CI, but that CI installs the programs it needs first.
 check:
@@ -7,6 +7,12 @@ check:
 # All benchmarks; single ones: cargo bench --bench NAME
 bench:
 	cargo bench --locked
+
+# What is lock-free, in every order in which threads can take their steps. Built apart: with this flag
+# the atomics are other ones.
+loom:
+	RUSTFLAGS='--cfg loom' cargo test --locked --release --package powd-core --all-features --lib \
+		--target-dir "$${CARGO_TARGET_DIR:-target}/loom" model
 
 # Every fuzz target for a minute. Needs cargo-fuzz and a nightly toolchain.
 fuzz:

@@ -13,6 +13,8 @@ bench:
 loom:
 	RUSTFLAGS='--cfg loom' cargo test --locked --release --package powd-core --all-features --lib \
 		--target-dir "$${CARGO_TARGET_DIR:-target}/loom" model
+	RUSTFLAGS='--cfg loom' cargo test --locked --package powd --no-default-features --lib \
+		--target-dir "$${CARGO_TARGET_DIR:-target}/loom" parking
 
 # Every fuzz target for a minute. Needs cargo-fuzz and a nightly toolchain.
 fuzz:

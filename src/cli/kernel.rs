@@ -1,7 +1,7 @@
 //! `--kernel`: the kernel asked for, or the fastest.
 
 use super::Error;
-use powd_core::unstable::Comparison;
+use powd_core::Comparison;
 use powd_core::{Kernel, KernelError};
 
 /// What was typed: a name, or `auto`.

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use powd_core::unstable::Comparison;
+use powd_core::Comparison;
 use powd_core::{Kernel, SeedLength};
 
 use crate::cpus;

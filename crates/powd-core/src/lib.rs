@@ -64,7 +64,7 @@ mod solve;
 mod solver;
 mod sync;
 
-pub use kernel::{Kernel, KernelError};
+pub use kernel::{Comparison, Kernel, KernelError};
 pub use pow::{
     Difficulty, DifficultyError, Digest, Seed, SeedError, SeedLength, SeedLengthError, Solution,
     verify,
@@ -77,7 +77,7 @@ pub use solver::{Solver, SolverOptions};
 /// What the powd service, its benchmarks and its fuzz targets are made of. It changes in any version.
 #[cfg(feature = "unstable")]
 pub mod unstable {
-    pub use crate::kernel::{Comparison, Heads, Scan, measure, whole_batches};
+    pub use crate::kernel::{Heads, Scan, measure, whole_batches};
     pub use crate::pow::{ALPHABET, digest};
     pub use crate::search::{Draws, Ring, Share, SharedSearch};
     pub use crate::sha256::{INITIAL_STATE, Template, blocks};

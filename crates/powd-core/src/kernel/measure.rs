@@ -1,9 +1,12 @@
 //! How fast a kernel is, on this CPU, now: for [`Comparison`](super::Comparison) and `powd speed`.
 
 use std::iter::Cycle;
+#[cfg(any(feature = "unstable", test))]
 use std::time::{Duration, Instant};
 
-use super::{Scan, whole_batches};
+use super::Scan;
+#[cfg(any(feature = "unstable", test))]
+use super::whole_batches;
 use crate::pow::{ALPHABET, Difficulty, SeedLength};
 use crate::sha256::Template;
 
@@ -48,6 +51,7 @@ impl Scanner {
 
 /// Hashes per second of `kernel` on one thread, in front of a message of `message_bytes`, by scans for at least
 /// `duration`.
+#[cfg(any(feature = "unstable", test))]
 pub fn measure(kernel: &impl Scan, message_bytes: usize, duration: Duration) -> f64 {
     let mut scanner = Scanner::new(message_bytes);
     // Long enough for the clock to cost nothing, short enough to end in time. No lane idles: slices of 130

@@ -1,7 +1,7 @@
 //! powd serves proofs of work: a short seed such that `SHA-256(seed || message)` starts with a given number of
 //! zero nibbles. The search itself is the crate [`powd_core`].
 //!
-//! The layers, from the top, each of which may use only those below it: [`cli`]; [`line`] and [`load`]; [`engine`];
+//! The layers, from the top, each of which may use only those below it: [`cli`]; [`mod@line`] and [`load`]; [`engine`];
 //! [`protocol`]; [`cpus`]. What each one owns, and must not know, stands in ARCHITECTURE.md.
 
 pub mod cli;

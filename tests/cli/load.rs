@@ -254,7 +254,7 @@ fn a_wrong_flag_is_told_with_what_is_allowed() {
             "",
             "expected CPU numbers and ranges, such as 0,2-3",
         ),
-        ("--pin", "0-5000", "up to 4096 CPUs"),
+        ("--pin", "0-70000", "a range has up to 65536 CPUs"),
         ("--rate", "0.0001", "0.001 to 1000000000"),
     ] {
         let output = POWD.run(&["load", "127.0.0.1:1", flag, value]);

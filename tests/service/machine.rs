@@ -182,16 +182,6 @@ fn ready_is_said_when_all_threads_run() {
     }
 }
 
-#[test]
-fn a_system_without_ipv6_is_told_apart() {
-    let arguments = ["serve", "--listen", "[::]:0"];
-    let Some(command) = with_call("socket", "error=EAFNOSUPPORT", &arguments) else {
-        return;
-    };
-    let line = expect_one_line(&run(command, b""), 1, "no IPv6");
-    assert!(line.contains("no IPv6, listen on 0.0.0.0"), "{line}");
-}
-
 /// A cgroup of its own with a quota, removed when dropped: after what runs in it.
 #[derive(Debug)]
 struct Cgroup(PathBuf);

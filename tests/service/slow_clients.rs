@@ -114,8 +114,8 @@ fn a_client_that_has_ended_its_stream_and_reads_slowly_gets_all() {
 
 #[test]
 fn no_core_searches_for_a_client_that_does_not_read() {
-    // Each search is long enough to be shared, and a few replies fill what there is between the two.
-    let powd = POWD.serve(&["-d", "2", "--workers", "2", "--max-message-bytes", "65536"]);
+    // Each search is long enough for a helper to be woken in time, and a few replies fill what there is between the two.
+    let powd = POWD.serve(&["-d", "3", "--workers", "2", "--max-message-bytes", "65536"]);
     let asked: Vec<String> = (0..100)
         .map(|number| format!("{number:04}").repeat(16_000))
         .collect();
@@ -131,7 +131,7 @@ fn no_core_searches_for_a_client_that_does_not_read() {
         powd.until_quiet();
         assert!(powd.counter("/replies") < asked.len() as u64);
         for message in &asked {
-            client.reply(message.as_bytes(), 2);
+            client.reply(message.as_bytes(), 3);
         }
     });
     client.end();

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use crate::cpus::RestrictError;
 use crate::engine::EngineError;
+#[cfg(feature = "http")]
+use crate::http::HttpError;
 use crate::line::ServerError;
 
 /// Why a command ended without a result.
@@ -19,6 +21,10 @@ pub(super) enum Error {
     /// The server could not start or did not end well.
     #[error("{}{}", .0, remedy(.0))]
     Server(#[from] ServerError),
+    /// A door by HTTP could not be opened.
+    #[cfg(feature = "http")]
+    #[error("{}{}", .0, remedy_of_http(.0))]
+    Http(#[from] HttpError),
     /// Standard input or output failed.
     #[error("standard input or output: {0}")]
     Stream(#[from] io::Error),
@@ -94,13 +100,7 @@ fn remedy(error: &ServerError) -> &'static str {
             io::ErrorKind::AddrInUse => {
                 ": something listens there already, choose another port with --listen"
             }
-            io::ErrorKind::PermissionDenied => {
-                ": ports below 1024 need a privilege, choose a higher one with --listen"
-            }
-            io::ErrorKind::AddrNotAvailable => {
-                ": no interface of this machine has that address; 0.0.0.0 stands for all that there are"
-            }
-            _ => "",
+            kind => remedy_of_address(kind),
         },
         ServerError::Engine(EngineError::Start(source))
             if source.kind() == io::ErrorKind::WouldBlock =>
@@ -108,6 +108,31 @@ fn remedy(error: &ServerError) -> &'static str {
             ": the system gives no more threads (ulimit -u, TasksMax=, pids.max), --workers asks for fewer"
         }
         ServerError::Engine(EngineError::Start(_) | EngineError::Failed) => "",
+    }
+}
+
+#[cfg(feature = "http")]
+fn remedy_of_http(error: &HttpError) -> &'static str {
+    match error {
+        HttpError::Listen { source, .. } => match source.kind() {
+            io::ErrorKind::AddrInUse => {
+                ": something listens there already, choose another port with --http or --admin"
+            }
+            kind => remedy_of_address(kind),
+        },
+        HttpError::Start(_) => "",
+    }
+}
+
+fn remedy_of_address(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied => {
+            ": ports below 1024 need a privilege, choose a higher one"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            ": no interface of this machine has that address; 0.0.0.0 stands for all that there are"
+        }
+        _ => "",
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod closed_output;
 mod error;
+#[cfg(feature = "http")]
+mod health;
 mod kernel;
 mod lines;
 mod load;
@@ -42,6 +44,8 @@ enum Command {
     Verify(verify::Args),
     Speed(speed::Args),
     Load(load::Args),
+    #[cfg(feature = "http")]
+    Health(health::Args),
 }
 
 /// Reads the command line and does what it says.
@@ -65,6 +69,8 @@ pub fn run() -> ExitCode {
             Command::Verify(args) => verify::run(args),
             Command::Speed(args) => speed::run(args),
             Command::Load(args) => load::run(args),
+            #[cfg(feature = "http")]
+            Command::Health(args) => health::run(&args),
         },
         Err(error) => {
             let variable = variables::at_fault(&command, &error);

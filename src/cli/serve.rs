@@ -1,5 +1,8 @@
 //! `powd serve`: the service.
 
+#[cfg(feature = "http")]
+mod http;
+
 use std::collections::HashSet;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -129,6 +132,11 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "8s", value_parser = duration)]
     drain_timeout: Duration,
 
+    /// How long to go on taking connections and requests after the first SIGTERM or SIGINT, before the drain begins:
+    /// balancers need time to hear from /readyz that this service ends.
+    #[arg(long, env = "POWD_SHUTDOWN_DELAY", value_name = "TIME", default_value = "0s", value_parser = duration)]
+    shutdown_delay: Duration,
+
     /// Serve only clients in this range, 10.0.0.0/8 or a single address; repeatable, or separated by commas. By
     /// default all.
     #[arg(long, env = "POWD_ALLOW", value_name = "CIDR", value_delimiter = ',', value_parser = range)]
@@ -138,6 +146,10 @@ pub(super) struct Args {
     /// points are drawn from. By default the system gives one.
     #[arg(long, env = "POWD_RNG_SEED", value_name = "N", value_parser = number)]
     rng_seed: Option<u64>,
+
+    #[cfg(feature = "http")]
+    #[command(flatten)]
+    http: http::Flags,
 }
 
 /// A listener as typed: `ADDR:PORT` or `ADDR:PORT@N`.
@@ -253,6 +265,8 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
         .iter()
         .map(bind)
         .collect::<Result<Vec<_>, _>>()?;
+    #[cfg(feature = "http")]
+    let doors = http::bind(args)?;
     // Heard from here on: what takes time comes now, and the loop that waits for them last.
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
     let (kernel, hash_rate) = kernel::to_serve_with(kernel);
@@ -260,12 +274,21 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
     let options = args.line_options();
     raise_file_limit(listeners.len(), engine.workers, &options.limits);
     let announcement = announce(&listeners, &engine)?;
+    #[cfg(feature = "http")]
+    let announcement = http::announce(&doors)? + &announcement;
     let server = Server::start(listeners, engine, options)?;
+    #[cfg(feature = "http")]
+    let server = {
+        let mut server = server;
+        doors.open(&mut server)?;
+        server
+    };
     let control = server.control();
     let signal_log = log.clone();
+    let delay = args.shutdown_delay;
     std::thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || handle_signals(signals, &control, signal_log))
+        .spawn(move || handle_signals(signals, &control, delay, signal_log))
         .map_err(Error::Thread)?;
     // Ready is said when everything has started.
     log.write_all(announcement.as_bytes())?;
@@ -352,7 +375,7 @@ fn announce(listeners: &[Listener], options: &engine::Options) -> Result<String,
 
 /// Does what signals ask for, until the process ends. Waits for nothing but signals: one that ends the service
 /// is heard whatever became of standard error.
-fn handle_signals(mut signals: Signals, control: &Control, mut log: Log) {
+fn handle_signals(mut signals: Signals, control: &Control, delay: Duration, mut log: Log) {
     let mut draining = false;
     for signal in signals.forever() {
         if signal == SIGUSR1 {
@@ -363,11 +386,33 @@ fn handle_signals(mut signals: Signals, control: &Control, mut log: Log) {
             std::process::exit(128 + signal);
         } else {
             draining = true;
-            control.drain();
+            control.engine().announce_drain();
+            drain_after(delay, control);
             tracing::info!(
                 "answering what was received, then ending; a second signal ends at once"
             );
         }
+    }
+}
+
+/// Begins the drain when `delay` is over, on a thread of its own: the signals are heard meanwhile.
+fn drain_after(delay: Duration, control: &Control) {
+    if delay.is_zero() {
+        return control.drain();
+    }
+    let drain = {
+        let control = control.clone();
+        move || {
+            std::thread::sleep(delay);
+            control.drain();
+        }
+    };
+    let waiting = std::thread::Builder::new()
+        .name("shutdown-delay".to_owned())
+        .spawn(drain);
+    if let Err(error) = waiting {
+        tracing::warn!(%error, "--shutdown-delay: no thread to wait, draining now");
+        control.drain();
     }
 }
 

@@ -159,17 +159,20 @@ impl Call {
             standing: Standing::Open,
             work: context.work(self.difficulty, bytes),
         };
-        let is_begun = self.task.is_some();
-        if !is_begun && budget.kind() == TurnKind::New && context.is_hard(self.difficulty, bytes) {
+        let seed_length = self.seed_length;
+        let task = self
+            .task
+            .get_or_insert_with(|| context.begin_with(seed_length, bytes));
+        // Its time comes in its class.
+        if !self.effort.has_begun()
+            && budget.kind() == TurnKind::New
+            && context.is_hard(self.difficulty, bytes)
+        {
             return Next::Turn {
                 class,
                 resumes: false,
             };
         }
-        let seed_length = self.seed_length;
-        let task = self
-            .task
-            .get_or_insert_with(|| context.begin_with(seed_length, bytes));
         let job = Job {
             message: &self.message,
             difficulty: self.difficulty,
@@ -179,18 +182,24 @@ impl Call {
         self.effort.begun.store(true, Relaxed);
         self.effort.hashes.store(hashes, Relaxed);
         match progress {
-            Progress::Found(solution) => self.finish(Ok(Answer {
+            Progress::Found(solution) => self.finish_search(Ok(Answer {
                 solution,
                 hashes,
                 time: self.asked.elapsed(),
             })),
-            Progress::Exhausted => self.finish(Err(SolveError::Exhausted)),
+            Progress::Exhausted => self.finish_search(Err(SolveError::Exhausted)),
             Progress::Pending => Next::Turn {
                 class,
                 resumes: true,
             },
             Progress::Stalled => Next::Stalled(class),
         }
+    }
+
+    /// The search is over: there is nothing to cancel.
+    fn finish_search(&mut self, outcome: Outcome) -> Next {
+        self.task = None;
+        self.finish(outcome)
     }
 
     fn finish(&mut self, outcome: Outcome) -> Next {

@@ -10,6 +10,7 @@ use super::board::Board;
 use super::budget::{Budget, Portions};
 use super::client::{Cancel, Drain, Host, Work};
 use super::counters::Counters;
+use super::long_searches::LongSearches;
 use super::options::Options;
 use super::task::Task;
 
@@ -25,6 +26,7 @@ pub struct Context {
     pub(crate) portions: Portions,
     pub(crate) board: Arc<Board>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) long_searches: Arc<LongSearches>,
     pub(crate) searcher: Searcher<Kernel>,
     /// Read once per round of the loop: a clock call per request would show at difficulty 0.
     pub(crate) now: Instant,
@@ -43,6 +45,7 @@ impl Context {
         options: Arc<Options>,
         board: Arc<Board>,
         counters: Arc<Counters>,
+        long_searches: Arc<LongSearches>,
     ) -> Context {
         let max = options.max_message_bytes.get();
         let shared_search = || Arc::new(SharedSearch::with_capacity(max));
@@ -51,6 +54,7 @@ impl Context {
             portions: Portions::new(options.hash_rate),
             board,
             counters,
+            long_searches,
             searcher: Searcher::new(options.kernel, max),
             now: Instant::now(),
             drain: Drain::Serving,
@@ -65,6 +69,7 @@ impl Context {
     /// A search with seeds of at least `length` characters for a message of `bytes`.
     pub(crate) fn begin_with(&mut self, length: SeedLength, bytes: usize) -> Task {
         let blocks = blocks(length.get() + bytes) as u64;
+        self.counters.searches_begun.add(1);
         Task::new(length, self.draws.draw(), blocks)
     }
 
@@ -171,5 +176,6 @@ impl Host for Context {
             self.counters.cancelled_searches.add(1);
         }
         task.stop_sharing(self);
+        task.end(self);
     }
 }

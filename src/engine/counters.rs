@@ -65,6 +65,10 @@ counters! {
     {
         /// Clients with sockets that were closed.
         handoffs_closed,
+        /// Searches that were begun.
+        searches_begun,
+        /// Searches that have ended, in whatever way.
+        searches_ended,
         /// Searches that were stopped because their client was gone, or the time of a drain was over.
         cancelled_searches,
         /// Seeds tried, help included.

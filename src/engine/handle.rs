@@ -12,6 +12,7 @@ use powd_core::{Difficulty, SeedLength};
 
 use super::call::{Answer, Call, Effort, SolveError};
 use super::counters::Totals;
+use super::long_searches::LongSearch;
 use super::mailbox::least_loaded;
 use super::options::Options;
 use super::shared::Shared;
@@ -135,9 +136,31 @@ impl Handle {
         self.0.shared.is_draining()
     }
 
+    /// Says that a drain comes soon: from now on the engine is not ready for more clients, though it takes them.
+    pub fn announce_drain(&self) {
+        self.0.shared.announce_drain();
+    }
+
+    /// Whether balancers are to send it clients: no drain has begun or been announced.
+    pub fn is_ready(&self) -> bool {
+        self.0.shared.is_ready()
+    }
+
     /// What the engine was told at its start.
     pub fn options(&self) -> &Options {
         &self.0.options
+    }
+
+    /// The searches under way that take more than a turn; some dozens are shown for each worker.
+    pub fn long_searches(&self) -> Vec<LongSearch> {
+        let workers = self.0.shared.long_searches.iter();
+        workers.flat_map(|searches| searches.list()).collect()
+    }
+
+    /// How long each worker has not been waiting.
+    pub fn busy(&self) -> impl Iterator<Item = Duration> {
+        let workers = self.0.shared.counters.iter();
+        workers.map(|counters| Duration::from_nanos(counters.busy_nanoseconds.read()))
     }
 
     /// The counters of all workers, added up.

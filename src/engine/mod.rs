@@ -31,7 +31,9 @@ mod call;
 mod client;
 mod context;
 mod counters;
+mod durations;
 mod handle;
+mod long_searches;
 mod mailbox;
 mod options;
 mod parking;
@@ -55,6 +57,7 @@ use mio::{Poll, Registry, Token, Waker};
 
 use board::{Board, Wake};
 use call::Desk;
+use long_searches::LongSearches;
 use shared::Shared;
 use worker::Worker;
 
@@ -66,7 +69,9 @@ pub use client::{Cancel, Class, Client, Door, Drain, Host, Next, Standing, Urgen
 pub use context::Context;
 pub(crate) use counters::counters;
 pub use counters::{Counter, Counters, Totals};
+pub use durations::{Durations, Histogram};
 pub use handle::{Handle, Query, Solve};
+pub use long_searches::LongSearch;
 pub use mailbox::Mailbox;
 pub(crate) use mailbox::least_loaded;
 pub use options::{MessageBytes, MessageBytesError, Options};
@@ -127,6 +132,9 @@ impl Engine {
                     .map(|waker| Box::new(waker) as Box<dyn Wake>),
             ),
             (0..workers).map(|_| Arc::default()).collect(),
+            (0..workers)
+                .map(|_| Arc::new(LongSearches::new()))
+                .collect(),
             desks
                 .into_iter()
                 .map(|calls| CachePadded::new(Desk::new(calls)))
@@ -162,8 +170,9 @@ impl Engine {
                             return Ok(());
                         }
                         let counters = Arc::clone(&shared.counters[number]);
-                        let context =
-                            Context::new(number, options, Arc::clone(&shared.board), counters);
+                        let long_searches = Arc::clone(&shared.long_searches[number]);
+                        let board = Arc::clone(&shared.board);
+                        let context = Context::new(number, options, board, counters, long_searches);
                         Worker::new(context, door, shared, poll, handoffs, calls).run()
                     })
                 });

@@ -8,11 +8,14 @@ use crossbeam_utils::CachePadded;
 use super::board::Board;
 use super::call::Desk;
 use super::counters::{Counters, Totals};
+use super::long_searches::LongSearches;
 
 /// Wakes the thread of a door.
 type OnDrain = Box<dyn Fn() + Send + Sync>;
 
 pub(crate) struct Shared {
+    /// A drain comes soon.
+    is_announced: AtomicBool,
     draining: AtomicBool,
     /// A thread of the engine or of a door ended before its time.
     failed: AtomicBool,
@@ -23,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) board: Arc<Board>,
     /// One set for each worker.
     pub(crate) counters: Box<[Arc<Counters>]>,
+    /// What each worker is at.
+    pub(crate) long_searches: Box<[Arc<LongSearches>]>,
     /// Where each worker takes requests of other threads.
     pub(crate) desks: Box<[CachePadded<Desk>]>,
     /// Told when a drain begins.
@@ -42,15 +47,18 @@ impl Shared {
     pub(crate) fn new(
         board: Arc<Board>,
         counters: Box<[Arc<Counters>]>,
+        long_searches: Box<[Arc<LongSearches>]>,
         desks: Box<[CachePadded<Desk>]>,
     ) -> Shared {
         Shared {
+            is_announced: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             open_doors: AtomicUsize::new(0),
             clients: CachePadded::default(),
             board,
             counters,
+            long_searches,
             desks,
             on_drain: Mutex::new(Vec::new()),
         }
@@ -72,6 +80,14 @@ impl Shared {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Acquire)
+    }
+
+    pub(crate) fn announce_drain(&self) {
+        self.is_announced.store(true, Release);
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.is_announced.load(Acquire) && !self.is_draining()
     }
 
     /// A thread ended before its time: the others drain, and the engine says so at its end.

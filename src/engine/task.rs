@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use powd_core::unstable::SharedSearch;
-use powd_core::{Job, Progress, Search, SeedLength, Tally};
+use powd_core::{Difficulty, Job, Progress, Search, SeedLength, Tally};
 
 use super::budget::{Budget, TurnKind, seeds};
 use super::client::Standing;
 use super::context::Context;
+use super::long_searches::Spot;
 
 /// A search that is under way. The message stays with the client.
 #[derive(Debug)]
@@ -15,10 +16,14 @@ pub struct Task {
     search: Search,
     /// Blocks of one hash.
     blocks: u64,
-    /// Seeds tried by this worker, and by helpers in shared searches that are over.
+    /// Seeds tried by all workers. In a search that is shared, those of chunks that were claimed.
     hashes: u64,
+    /// Those from before it was shared.
+    hashes_alone: u64,
     /// Set while the search is open to helpers; then `search` is where that began.
     shared: Option<Arc<SharedSearch>>,
+    /// Set while it is shown to those who watch.
+    spot: Option<Spot>,
 }
 
 impl Task {
@@ -27,11 +32,13 @@ impl Task {
             search: Search::new(length, draw),
             blocks,
             hashes: 0,
+            hashes_alone: 0,
+            spot: None,
             shared: None,
         }
     }
 
-    /// Seeds tried so far, by all workers. Those of chunks that helpers are still at are not in it.
+    /// Seeds tried so far, by all workers, those of chunks that they are still at included.
     pub(crate) fn hashes(&self) -> u64 {
         self.hashes
     }
@@ -57,15 +64,39 @@ impl Task {
             Some(shared) => self.advance_shared(context, shared, budget, &mut tally),
             None => {
                 let seeds = seeds(budget.left(), self.blocks);
-                self.search
-                    .advance(&mut context.searcher, job, seeds, &mut tally)
+                let progress = self
+                    .search
+                    .advance(&mut context.searcher, job, seeds, &mut tally);
+                self.hashes += tally.hashes;
+                progress
             }
         };
-        self.hashes += tally.hashes;
         budget.spend(tally.hashes * self.blocks);
         budget.spend_request();
         context.count(tally, job, self.blocks);
+        match progress {
+            Progress::Found(_) | Progress::Exhausted => self.end(context),
+            Progress::Pending | Progress::Stalled => self.show(context, job.difficulty),
+        }
         progress
+    }
+
+    /// Takes in that it is over, found or not.
+    #[inline]
+    pub(crate) fn end(&mut self, context: &Context) {
+        context.counters.searches_ended.add(1);
+        if let Some(spot) = self.spot.take() {
+            context.long_searches.remove(spot);
+        }
+    }
+
+    /// Shows how far it has come to those who watch.
+    fn show(&mut self, context: &Context, difficulty: Difficulty) {
+        let searches = &context.long_searches;
+        self.spot = self.spot.or_else(|| searches.show(difficulty, context.now));
+        if let Some(spot) = self.spot {
+            searches.update(spot, self.hashes);
+        }
     }
 
     /// No further helper finds it, until it is worked on again.
@@ -104,6 +135,7 @@ impl Task {
         while progress == Progress::Pending && tally.hashes < seeds {
             progress = share.work(tally);
         }
+        self.hashes = self.hashes_alone + shared.claimed();
         match progress {
             Progress::Found(_) => end_sharing(context, shared),
             Progress::Exhausted => {
@@ -129,6 +161,7 @@ impl Task {
         if is_claimed_at_once || !context.board.has_help() {
             return;
         }
+        self.hashes_alone = self.hashes;
         self.shared = context.begin_shared(|shared| shared.begin(job, ring, walked, chunk));
     }
 }

@@ -9,20 +9,21 @@ use std::time::{Duration, Instant};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use super::admission::Admission;
 use super::counters::Counters;
 use super::door::{Handoff, LineDoor};
-use super::listener::{BACKLOG, Listener};
+use super::listener::Listener;
+use crate::admission::{Admission, Refusal};
 use crate::engine::{Mailbox, Pass, WAKER, least_loaded};
 use crate::protocol::ErrorLine;
+use crate::sockets::BACKLOG;
 use powd_core::Difficulty;
 
 /// How long accepting pauses when descriptors or memory ran out: they come back when connections close.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 
 /// How often the log hears that accepting has paused: a shortage can last for hours, and come and go with
 /// each connection.
-const TELL_AGAIN: Duration = Duration::from_secs(60);
+pub(crate) const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// Connections taken from one listener before the next has its turn.
 const BATCH: usize = 64;
@@ -53,7 +54,7 @@ struct PolledListener {
 
 /// What a failed accept(2) is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
+pub(crate) enum Failure {
     /// No connection is waiting.
     NoneWaiting,
     /// The connection that was to be accepted; the next one may be well.
@@ -66,7 +67,7 @@ impl Failure {
     /// accept(2), "Error handling": Linux returns what has happened to the new connection already, from
     /// ENETDOWN to the EPERM of a firewall, and the caller is to try again. Those errors are many and
     /// depend on the system; the shortages are four. So what is no shortage is of one connection.
-    fn of(error: &io::Error) -> Failure {
+    pub(crate) fn of(error: &io::Error) -> Failure {
         match error.raw_os_error() {
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Failure::Shortage,
             _ if error.kind() == ErrorKind::WouldBlock => Failure::NoneWaiting,
@@ -218,7 +219,8 @@ impl Acceptor {
     }
 
     /// Says why, without waiting for anything, and closes.
-    fn refuse(&self, mut stream: TcpStream, refusal: ErrorLine) {
+    fn refuse(&self, mut stream: TcpStream, refusal: Refusal) {
+        let refusal = ErrorLine::from(refusal);
         self.counters.count_error(refusal);
         let line = refusal.to_string();
         // A new socket has room for one line. What has come in already is read, because closing a socket
@@ -295,7 +297,7 @@ mod tests {
             make_poll().expect("a descriptor is free").0,
             vec![listener],
             Vec::new(),
-            Admission::new(&Limits::default()),
+            Admission::new(Limits::default().bounds()),
             engine.open_door(|| {}),
             Arc::default(),
         )

@@ -6,11 +6,11 @@ use std::time::Instant;
 use mio::event::Event;
 use mio::{Interest, Registry, Token};
 
-use super::admission::Permit;
 use super::door::LineDoor;
 use super::options::{Limits, Options};
 use super::session::{After, Closed, Readiness, Session, Shelf, Step};
 use super::stream::Stream;
+use crate::admission::Permit;
 use crate::engine::{Budget, Client, Context, Host, Next, Task, TurnKind, Urgency};
 use powd_core::Difficulty;
 

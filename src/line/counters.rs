@@ -132,6 +132,8 @@ impl Snapshot {
     pub(super) fn new(engine: engine::Totals, line: Totals) -> Snapshot {
         let engine::Totals {
             handoffs_closed: _,
+            searches_begun: _,
+            searches_ended: _,
             cancelled_searches,
             hashes,
             false_hits,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use powd_core::Difficulty;
 
-use super::admission::Permit;
 use super::buffers::Pool;
 use super::connection::Connection;
 use super::counters::Counters;
 use super::options::Options;
 use super::session::Shelf;
-use crate::engine::{Context, Door, Host as _, Task};
+use crate::admission::Permit;
+use crate::engine::{Context, Door, Durations, Host as _, Task};
 use crate::protocol::{ErrorLine, Reply};
 
 /// A connection on its way from the acceptor to a worker.
@@ -28,11 +28,16 @@ pub(crate) struct Handoff {
 pub(crate) struct LineDoor {
     pub(crate) options: Arc<Options>,
     counters: Arc<Counters>,
+    durations: Arc<Durations>,
     pool: Pool,
 }
 
 impl LineDoor {
-    pub(crate) fn new(options: Arc<Options>, counters: Arc<Counters>) -> LineDoor {
+    pub(crate) fn new(
+        options: Arc<Options>,
+        counters: Arc<Counters>,
+        durations: Arc<Durations>,
+    ) -> LineDoor {
         let max = options.limits.max_message_bytes.get();
         LineDoor {
             pool: Pool::new(
@@ -41,6 +46,7 @@ impl LineDoor {
             ),
             options,
             counters,
+            durations,
         }
     }
 
@@ -48,6 +54,7 @@ impl LineDoor {
         Shelf {
             options: &self.options,
             counters: &self.counters,
+            durations: &self.durations,
             pool: &mut self.pool,
         }
     }

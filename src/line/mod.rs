@@ -5,7 +5,6 @@
 //! nor of how searches are shared, nor of the command line.
 
 mod acceptor;
-mod admission;
 mod buffers;
 mod connection;
 mod counters;
@@ -22,11 +21,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use acceptor::Acceptor;
-use admission::Admission;
+#[cfg(feature = "http")]
+pub(crate) use acceptor::{Failure as AcceptFailure, PAUSE, TELL_AGAIN};
 use counters::Counters;
 use door::LineDoor;
 
-use crate::engine::{self, Engine, EngineError, Handle, make_poll};
+use crate::admission::Admission;
+use crate::engine::{self, Durations, Engine, EngineError, Handle, make_poll};
 
 pub use counters::{Connections, Errors, Help, Refused, Snapshot, Totals};
 pub use listener::Listener;
@@ -54,6 +55,8 @@ pub enum ServerError {
 pub struct Server {
     engine: Engine,
     control: Control,
+    #[cfg(feature = "http")]
+    admission: Arc<Admission>,
 }
 
 /// The way to a running server for who hears the signals: drains it, reads its counters.
@@ -62,6 +65,8 @@ pub struct Control {
     engine: Handle,
     /// One set for each worker, then the acceptor's.
     counters: Arc<[Arc<Counters>]>,
+    /// One set for each worker.
+    durations: Arc<[Arc<Durations>]>,
 }
 
 impl Control {
@@ -74,6 +79,11 @@ impl Control {
     pub fn snapshot(&self) -> Snapshot {
         let line = Totals::of(self.counters.iter().map(Arc::as_ref));
         Snapshot::new(self.engine.totals(), line)
+    }
+
+    /// How long the connections' requests took.
+    pub fn durations(&self) -> impl Iterator<Item = &Durations> + Clone {
+        self.durations.iter().map(Arc::as_ref)
     }
 
     /// The way to the engine.
@@ -94,13 +104,20 @@ impl Server {
         options: Options,
     ) -> Result<Server, ServerError> {
         let options = Arc::new(options);
+        let admission = Admission::new(options.limits.bounds());
         let acceptor_counters = Arc::<Counters>::default();
         let of_workers = (0..engine.workers.get()).map(|_| Arc::default());
         let counters: Arc<[Arc<Counters>]> =
             of_workers.chain([Arc::clone(&acceptor_counters)]).collect();
+        let durations: Arc<[Arc<Durations>]> =
+            (0..engine.workers.get()).map(|_| Arc::default()).collect();
         let (poll, waker) = make_poll().map_err(EngineError::Start)?;
         let (mut engine, mailboxes) = Engine::with_door(engine, |worker| {
-            LineDoor::new(Arc::clone(&options), Arc::clone(&counters[worker]))
+            LineDoor::new(
+                Arc::clone(&options),
+                Arc::clone(&counters[worker]),
+                Arc::clone(&durations[worker]),
+            )
         })?;
         let pass = engine.open_door(move || {
             if let Err(error) = waker.wake() {
@@ -110,12 +127,13 @@ impl Server {
         let control = Control {
             engine: engine.handle(),
             counters: Arc::clone(&counters),
+            durations,
         };
         let acceptor = Acceptor::new(
             poll,
             listeners,
             mailboxes,
-            Admission::new(&options.limits),
+            Arc::clone(&admission),
             pass,
             acceptor_counters,
         );
@@ -124,12 +142,29 @@ impl Server {
             .and_then(|acceptor| engine.spawn("acceptor".to_owned(), || acceptor.run()));
         // The workers end at once.
         started.inspect_err(|_| control.drain())?;
-        Ok(Server { engine, control })
+        Ok(Server {
+            engine,
+            control,
+            #[cfg(feature = "http")]
+            admission,
+        })
     }
 
     /// The way to drain it and to read its counters.
     pub fn control(&self) -> Control {
         self.control.clone()
+    }
+
+    /// Its engine, for another door.
+    #[cfg(feature = "http")]
+    pub(crate) fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// Who gets in through any door.
+    #[cfg(feature = "http")]
+    pub(crate) fn admission(&self) -> &Arc<Admission> {
+        &self.admission
     }
 
     /// Waits until it has drained. Returns what it has counted in all.

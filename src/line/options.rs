@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::admission::Bounds;
 use crate::engine::MessageBytes;
 use crate::protocol::Framing;
 
@@ -45,6 +46,17 @@ impl Default for Limits {
             half_close_timeout: Duration::from_secs(5),
             deadline: None,
             allow: Vec::new(),
+        }
+    }
+}
+
+impl Limits {
+    /// Those on connections.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            allow: self.allow.clone(),
+            max: self.max_connections,
+            max_per_ip: self.max_connections_per_ip,
         }
     }
 }

@@ -18,7 +18,7 @@ use powd_core::Difficulty;
 use super::buffers::{Buffer, Pool};
 use super::counters::Counters;
 use super::options::{Limits, Options};
-use crate::engine::{Cancel, Class, Drain, Host, Next, Standing, Urgency};
+use crate::engine::{Cancel, Class, Drain, Durations, Host, Next, Standing, Urgency};
 use crate::protocol::Cutter;
 
 /// How long a client may take to end its stream after powd has ended its own. Closing at once would reset
@@ -30,6 +30,7 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(crate) struct Shelf<'a> {
     pub(crate) options: &'a Options,
     pub(crate) counters: &'a Counters,
+    pub(crate) durations: &'a Durations,
     pub(crate) pool: &'a mut Pool,
 }
 

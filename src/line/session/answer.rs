@@ -49,6 +49,9 @@ impl<T> Session<T> {
                     let output = self.output.get_or_insert_with(|| shelf.pool.output());
                     output.push_reply(message, &solution);
                     shelf.counters.replies.add(1);
+                    // To the round, which is what the clock is read in.
+                    let time = host.now().saturating_duration_since(request.since);
+                    shelf.durations.record(self.difficulty, time);
                     self.finish(&request);
                 }
                 Progress::Exhausted => {

@@ -18,7 +18,7 @@ use super::connection::Connection;
 use super::counters::Counters;
 use super::options::{Limits, Options};
 use super::session::Shelf;
-use crate::engine::{Budget, Drain, MessageBytes, Next, TurnKind, Urgency};
+use crate::engine::{Budget, Drain, Durations, MessageBytes, Next, TurnKind, Urgency};
 use crate::protocol::{ErrorLine, Framing, Reply};
 
 pub use choices::Choices;
@@ -59,6 +59,7 @@ struct World<'c, 'b> {
     host: SimulatedHost<'c, 'b>,
     options: Options,
     counters: Counters,
+    durations: Durations,
     pool: Pool,
     wire: Rc<RefCell<Wire>>,
     connection: Option<Connection<Socket, Task>>,
@@ -118,6 +119,7 @@ impl<'c, 'b> World<'c, 'b> {
             ),
             options,
             counters: Counters::default(),
+            durations: Durations::default(),
             wire,
             connection: Some(connection),
             run: Run::Idle,
@@ -264,6 +266,7 @@ impl<'c, 'b> World<'c, 'b> {
         let mut shelf = Shelf {
             options: &self.options,
             counters: &self.counters,
+            durations: &self.durations,
             pool: &mut self.pool,
         };
         let next = match self.run {
@@ -305,6 +308,7 @@ impl<'c, 'b> World<'c, 'b> {
         let mut shelf = Shelf {
             options: &self.options,
             counters: &self.counters,
+            durations: &self.durations,
             pool: &mut self.pool,
         };
         connection.close(&mut self.host, &mut shelf);

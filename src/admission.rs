@@ -7,16 +7,45 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
 
-use super::options::Limits;
 use crate::protocol::ErrorLine;
 
-/// Counts the connections that are open, in all and by address. Asked by the acceptor once for each
+/// Bounds on the connections of all doors together.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    /// The only addresses served; empty: all.
+    pub(crate) allow: Vec<IpNet>,
+    /// Connections open at once.
+    pub(crate) max: usize,
+    /// Connections open at once from one address, or from one /64 of IPv6.
+    pub(crate) max_per_ip: Option<usize>,
+}
+
+/// Why there is no permit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Too many connections.
+    Busy,
+    /// Too many connections from one address.
+    BusyAddress,
+    /// An address that is not served.
+    Denied,
+}
+
+impl From<Refusal> for ErrorLine {
+    fn from(refusal: Refusal) -> ErrorLine {
+        match refusal {
+            Refusal::Busy => ErrorLine::Busy,
+            Refusal::BusyAddress => ErrorLine::BusyAddress,
+            Refusal::Denied => ErrorLine::Denied,
+        }
+    }
+}
+
+/// Counts the connections that are open, in all and by address. Asked by the doors once for each
 /// connection; told by whichever thread closes one.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    allow: Vec<IpNet>,
-    max: usize,
-    max_per_ip: Option<usize>,
+    bounds: Bounds,
     open: AtomicUsize,
     /// By [`origin`]. Used only with a limit per address.
     open_by_origin: Mutex<HashMap<IpAddr, usize>>,
@@ -40,33 +69,36 @@ fn origin(ip: IpAddr) -> IpAddr {
 }
 
 impl Admission {
-    pub(crate) fn new(limits: &Limits) -> Arc<Admission> {
+    pub(crate) fn new(bounds: Bounds) -> Arc<Admission> {
         Arc::new(Admission {
-            allow: limits.allow.clone(),
-            max: limits.max_connections,
-            max_per_ip: limits.max_connections_per_ip,
+            bounds,
             open: AtomicUsize::new(0),
             open_by_origin: Mutex::new(HashMap::new()),
         })
     }
 
     /// A permit for a client at `ip`, or the reason why there is none.
-    pub(crate) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, ErrorLine> {
+    pub(crate) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, Refusal> {
         // A socket that takes both sees IPv4 clients as ::ffff:a.b.c.d. The listeners here do not, but a
         // limit must not hang on that.
         let ip = ip.to_canonical();
-        if !self.allow.is_empty() && !self.allow.iter().any(|range| range.contains(&ip)) {
-            return Err(ErrorLine::Denied);
+        let Bounds {
+            allow,
+            max,
+            max_per_ip,
+        } = &self.bounds;
+        if !allow.is_empty() && !allow.iter().any(|range| range.contains(&ip)) {
+            return Err(Refusal::Denied);
         }
-        if self.open.fetch_add(1, AcqRel) >= self.max {
+        if self.open.fetch_add(1, AcqRel) >= *max {
             self.open.fetch_sub(1, AcqRel);
-            return Err(ErrorLine::Busy);
+            return Err(Refusal::Busy);
         }
         let mut permit = Permit {
             admission: Arc::clone(self),
             origin: None,
         };
-        if let Some(max) = self.max_per_ip {
+        if let Some(max) = *max_per_ip {
             let mut by_origin = self
                 .open_by_origin
                 .lock()
@@ -75,7 +107,7 @@ impl Admission {
             let open = by_origin.entry(origin).or_default();
             if *open >= max {
                 drop(by_origin);
-                return Err(ErrorLine::BusyAddress);
+                return Err(Refusal::BusyAddress);
             }
             *open += 1;
             permit.origin = Some(origin);
@@ -108,9 +140,12 @@ impl Drop for Permit {
 mod tests {
     use super::*;
 
-    fn admission(limits: Limits) -> Arc<Admission> {
-        Admission::new(&limits)
-    }
+    /// No bound at all.
+    const OPEN: Bounds = Bounds {
+        allow: Vec::new(),
+        max: usize::MAX,
+        max_per_ip: None,
+    };
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -118,28 +153,25 @@ mod tests {
 
     #[test]
     fn permits_are_given_back() {
-        let admission = admission(Limits {
-            max_connections: 2,
-            ..Limits::default()
-        });
+        let admission = Admission::new(Bounds { max: 2, ..OPEN });
         for _ in 0..3 {
             let held = [ip("10.0.0.1"), ip("10.0.0.2")].map(|ip| admission.admit(ip));
             assert!(held.iter().all(Result::is_ok));
-            assert_eq!(admission.admit(ip("10.0.0.3")).err(), Some(ErrorLine::Busy));
+            assert_eq!(admission.admit(ip("10.0.0.3")).err(), Some(Refusal::Busy));
         }
     }
 
     #[test]
     fn addresses_are_counted_apart_and_forgotten() {
-        let admission = admission(Limits {
-            max_connections_per_ip: Some(1),
-            ..Limits::default()
+        let admission = Admission::new(Bounds {
+            max_per_ip: Some(1),
+            ..OPEN
         });
         let first = admission.admit(ip("10.0.0.1"));
         assert!(first.is_ok());
         assert_eq!(
             admission.admit(ip("::ffff:10.0.0.1")).err(),
-            Some(ErrorLine::BusyAddress)
+            Some(Refusal::BusyAddress)
         );
         assert!(admission.admit(ip("10.0.0.2")).is_ok());
         drop(first);
@@ -156,26 +188,26 @@ mod tests {
 
     #[test]
     fn a_64_of_ipv6_counts_as_one_address() {
-        let admission = admission(Limits {
-            max_connections_per_ip: Some(1),
-            ..Limits::default()
+        let admission = Admission::new(Bounds {
+            max_per_ip: Some(1),
+            ..OPEN
         });
         let _first = admission.admit(ip("2001:db8:0:1::1"));
         assert_eq!(
             admission.admit(ip("2001:db8:0:1:ffff::2")).err(),
-            Some(ErrorLine::BusyAddress)
+            Some(Refusal::BusyAddress)
         );
         assert!(admission.admit(ip("2001:db8:0:2::1")).is_ok());
     }
 
     #[test]
     fn only_the_ranges_allowed_get_in() {
-        let admission = admission(Limits {
+        let admission = Admission::new(Bounds {
             allow: vec![
                 "10.1.0.0/16".parse().expect("range"),
                 "fd00::/8".parse().expect("range"),
             ],
-            ..Limits::default()
+            ..OPEN
         });
         for allowed in ["10.1.2.3", "::ffff:10.1.2.3", "fd00::1"] {
             assert!(admission.admit(ip(allowed)).is_ok(), "{allowed}");
@@ -183,7 +215,7 @@ mod tests {
         for denied in ["10.2.0.1", "::1", "127.0.0.1"] {
             assert_eq!(
                 admission.admit(ip(denied)).err(),
-                Some(ErrorLine::Denied),
+                Some(Refusal::Denied),
                 "{denied}"
             );
         }

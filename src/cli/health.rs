@@ -1,0 +1,140 @@
+//! `powd health`: whether a service is ready, for images without a shell.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::Error;
+
+/// How long a service may take for each step of its answer. One that is saturated answers at once.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An answer is a few hundred bytes.
+const ANSWER_MAX: u64 = 64 * 1024;
+
+/// Asks a service whether it is ready; exit code 0: it is; 1: it is not, or does not answer.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The admin address of the service: ADDR:PORT, or http://HOST:PORT with or without a path (by default
+    /// /readyz). A service in the same container has the same variable. 0.0.0.0 and [::] mean this machine.
+    #[arg(env = "POWD_ADMIN", value_name = "URL")]
+    url: Url,
+}
+
+/// What is asked, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Url {
+    host: String,
+    path: String,
+}
+
+impl FromStr for Url {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Url, String> {
+        let rest = text.strip_prefix("http://").unwrap_or(text);
+        let (host, path) = match rest.split_once('/') {
+            Some((host, "")) => (host, "/readyz".to_owned()),
+            Some((host, path)) => (host, format!("/{path}")),
+            None => (rest, "/readyz".to_owned()),
+        };
+        let is_sound = |part: &str| part.bytes().all(|byte| byte.is_ascii_graphic());
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(name, port)| !name.is_empty() && port.parse::<u16>().is_ok());
+        if !has_port || !is_sound(host) || !is_sound(&path) || host.contains("://") {
+            return Err("expected ADDR:PORT or http://HOST:PORT/PATH: 127.0.0.1:9100".to_owned());
+        }
+        Ok(Url {
+            host: host.to_owned(),
+            path,
+        })
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
+    let Url { host, path } = &args.url;
+    let asked = ask(&args.url);
+    let answer = asked.map_err(|error| Error::Failed(format!("no answer from {host}: {error}")))?;
+    let mut words = answer.split(' ');
+    let is_http = words.next().is_some_and(|word| word.starts_with("HTTP/1."));
+    match words.next() {
+        Some("200") if is_http => Ok(ExitCode::SUCCESS),
+        Some(status) if is_http => Err(Error::Failed(format!(
+            "{host} is not ready: {path} answers {status}"
+        ))),
+        _ => Err(Error::Failed(format!("{host} does not speak HTTP"))),
+    }
+}
+
+/// The first line of the answer.
+fn ask(url: &Url) -> std::io::Result<String> {
+    let mut last = std::io::Error::other("the name has no address");
+    for address in url.host.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&reachable(address), PATIENCE) {
+            Ok(stream) => return ask_on(stream, url),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn ask_on(mut stream: TcpStream, Url { host, path }: &Url) -> std::io::Result<String> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer);
+    Ok(answer.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Where a service that listens on all interfaces is found.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_alone_is_asked_whether_it_is_ready() {
+        let parsed = |text: &str| text.parse::<Url>().map(|url| (url.host, url.path));
+        let of = |host: &str, path: &str| Ok((host.to_owned(), path.to_owned()));
+        assert_eq!(parsed("127.0.0.1:9100"), of("127.0.0.1:9100", "/readyz"));
+        assert_eq!(parsed("http://[::1]:9100/"), of("[::1]:9100", "/readyz"));
+        assert_eq!(parsed("http://a:1/livez"), of("a:1", "/livez"));
+        for wrong in [
+            "",
+            "9100",
+            "host",
+            ":9100",
+            "https://a:1",
+            "a:99999",
+            "a b:1",
+            "a:1/x y",
+        ] {
+            assert!(parsed(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn all_interfaces_are_this_machine() {
+        let reach = |text: &str| reachable(text.parse().expect("an address")).to_string();
+        assert_eq!(reach("0.0.0.0:1"), "127.0.0.1:1");
+        assert_eq!(reach("[::]:1"), "[::1]:1");
+        assert_eq!(reach("10.0.0.1:1"), "10.0.0.1:1");
+    }
+}

@@ -1,0 +1,342 @@
+//! What a client asks for: read from the path's parameters and the body, and checked.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use powd_core::{Difficulty, SeedLength};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::Api;
+use crate::engine::Query;
+use crate::http::problem::{Code, Problem};
+
+/// The most bytes of a character of a message in JSON: `\u0000`.
+const ESCAPED: usize = 6;
+
+/// The bytes that a request in JSON may have besides its message.
+const FIELDS: usize = 4096;
+
+/// How the search is to be, behind the `?`.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Parameters {
+    /// Zeros that the hash must start with; by default those of the service's `--difficulty`.
+    #[param(value_type = Option<u8>, minimum = 0, maximum = 64)]
+    difficulty: Option<String>,
+    /// Characters of the first seeds tried; by default those of the service's `--seed-length`.
+    #[param(value_type = Option<u8>, minimum = 1, maximum = 16)]
+    seed_length: Option<String>,
+    /// The longest search, with its unit: `300ms`, `5s`. It can shorten the service's `--deadline`.
+    #[param(example = "5s")]
+    deadline: Option<String>,
+}
+
+/// A message, and how the search for its seed is to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SolveRequest {
+    /// The message as text.
+    message: Option<String>,
+    /// The message in Base64, in place of `message`: for bytes that are not UTF-8.
+    message_base64: Option<String>,
+    /// Zeros that the hash must start with.
+    #[schema(value_type = Option<u8>, minimum = 0, maximum = 64)]
+    difficulty: Option<Value>,
+    /// Characters of the first seeds tried.
+    #[schema(value_type = Option<u8>, minimum = 1, maximum = 16)]
+    seed_length: Option<Value>,
+    /// The longest search, with its unit.
+    #[schema(example = "5s")]
+    deadline: Option<String>,
+}
+
+/// What is asked for, checked.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ask {
+    pub(super) message: Bytes,
+    pub(super) difficulty: Difficulty,
+    pub(super) seed_length: Option<SeedLength>,
+    pub(super) deadline: Option<Duration>,
+}
+
+impl Parameters {
+    /// Those of a request.
+    pub(super) fn parse(query: Option<&str>) -> Result<Parameters, Problem> {
+        read_parameters(query)
+    }
+
+    /// A search for `message`, as these say.
+    pub(super) fn ask(&self, message: Bytes, api: &Api) -> Result<Ask, Problem> {
+        let limits = &api.options().limits;
+        let difficulty = match &self.difficulty {
+            Some(text) => below(limits.max_difficulty, text.parse().ok())?,
+            None => api.options().difficulty,
+        };
+        let seed_length = self.seed_length.as_deref().map(|text| {
+            let length = text.parse().map_err(|_| bad_seed_length());
+            length.and_then(seed_length)
+        });
+        let deadline = self.deadline.as_deref().map(deadline).transpose()?;
+        if message.len() > api.max_message_bytes() {
+            return Err(Problem::too_long(api.max_message_bytes()));
+        }
+        Ok(Ask {
+            message,
+            difficulty,
+            seed_length: seed_length.transpose()?,
+            deadline: shorter(deadline, limits.deadline),
+        })
+    }
+}
+
+impl SolveRequest {
+    /// That of a message alone.
+    pub(super) fn of_text(message: String) -> SolveRequest {
+        SolveRequest {
+            message: Some(message),
+            message_base64: None,
+            difficulty: None,
+            seed_length: None,
+            deadline: None,
+        }
+    }
+
+    /// The search that this asks for; what it does not say, `parameters` do.
+    pub(super) fn ask(self, parameters: &Parameters, api: &Api) -> Result<Ask, Problem> {
+        let message = message(self.message, self.message_base64)?;
+        let mut ask = parameters.ask(message, api)?;
+        let limits = &api.options().limits;
+        if let Some(value) = &self.difficulty {
+            ask.difficulty = below(limits.max_difficulty, whole(value))?;
+        }
+        if let Some(value) = &self.seed_length {
+            let length = whole(value).ok_or_else(bad_seed_length)?;
+            ask.seed_length = Some(seed_length(length)?);
+        }
+        if let Some(text) = &self.deadline {
+            ask.deadline = shorter(Some(deadline(text)?), limits.deadline);
+        }
+        Ok(ask)
+    }
+}
+
+impl Ask {
+    /// Reads a whole request.
+    pub(super) async fn read(
+        api: &Api,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        body: Body,
+    ) -> Result<Ask, Problem> {
+        let parameters = Parameters::parse(query)?;
+        let max = api.max_message_bytes();
+        match Kind::of(headers)? {
+            Kind::Bytes => parameters.ask(collect(body, max, max).await?, api),
+            Kind::Json => {
+                let body = collect(body, json_room(max), max).await?;
+                parse_json::<SolveRequest>(&body)?.ask(&parameters, api)
+            }
+            Kind::Ndjson => Err(unknown_type("application/json, or the message itself")),
+        }
+    }
+
+    pub(super) fn query(&self) -> Query {
+        Query {
+            message: self.message.to_vec(),
+            difficulty: self.difficulty,
+            seed_length: self.seed_length,
+            deadline: self.deadline,
+        }
+    }
+}
+
+/// What a body is, by its `Content-Type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The bytes as they are.
+    Bytes,
+    Json,
+    Ndjson,
+}
+
+impl Kind {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Kind, Problem> {
+        if let Some(encoding) = headers.get(CONTENT_ENCODING)
+            && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+        {
+            return Err(Problem::new(
+                Code::MediaType,
+                "a body is taken as it is: without Content-Encoding",
+            ));
+        }
+        let Some(value) = headers.get(CONTENT_TYPE) else {
+            return Ok(Kind::Bytes);
+        };
+        let value = value.to_str().unwrap_or_default();
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        match essence.to_ascii_lowercase().as_str() {
+            "application/json" => Ok(Kind::Json),
+            "application/x-ndjson" => Ok(Kind::Ndjson),
+            // The last is what curl sends with -d.
+            "" | "application/octet-stream" | "application/x-www-form-urlencoded" => {
+                Ok(Kind::Bytes)
+            }
+            text if text.starts_with("text/") => Ok(Kind::Bytes),
+            _ => Err(unknown_type(
+                "application/json, application/x-ndjson, application/octet-stream or text/plain",
+            )),
+        }
+    }
+}
+
+pub(super) fn unknown_type(taken: &str) -> Problem {
+    Problem::new(Code::MediaType, format!("this call takes {taken}"))
+}
+
+/// The bytes that a request in JSON may have, for messages of at most `max` bytes.
+pub(super) fn json_room(max: usize) -> usize {
+    ESCAPED * max + FIELDS
+}
+
+/// The whole body, of at most `room` bytes.
+pub(super) async fn collect(body: Body, room: usize, max: usize) -> Result<Bytes, Problem> {
+    let collected = Limited::new(body, room).collect().await;
+    match collected {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_long(max)),
+        Err(_) => Err(Problem::malformed("the body did not come whole")),
+    }
+}
+
+pub(super) fn read_parameters<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Problem> {
+    let parameters = serde_urlencoded::from_str(query.unwrap_or_default());
+    parameters.map_err(|error| Problem::malformed(format!("parameters: {error}")))
+}
+
+pub(super) fn parse_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(json).map_err(|error| Problem::malformed(format!("JSON: {error}")))
+}
+
+/// The message of a request in JSON: one of both fields.
+pub(super) fn message(text: Option<String>, base64: Option<String>) -> Result<Bytes, Problem> {
+    match (text, base64) {
+        (Some(text), None) => Ok(text.into()),
+        (None, Some(base64)) => {
+            let message = BASE64_STANDARD.decode(base64);
+            let message =
+                message.map_err(|error| Problem::malformed(format!("message_base64: {error}")))?;
+            Ok(message.into())
+        }
+        (Some(_), Some(_)) => Err(Problem::malformed(
+            "either message or message_base64, not both",
+        )),
+        (None, None) => Err(Problem::malformed("no message and no message_base64")),
+    }
+}
+
+/// A whole number from 0 to 255. JSON has one kind of number: 3.0 is 3.
+fn whole(value: &Value) -> Option<u8> {
+    let number = value.as_f64()?;
+    let is_whole = number.fract() == 0.0 && (0.0..=255.0).contains(&number);
+    is_whole.then_some(number as u8)
+}
+
+/// A difficulty as typed, of at most `max`.
+fn below(max: Difficulty, nibbles: Option<u8>) -> Result<Difficulty, Problem> {
+    let difficulty = nibbles.and_then(|nibbles| Difficulty::new(nibbles).ok());
+    let difficulty = difficulty.filter(|difficulty| difficulty.nibbles() <= max.nibbles());
+    difficulty.ok_or_else(|| Problem::difficulty(max))
+}
+
+/// Any difficulty, in JSON.
+pub(super) fn difficulty_of(value: &Value) -> Result<Difficulty, Problem> {
+    below(Difficulty::MAX, whole(value))
+}
+
+/// Any difficulty, as text.
+pub(super) fn difficulty_in(text: &str) -> Result<Difficulty, Problem> {
+    below(Difficulty::MAX, text.parse().ok())
+}
+
+fn seed_length(characters: u8) -> Result<SeedLength, Problem> {
+    SeedLength::new(characters).map_err(|_| bad_seed_length())
+}
+
+fn bad_seed_length() -> Problem {
+    Problem::malformed(format!(
+        "seed_length is a whole number from {} to {}",
+        SeedLength::MIN,
+        SeedLength::MAX
+    ))
+}
+
+pub(super) fn deadline(text: &str) -> Result<Duration, Problem> {
+    let time = humantime::parse_duration(text).ok();
+    time.filter(|time| !time.is_zero()).ok_or_else(|| {
+        Problem::malformed("deadline is a time above 0 with its unit: 300ms, 5s, 2m")
+    })
+}
+
+fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_json_are_whole() {
+        for (json, number) in [
+            ("0", Some(0)),
+            ("64", Some(64)),
+            ("3.0", Some(3)),
+            ("256", None),
+            ("-1", None),
+            ("1.5", None),
+            ("\"3\"", None),
+            ("true", None),
+            ("1e400", None),
+        ] {
+            let value = serde_json::from_str(json).unwrap_or(Value::Null);
+            assert_eq!(whole(&value), number, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_can_only_be_shortened() {
+        let second = Some(Duration::from_secs(1));
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(shorter(None, None), None);
+        assert_eq!(shorter(second, None), second);
+        assert_eq!(shorter(None, second), second);
+        assert_eq!(shorter(minute, second), second);
+        assert_eq!(shorter(second, minute), second);
+    }
+
+    #[test]
+    fn bodies_are_told_apart_by_their_type() {
+        let kind = |value: &str| {
+            let value = value.parse().expect("a header");
+            Kind::of(&HeaderMap::from_iter([(CONTENT_TYPE, value)])).ok()
+        };
+        assert_eq!(Kind::of(&HeaderMap::new()), Ok(Kind::Bytes));
+        assert_eq!(kind("Application/JSON; charset=utf-8"), Some(Kind::Json));
+        assert_eq!(kind("application/x-ndjson"), Some(Kind::Ndjson));
+        assert_eq!(kind("text/plain"), Some(Kind::Bytes));
+        assert_eq!(kind("application/octet-stream"), Some(Kind::Bytes));
+        assert_eq!(kind("multipart/form-data"), None);
+    }
+}

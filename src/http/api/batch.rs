@@ -1,0 +1,452 @@
+//! `POST /v1/batch`: many messages in one request, many seeds in one response, both while they come.
+//!
+//! The response is what drives it: its stream reads messages only while there is room for more of them under way, and
+//! is itself asked only while its client reads. So a client that does not read is not read from, what it can make powd
+//! hold is bounded, and dropping the response cancels everything.
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::Extension;
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, Request, State};
+use axum::http::Response;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::response::IntoResponse as _;
+use futures_util::Stream;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesOrdered, FuturesUnordered};
+use hyper::body::Body as _;
+use powd_core::Difficulty;
+use serde::{Deserialize as _, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::answer::{Solved, push_line};
+use super::ask::{Ask, Kind, Parameters, SolveRequest, json_room, parse_json, unknown_type};
+use super::lines::{Line, Lines};
+use super::{Api, Client};
+use crate::engine::{Answer, Solve};
+use crate::http::gate::InFlight;
+use crate::http::peer::{Busy, Peer};
+use crate::http::problem::{Problem, ProblemDetails};
+
+/// Messages under way for each worker, up to [`MOST`] in all: enough that it has the next one at hand while answers and
+/// messages go to and fro.
+const FOR_EACH_WORKER: usize = 64;
+const MOST: usize = 1024;
+
+/// Bytes of answers that are gathered into one piece.
+const PIECE: usize = 16 * 1024;
+
+/// Finds seeds for many messages.
+///
+/// Lines of text, each a message: reply lines in their order. Or NDJSON, each line a string or an object as of
+/// `/v1/solve` with an optional `id`: lines in the order of completion, with that `id` or the number of the line. What
+/// has no answer has an error in its place. Answers begin before the request ends.
+#[utoipa::path(
+    post,
+    path = "/v1/batch",
+    params(Parameters),
+    request_body(content((String = "text/plain"), (String = "application/x-ndjson"))),
+    responses(
+        (status = 200, description = "Answers, one a line", content(
+            (String = "text/plain"),
+            (BatchLine = "application/x-ndjson"),
+        )),
+        (status = 400, description = "Not understood", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 415, description = "The body has a type that is not taken", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 422, description = "The difficulty is none, or too high", body = ProblemDetails, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn batch(
+    State(api): State<Api>,
+    Client(peer): Client,
+    Extension(in_flight): Extension<Arc<InFlight>>,
+    RawQuery(query): RawQuery,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    let (parts, body) = request.into_parts();
+    let format = match Kind::of(&parts.headers)? {
+        Kind::Bytes => Format::Text,
+        Kind::Ndjson => Format::Ndjson,
+        Kind::Json => return Err(unknown_type("application/x-ndjson, or lines of text")),
+    };
+    let parameters = Parameters::parse(query.as_deref())?;
+    // What is wrong for every message is said once, and before the first.
+    parameters.ask(Bytes::new(), &api)?;
+    let stream = Batch::new(api, peer, in_flight, parameters, format, body);
+    let kind = HeaderValue::from_static(match format {
+        Format::Text => "text/plain",
+        Format::Ndjson => "application/x-ndjson",
+    });
+    Ok(([(CONTENT_TYPE, kind)], Body::from_stream(stream)).into_response())
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Text,
+    Ndjson,
+}
+
+/// A line of an answer in NDJSON: a solution, or an error in its place.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+enum BatchLine<'a> {
+    /// A seed was found.
+    Solved {
+        /// That of the message, or the number of its line, from 0.
+        id: &'a Value,
+        #[serde(flatten)]
+        solved: Solved,
+    },
+    /// None was found.
+    Failed {
+        /// That of the message, or the number of its line, from 0.
+        id: &'a Value,
+        /// Why there is no answer.
+        error: &'a Problem,
+    },
+}
+
+/// A response that is being made.
+struct Batch {
+    api: Api,
+    peer: Arc<Peer>,
+    parameters: Parameters,
+    format: Format,
+    body: Body,
+    lines: Lines,
+    /// Lines cut so far.
+    count: u64,
+    queue: Queue,
+    /// The most messages under way.
+    room: usize,
+    output: Vec<u8>,
+    /// Set while the client waits for a search.
+    busy: Option<Busy>,
+    gone: BoxFuture<'static, ()>,
+    draining: BoxFuture<'static, ()>,
+    _in_flight: Arc<InFlight>,
+}
+
+/// The messages under way.
+enum Queue {
+    /// Answers come in the order of the messages.
+    Ordered(FuturesOrdered<Item>),
+    /// Answers come as they are found.
+    Unordered(FuturesUnordered<Item>),
+}
+
+impl Queue {
+    fn len(&self) -> usize {
+        match self {
+            Queue::Ordered(items) => items.len(),
+            Queue::Unordered(items) => items.len(),
+        }
+    }
+
+    fn push(&mut self, item: Item) {
+        match self {
+            Queue::Ordered(items) => items.push_back(item),
+            Queue::Unordered(items) => items.push(item),
+        }
+    }
+
+    fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Ended>> {
+        match self {
+            Queue::Ordered(items) => Pin::new(items).poll_next(task),
+            Queue::Unordered(items) => Pin::new(items).poll_next(task),
+        }
+    }
+}
+
+/// A message under way.
+struct Item {
+    id: Value,
+    message: Bytes,
+    difficulty: Difficulty,
+    state: ItemState,
+}
+
+enum ItemState {
+    Asked(Solve),
+    Refused(Problem),
+}
+
+/// A message with what became of it.
+struct Ended {
+    id: Value,
+    message: Bytes,
+    difficulty: Difficulty,
+    outcome: Result<Answer, Problem>,
+}
+
+impl Future for Item {
+    type Output = Ended;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Ended> {
+        let outcome = match &mut self.state {
+            ItemState::Asked(solve) => ready!(Pin::new(solve).poll(task)).map_err(Problem::from),
+            ItemState::Refused(problem) => Err(problem.clone()),
+        };
+        Poll::Ready(Ended {
+            id: self.id.take(),
+            message: std::mem::take(&mut self.message),
+            difficulty: self.difficulty,
+            outcome,
+        })
+    }
+}
+
+impl Batch {
+    fn new(
+        api: Api,
+        peer: Arc<Peer>,
+        in_flight: Arc<InFlight>,
+        parameters: Parameters,
+        format: Format,
+        body: Body,
+    ) -> Batch {
+        let max = api.max_message_bytes();
+        let workers = api.engine().options().workers.get();
+        let (max_line, queue) = match format {
+            Format::Text => (max, Queue::Ordered(FuturesOrdered::new())),
+            Format::Ndjson => (json_room(max), Queue::Unordered(FuturesUnordered::new())),
+        };
+        let watched = Arc::clone(&peer);
+        Batch {
+            draining: Box::pin(api.draining()),
+            gone: Box::pin(async move { watched.gone().await }),
+            api,
+            peer,
+            parameters,
+            format,
+            body,
+            lines: Lines::new(max_line),
+            count: 0,
+            queue,
+            room: (FOR_EACH_WORKER * workers).min(MOST),
+            output: Vec::new(),
+            busy: None,
+            _in_flight: in_flight,
+        }
+    }
+
+    /// Begins with the messages at hand, as far as there is room; says whether there were any.
+    fn ask(&mut self) -> bool {
+        let mut has_asked = false;
+        while self.queue.len() < self.room {
+            let Some(line) = self.lines.cut() else {
+                break;
+            };
+            has_asked = true;
+            let number = Value::from(self.count);
+            self.count += 1;
+            let (id, asked) = match (line, self.format) {
+                (Line::TooLong, _) => {
+                    let max = self.api.max_message_bytes();
+                    (None, Err(Problem::too_long(max)))
+                }
+                (Line::Whole(line), Format::Text) => {
+                    (None, self.parameters.ask(line.into(), &self.api))
+                }
+                // A blank line between others asks for nothing.
+                (Line::Whole(line), Format::Ndjson) if line.trim_ascii().is_empty() => continue,
+                (Line::Whole(line), Format::Ndjson) => {
+                    let (id, request) = item(&line);
+                    let asked =
+                        request.and_then(|request| request.ask(&self.parameters, &self.api));
+                    (id, asked)
+                }
+            };
+            let item = self.begin(id.unwrap_or(number), asked);
+            self.queue.push(item);
+        }
+        has_asked
+    }
+
+    fn begin(&self, id: Value, asked: Result<Ask, Problem>) -> Item {
+        self.api.counters().requests.add(1);
+        match asked {
+            Ok(ask) => Item {
+                id,
+                state: ItemState::Asked(self.api.engine().ask(ask.query())),
+                difficulty: ask.difficulty,
+                message: ask.message,
+            },
+            Err(problem) => Item {
+                id,
+                state: ItemState::Refused(problem),
+                difficulty: Difficulty::NONE,
+                message: Bytes::new(),
+            },
+        }
+    }
+
+    /// Reads a piece of the request, where there is one; says whether there was.
+    fn poll_read(&mut self, task: &mut Context<'_>) -> io::Result<bool> {
+        if self.lines.is_over() || self.queue.len() >= self.room {
+            return Ok(false);
+        }
+        match Pin::new(&mut self.body).poll_frame(task) {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(None) => self.lines.end(),
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(data) = frame.data_ref() {
+                    self.lines.receive(data);
+                }
+                self.peer.touch();
+            }
+            Poll::Ready(Some(Err(error))) => return Err(io::Error::other(error)),
+        }
+        Ok(true)
+    }
+
+    /// Takes answers until a piece is full; says whether there were any.
+    fn poll_answers(&mut self, task: &mut Context<'_>) -> bool {
+        let mut has_answers = false;
+        while self.output.len() < PIECE {
+            let Poll::Ready(Some(ended)) = self.queue.poll_next(task) else {
+                break;
+            };
+            has_answers = true;
+            match &ended.outcome {
+                Ok(answer) => self.api.count(ended.difficulty, answer),
+                Err(problem) => self.api.counters().count_error(problem.code),
+            }
+            self.write(&ended);
+        }
+        has_answers
+    }
+
+    fn write(&mut self, ended: &Ended) {
+        let Ended {
+            id,
+            message,
+            difficulty,
+            outcome,
+        } = ended;
+        match (self.format, outcome) {
+            (Format::Text, Ok(answer)) => push_line(&mut self.output, message, answer),
+            (Format::Text, Err(problem)) => {
+                // An error line has no comma: that is how clients tell it from a reply.
+                let line = format!("ERR {} {}\n", problem.code.word(), problem.detail);
+                self.output
+                    .extend(line.bytes().filter(|&byte| byte != b','));
+            }
+            (Format::Ndjson, outcome) => {
+                let line = match outcome {
+                    Ok(answer) => BatchLine::Solved {
+                        id,
+                        solved: Solved::new(message, *difficulty, answer),
+                    },
+                    Err(error) => BatchLine::Failed { id, error },
+                };
+                // Writing to memory does not fail, and all of these are JSON.
+                let _ = serde_json::to_writer(&mut self.output, &line);
+                self.output.push(b'\n');
+            }
+        }
+    }
+
+    /// In a drain: what was received is answered, then the client hears that there is more to ask elsewhere.
+    fn stop_reading(&mut self) {
+        self.lines.end();
+        let refused = self.begin(Value::from(self.count), Err(Problem::draining()));
+        // Behind the messages that are at hand.
+        while self.ask() {}
+        self.queue.push(refused);
+    }
+}
+
+impl Stream for Batch {
+    type Item = io::Result<Vec<u8>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let batch = &mut *self;
+        if batch.gone.as_mut().poll(task).is_ready() {
+            return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
+        }
+        if !batch.lines.is_over() && batch.draining.as_mut().poll(task).is_ready() {
+            batch.stop_reading();
+        }
+        loop {
+            let has_asked = batch.ask();
+            let has_read = match batch.poll_read(task) {
+                Ok(has_read) => has_read,
+                Err(error) => return Poll::Ready(Some(Err(error))),
+            };
+            let has_answers = batch.poll_answers(task);
+            let has_moved = has_asked || has_read || has_answers;
+            if batch.output.len() >= PIECE || (!has_moved && !batch.output.is_empty()) {
+                // Now it is the client that is waited for.
+                batch.busy = None;
+                batch.peer.touch();
+                return Poll::Ready(Some(Ok(std::mem::take(&mut batch.output))));
+            }
+            if has_moved {
+                continue;
+            }
+            let is_searching = batch.queue.len() > 0;
+            if batch.lines.is_over() && !is_searching {
+                return Poll::Ready(None);
+            }
+            match is_searching {
+                true if batch.busy.is_none() => batch.busy = Some(batch.peer.wait()),
+                true => {}
+                false => batch.busy = None,
+            }
+            return Poll::Pending;
+        }
+    }
+}
+
+/// A line of NDJSON: its id, if it has one, and what it asks for.
+fn item(line: &[u8]) -> (Option<Value>, Result<SolveRequest, Problem>) {
+    if line.trim_ascii_start().starts_with(b"\"") {
+        return (None, parse_json(line).map(SolveRequest::of_text));
+    }
+    let mut fields: HashMap<String, Value> = match parse_json(line) {
+        Ok(fields) => fields,
+        Err(problem) => return (None, Err(problem)),
+    };
+    let id = fields.remove("id");
+    if let Some(Value::Array(_) | Value::Object(_)) = id {
+        return (None, Err(Problem::malformed("id: a number or a string")));
+    }
+    let fields = Value::Object(fields.into_iter().collect());
+    let request = SolveRequest::deserialize(fields);
+    let request = request.map_err(|error| Problem::malformed(format!("JSON: {error}")));
+    (id.filter(|id| !id.is_null()), request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_string_or_an_object_with_an_id() {
+        let id = |line: &str| item(line.as_bytes()).0;
+        let is_good = |line: &str| item(line.as_bytes()).1.is_ok();
+        assert!(is_good("\"hello\"") && id("\"hello\"").is_none());
+        assert_eq!(id(r#"{"id": 7, "message": "x"}"#), Some(Value::from(7)));
+        assert_eq!(id(r#"{"id": "a", "nonsense": 1}"#), Some(Value::from("a")));
+        assert!(is_good(r#"{"id": null, "message_base64": "eA=="}"#));
+        for wrong in [
+            "hello",
+            "{",
+            "[]",
+            "7",
+            r#"{"id": 1, "nonsense": 1}"#,
+            r#"{"id": {}, "message": "x"}"#,
+            r#"{"message": 1}"#,
+            "\"a\" \"b\"",
+        ] {
+            assert!(!is_good(wrong), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The API: what can be asked, and what is answered.
+//!
+//! One file for each call. It must not know connections, except that a client can be gone.
+
+mod answer;
+mod ask;
+mod batch;
+mod jobs;
+mod lines;
+mod openapi;
+mod solve;
+mod verify;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::routing::{get, post};
+use powd_core::Difficulty;
+use tokio::sync::watch;
+
+use jobs::Jobs;
+
+use super::counters::Counters;
+use super::options::Options;
+use super::peer::Peer;
+use super::problem::{Code, Problem};
+use crate::engine::{Answer, Handle, Query};
+
+/// What all requests share; cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Api(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    engine: Handle,
+    options: Options,
+    counters: Arc<Counters>,
+    jobs: Jobs,
+    is_draining: watch::Sender<bool>,
+}
+
+impl Api {
+    pub(super) fn new(engine: Handle, options: Options) -> Api {
+        Api(Arc::new(Inner {
+            engine,
+            jobs: Jobs::new(options.jobs),
+            options,
+            counters: Arc::default(),
+            is_draining: watch::Sender::new(false),
+        }))
+    }
+
+    pub(super) fn engine(&self) -> &Handle {
+        &self.0.engine
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.0.options
+    }
+
+    pub(super) fn counters(&self) -> &Arc<Counters> {
+        &self.0.counters
+    }
+
+    fn jobs(&self) -> &Jobs {
+        &self.0.jobs
+    }
+
+    /// Takes in that a drain has begun: jobs end, batches read no further.
+    pub(super) fn begin_drain(&self) {
+        self.0.is_draining.send_replace(true);
+    }
+
+    /// Ends when a drain begins.
+    fn draining(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut is_draining = self.0.is_draining.subscribe();
+        async move {
+            // An error would mean that the API is gone.
+            let _ = is_draining.wait_for(|is_draining| *is_draining).await;
+        }
+    }
+
+    /// The longest message, in bytes.
+    fn max_message_bytes(&self) -> usize {
+        self.engine().options().max_message_bytes.get()
+    }
+
+    /// Asks the engine, until it has answered or the client has gone. To drop this cancels the search.
+    async fn solve(&self, peer: &Arc<Peer>, query: Query) -> Result<Answer, Problem> {
+        let difficulty = query.difficulty;
+        self.counters().requests.add(1);
+        let solve = self.engine().ask(query);
+        let _busy = peer.wait();
+        let outcome = tokio::select! {
+            biased;
+            outcome = solve => outcome,
+            () = peer.gone() => return Err(Problem::new(Code::Gone, "the client has gone")),
+        };
+        self.count(difficulty, &outcome?);
+        outcome.map_err(Problem::from)
+    }
+
+    fn count(&self, difficulty: Difficulty, answer: &Answer) {
+        self.counters().replies.add(1);
+        let durations = &self.counters().durations;
+        durations.record_shared(difficulty, answer.time);
+    }
+}
+
+/// All calls.
+pub(super) fn router(api: Api) -> Router {
+    Router::new()
+        .route("/v1/solve", post(solve::solve))
+        .route("/v1/verify", post(verify::verify))
+        .route("/v1/batch", post(batch::batch))
+        .route("/v1/jobs", post(jobs::create))
+        .route("/v1/jobs/{id}", get(jobs::read).delete(jobs::cancel))
+        .route("/openapi.json", get(openapi::document))
+        .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(Code::Method, "this path takes another method: see Allow")
+        })
+        .with_state(api)
+}
+
+/// The one call that the admin address has of these, for its page.
+pub(super) fn solving(api: Api) -> Router {
+    Router::new()
+        .route("/v1/solve", post(solve::solve))
+        .with_state(api)
+}
+
+/// The client of a request, as the gate noted it.
+struct Client(Arc<Peer>);
+
+impl<S: Sync> FromRequestParts<S> for Client {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Client, Problem> {
+        let peer = parts.extensions.get::<Arc<Peer>>().cloned();
+        // Only a request that came past the gate would have none.
+        let failed = || Problem::new(Code::Failed, "the request has no connection");
+        peer.map(Client).ok_or_else(failed)
+    }
+}

@@ -1,0 +1,59 @@
+//! What the API counts of itself. Any of its threads adds to any of these.
+
+use crossbeam_utils::CachePadded;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::problem::Code;
+use crate::admission::Refusal;
+use crate::engine::Durations;
+
+/// A number that any thread adds to and any thread reads.
+#[derive(Debug, Default)]
+pub(super) struct Counter(CachePadded<AtomicU64>);
+
+impl Counter {
+    pub(super) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Relaxed);
+    }
+
+    pub(super) fn read(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// The counters of the API.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    /// Connections accepted.
+    pub(super) opened: Counter,
+    /// Connections closed.
+    pub(super) closed: Counter,
+    /// Messages that a seed was asked for.
+    pub(super) requests: Counter,
+    /// Seeds answered.
+    pub(super) replies: Counter,
+    /// Connections refused, for each reason.
+    refused: [Counter; 3],
+    /// Problems answered, for each code.
+    errors: [Counter; Code::ALL.len()],
+    /// From a request to its answer.
+    pub(super) durations: Durations,
+}
+
+impl Counters {
+    pub(super) fn count_error(&self, code: Code) {
+        self.errors[code as usize].add(1);
+    }
+
+    pub(super) fn errors(&self, code: Code) -> u64 {
+        self.errors[code as usize].read()
+    }
+
+    pub(super) fn count_refusal(&self, refusal: Refusal) {
+        self.refused[refusal as usize].add(1);
+    }
+
+    pub(super) fn refused(&self, refusal: Refusal) -> u64 {
+        self.refused[refusal as usize].read()
+    }
+}

@@ -1,0 +1,265 @@
+//! A listener and its connections: who gets in, how long a client may do nothing, how it ends.
+
+use std::convert::Infallible;
+use std::future::{self, Future};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{Request, Response};
+use axum::response::IntoResponse as _;
+use futures_util::FutureExt as _;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::{sleep, sleep_until, timeout};
+
+use super::api::Api;
+use super::counters::Counters;
+use super::gate::Gate;
+use super::peer::Peer;
+use super::problem::Problem;
+use super::socket::Socket;
+use super::{HttpError, Listener};
+use crate::admission::{Admission, Permit, Refusal};
+use crate::engine::{Engine, EngineError};
+use crate::line::{AcceptFailure, PAUSE, TELL_AGAIN};
+use crate::sockets::BACKLOG;
+
+/// How long clients may take to hear that it is over.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Clients that are being told why they do not get in; more are closed without a word.
+const REFUSALS: usize = 64;
+
+/// Bytes of one connection that wait to be read or written.
+const BUFFER: usize = 64 * 1024;
+
+/// Requests of one HTTP/2 connection at once.
+const STREAMS: u32 = 256;
+
+/// How often an HTTP/2 client that is silent is asked whether it is there, and how long it may take to answer.
+const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
+
+/// One listener's side of all its connections.
+#[derive(Debug)]
+pub(super) struct Door {
+    gate: Gate,
+    admission: Arc<Admission>,
+    counters: Arc<Counters>,
+    idle_timeout: Duration,
+    /// True when connections are to end.
+    is_closing: watch::Sender<bool>,
+    refusals: Arc<Semaphore>,
+}
+
+/// Opens the door of the API, on threads that the engine waits for.
+pub(super) fn open(
+    engine: &mut Engine,
+    listener: Listener,
+    admission: Arc<Admission>,
+    api: Api,
+    runtime: Runtime,
+) -> Result<(), HttpError> {
+    let start = |error| HttpError::Start(EngineError::Start(error));
+    let listener = runtime.block_on(async { listener.into_tokio() });
+    let listener = listener.map_err(start)?;
+    let drain = Arc::new(Notify::new());
+    let begin = Arc::clone(&drain);
+    let pass = engine.open_door(move || begin.notify_one());
+    if pass.is_draining() {
+        drain.notify_one();
+    }
+    let gate = Gate::new(super::api::router(api.clone()), Arc::clone(api.counters()))
+        .with_tokens(api.options().tokens.clone())
+        .while_serving(engine.handle());
+    let idle_timeout = api.options().limits.idle_timeout;
+    let door = Door::new(gate, admission, Arc::clone(api.counters()), idle_timeout);
+    let most = engine.handle().options().drain_timeout + FAREWELL;
+    engine.spawn("http-door".to_owned(), move || {
+        runtime.block_on(async {
+            let has_drained = async {
+                drain.notified().await;
+                api.begin_drain();
+                // Whoever has not been answered then does not read, or does not send.
+                let _ = timeout(most, door.gate.flight().none_left()).await;
+            };
+            door.serve(listener, has_drained).await;
+        });
+        runtime.shutdown_background();
+        drop(pass);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+impl Door {
+    pub(super) fn new(
+        gate: Gate,
+        admission: Arc<Admission>,
+        counters: Arc<Counters>,
+        idle_timeout: Duration,
+    ) -> Arc<Door> {
+        Arc::new(Door {
+            gate,
+            admission,
+            counters,
+            idle_timeout,
+            is_closing: watch::Sender::new(false),
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
+        })
+    }
+
+    /// Accepts connections until `end`, then ends them.
+    pub(super) async fn serve(self: &Arc<Self>, listener: TcpListener, end: impl Future) {
+        let mut told = None;
+        let mut end = pin!(end);
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = &mut end => break,
+            };
+            let error = match accepted {
+                Ok((stream, address)) => {
+                    self.take(stream, address);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if AcceptFailure::of(&error) == AcceptFailure::Shortage {
+                let now = Instant::now();
+                if told.is_none_or(|told| now - told >= TELL_AGAIN) {
+                    told = Some(now);
+                    tracing::warn!(%error, "cannot accept HTTP connections, trying until it works");
+                }
+                sleep(PAUSE).await;
+            }
+        }
+        // What the kernel has taken already would be reset. No more than can have waited.
+        for _ in 0..BACKLOG {
+            match listener.accept().now_or_never() {
+                Some(Ok((stream, address))) => self.take(stream, address),
+                Some(Err(_)) | None => break,
+            }
+        }
+        drop(listener);
+        self.is_closing.send_replace(true);
+        let _ = timeout(FAREWELL, self.is_closing.closed()).await;
+    }
+
+    fn take(self: &Arc<Self>, stream: TcpStream, address: SocketAddr) {
+        // Answers are complete: waiting for more to send would only delay them.
+        let _ = stream.set_nodelay(true);
+        let socket = Socket::new(stream);
+        match self.admission.admit(address.ip()) {
+            Ok(permit) => {
+                let closing = self.is_closing.subscribe();
+                tokio::spawn(Arc::clone(self).run(socket, permit, closing));
+            }
+            Err(refusal) => self.refuse(socket, refusal),
+        }
+    }
+
+    /// One connection, to its end.
+    async fn run(
+        self: Arc<Self>,
+        socket: Socket,
+        permit: Permit,
+        mut closing: watch::Receiver<bool>,
+    ) {
+        self.counters.opened.add(1);
+        let _closed = OnDrop(|| self.counters.closed.add(1));
+        let peer = Peer::new(socket.clone());
+        let answer = |request| {
+            let (door, peer) = (Arc::clone(&self), Arc::clone(&peer));
+            async move { door.gate.answer(peer, request).await }
+        };
+        let builder = builder(self.idle_timeout);
+        let mut connection =
+            pin!(builder.serve_connection(TokioIo::new(socket), service_fn(answer)));
+        loop {
+            let idle_at = peer.idle_at(self.idle_timeout);
+            tokio::select! {
+                // An error is the client's: it has gone, or does not speak HTTP.
+                _ = &mut connection => break,
+                _ = closing.wait_for(|is_closing| *is_closing) => {}
+                () = sleep_until(idle_at.into()) => {
+                    if peer.idle_at(self.idle_timeout) > Instant::now() {
+                        continue;
+                    }
+                }
+            }
+            connection.as_mut().graceful_shutdown();
+            let _ = timeout(FAREWELL, &mut connection).await;
+            break;
+        }
+        drop(permit);
+    }
+
+    /// Says why in an answer to the first request, and closes.
+    fn refuse(&self, socket: Socket, refusal: Refusal) {
+        self.counters.count_refusal(refusal);
+        let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() else {
+            return;
+        };
+        tokio::spawn(async move {
+            let answered = Notify::new();
+            let answer = |_: Request<Incoming>| {
+                answered.notify_one();
+                let refused: Result<Response<Body>, Infallible> =
+                    Ok(Problem::from(refusal).into_response());
+                future::ready(refused)
+            };
+            let builder = builder(FAREWELL);
+            let mut connection =
+                pin!(builder.serve_connection(TokioIo::new(socket), service_fn(answer)));
+            let _ = timeout(FAREWELL, async {
+                tokio::select! {
+                    _ = &mut connection => return,
+                    () = answered.notified() => connection.as_mut().graceful_shutdown(),
+                }
+                let _ = connection.await;
+            })
+            .await;
+            drop(slot);
+        });
+    }
+}
+
+/// Both versions of HTTP, each with bounds on what one client can make it hold.
+fn builder(idle_timeout: Duration) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(idle_timeout)
+        .max_buf_size(BUFFER)
+        // Answers to pipelined requests leave together.
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_send_buf_size(BUFFER)
+        .max_header_list_size(BUFFER as u32)
+        .initial_stream_window_size(BUFFER as u32)
+        .initial_connection_window_size(4 * BUFFER as u32)
+        .keep_alive_interval(PING.0)
+        .keep_alive_timeout(PING.1);
+    builder
+}
+
+/// Runs when it is dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}

@@ -1,0 +1,102 @@
+//! `POST /v1/batch`: both kinds, and the stream in both directions.
+
+use std::collections::HashMap;
+
+use powd_testkit::{oracle, until};
+use serde_json::Value;
+
+use crate::client::{Http, expect_solution, serve, status};
+
+const NDJSON: &str = "Content-Type: application/x-ndjson";
+
+#[test]
+fn lines_are_answered_in_their_order() {
+    let powd = serve(&["-d", "2"]);
+    let messages: Vec<String> = (0..3000)
+        .map(|number| format!("message {number}"))
+        .collect();
+    // The last line needs no end.
+    let answer = Http::to(&powd).post("/v1/batch", messages.join("\n").as_bytes());
+    let text = answer.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), messages.len());
+    for (line, message) in lines.iter().zip(&messages) {
+        oracle::check(line.as_bytes(), message.as_bytes(), 2);
+    }
+}
+
+#[test]
+fn objects_are_answered_with_their_ids_whatever_the_order() {
+    let powd = serve(&["-d", "1"]);
+    let body = "\"text\"\n\
+        {\"id\": \"hard\", \"message\": \"a\", \"difficulty\": 4}\n\
+        \n\
+        nonsense\n\
+        {\"id\": 77, \"message\": \"b\", \"difficulty\": 11}\n\
+        {\"message_base64\": \"Yw==\"}";
+    let answer = Http::to(&powd).ask("POST /v1/batch", &[NDJSON], body.as_bytes());
+    let lines = answer.text();
+    let by_id: HashMap<String, Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .map(|line| (line["id"].to_string(), line))
+        .collect();
+    assert_eq!(by_id.len(), 5, "{lines}");
+    expect_solution(&by_id["0"], "text", 1);
+    expect_solution(&by_id["\"hard\""], "a", 4);
+    assert_eq!(by_id["3"]["error"]["code"], "malformed");
+    assert_eq!(by_id["77"]["error"]["code"], "difficulty");
+    expect_solution(&by_id["5"], "c", 1);
+}
+
+#[test]
+fn a_line_that_is_too_long_costs_only_itself() {
+    let powd = serve(&["-d", "0", "--max-message-bytes", "10"]);
+    let body = [&b"first\n"[..], &[b'x'; 300_000], b"\nlast\n"].concat();
+    let answer = Http::to(&powd).post("/v1/batch", &body).text();
+    let lines: Vec<&str> = answer.lines().collect();
+    assert_eq!(lines.len(), 3, "{answer}");
+    oracle::check(lines[0].as_bytes(), b"first", 0);
+    assert!(lines[1].starts_with("ERR too-long ") && !lines[1].contains(','));
+    assert!(lines[2].starts_with("last,"));
+}
+
+#[test]
+fn answers_begin_before_the_request_ends() {
+    let powd = serve(&["-d", "1"]);
+    let mut http = Http::to(&powd);
+    http.send(b"POST /v1/batch HTTP/1.1\r\nHost: powd\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for message in ["first", "second"] {
+        http.send(format!("{:x}\r\n{message}\n\r\n", message.len() + 1).as_bytes());
+        if message == "first" {
+            assert_eq!(http.head().status, 200);
+        }
+        let piece = http.piece();
+        assert!(piece.starts_with(format!("{message},").as_bytes()));
+    }
+    http.send(b"0\r\n\r\n");
+    assert!(http.piece().is_empty());
+}
+
+#[test]
+fn a_client_that_does_not_read_is_not_read_from() {
+    let powd = serve(&["-d", "0"]);
+    let mut http = Http::to(&powd);
+    http.send(b"POST /v1/batch HTTP/1.1\r\nHost: powd\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunk = [&b"8000\r\n"[..], &b"abcdefg\n".repeat(4096), b"\r\n"].concat();
+    http.set_nonblocking(true);
+    // It is stuck when nothing more can be written, and nothing more is answered.
+    let (mut sent, mut at) = (0, 0);
+    let mut answered = 0;
+    until("the end of its reading", || {
+        let more = http.try_send(&chunk[at..]);
+        sent += more;
+        at = (at + more) % chunk.len();
+        let now = status(&powd, "/doors/1/replies");
+        let is_stuck = more == 0 && now == answered && now > 0;
+        answered = now;
+        is_stuck
+    });
+    // The sockets' buffers hold some megabytes; far more would have been taken without an end.
+    assert!(sent < 64 << 20, "{sent} bytes were taken");
+}

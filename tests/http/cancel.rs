@@ -1,0 +1,89 @@
+//! Who is gone gets no more work done.
+
+use std::process::{Command, Stdio};
+
+use powd_testkit::{Powd, until};
+
+use crate::client::{Http, serve, status};
+
+const HOPELESS: &str = "POST /v1/solve?difficulty=10";
+
+fn until_searches(powd: &Powd, count: u64) {
+    until(&format!("{count} searches"), || {
+        status(powd, "/searches_in_progress") == count
+    });
+}
+
+#[test]
+fn a_connection_that_closes_ends_its_search() {
+    let powd = serve(&[]);
+    let mut http = Http::to(&powd);
+    http.request(HOPELESS, &[], b"x");
+    until_searches(&powd, 1);
+    drop(http);
+    until_searches(&powd, 0);
+    assert_eq!(status(&powd, "/searches_cancelled"), 1);
+    powd.until_quiet();
+}
+
+#[test]
+fn so_does_one_with_another_request_behind() {
+    let powd = serve(&[]);
+    let mut http = Http::to(&powd);
+    http.request(HOPELESS, &[], b"x");
+    http.request(HOPELESS, &[], b"y");
+    until_searches(&powd, 1);
+    drop(http);
+    until_searches(&powd, 0);
+    powd.until_quiet();
+}
+
+#[test]
+fn a_batch_ends_with_its_connection() {
+    let powd = serve(&[]);
+    let mut http = Http::to(&powd);
+    http.request("POST /v1/batch?difficulty=10", &[], b"a\nb\nc\n");
+    until_searches(&powd, 3);
+    drop(http);
+    until_searches(&powd, 0);
+    assert_eq!(status(&powd, "/searches_cancelled"), 3);
+}
+
+#[test]
+fn an_http_2_client_that_is_gone_ends_its_search() {
+    let powd = serve(&[]);
+    let url = format!("http://{}/v1/solve?difficulty=10", powd.door("http"));
+    let mut curl = Command::new("curl")
+        .args(["--silent", "--http2-prior-knowledge", "--data", "x", &url])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("curl is a program");
+    until_searches(&powd, 1);
+    curl.kill().expect("it runs");
+    curl.wait().expect("it ends");
+    until_searches(&powd, 0);
+    powd.until_quiet();
+}
+
+#[test]
+fn an_easy_request_does_not_wait_for_hard_ones_over_the_other_door() {
+    let powd = serve(&[
+        "-d",
+        "10",
+        "--listen",
+        "127.0.0.1:0",
+        "--listen",
+        "127.0.0.1:0@1",
+    ]);
+    // Hard ones over both doors.
+    let line = powd.connect();
+    line.send(b"x\ny\nz\n");
+    let mut http = Http::to(&powd);
+    http.request(HOPELESS, &[], b"x");
+    until_searches(&powd, 2);
+    Http::to(&powd)
+        .post("/v1/solve?difficulty=1", b"easy")
+        .expect_solution("easy", 1);
+    let mut easy = powd_testkit::Client::connect(powd.addresses()[1]);
+    easy.ask(b"easy", 1);
+}

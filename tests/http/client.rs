@@ -1,0 +1,239 @@
+//! A client of HTTP/1.1 on a plain socket, with a deadline on every read, and `curl` for HTTP/2.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+
+use powd_testkit::{DEADLINE, Powd, oracle};
+use serde_json::Value;
+
+use crate::POWD;
+
+/// A service with both doors.
+pub(crate) fn serve(flags: &[&str]) -> Powd {
+    let doors = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    POWD.serve(&[&doors[..], flags].concat())
+}
+
+/// A connection.
+pub(crate) struct Http {
+    reader: BufReader<TcpStream>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let found = self.headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+
+    /// Expects problem details with this status and code.
+    pub(crate) fn expect_problem(&self, status: u16, code: &str) {
+        let problem = self.json();
+        let kind = self.header("content-type");
+        assert_eq!(kind, Some("application/problem+json"), "{self:?}");
+        assert_eq!(
+            (self.status, problem["status"].as_u64()),
+            (status, Some(status.into()))
+        );
+        assert_eq!(problem["code"], code, "{problem}");
+        let is_told = |field: &str| problem[field].as_str().is_some_and(|text| !text.is_empty());
+        assert!(is_told("title") && is_told("detail"), "{problem}");
+    }
+
+    /// Expects a right solution in JSON.
+    pub(crate) fn expect_solution(&self, message: &str, difficulty: u8) {
+        assert_eq!(self.status, 200, "{self:?}");
+        expect_solution(&self.json(), message, difficulty);
+    }
+}
+
+/// Expects that this JSON is a right solution.
+pub(crate) fn expect_solution(solved: &Value, message: &str, difficulty: u8) {
+    let text = |field: &str| solved[field].as_str().unwrap_or_else(|| panic!("{solved}"));
+    assert_eq!(text("message"), message);
+    assert_eq!(solved["difficulty"], difficulty);
+    assert!(solved["hashes"].as_u64() >= Some(1), "{solved}");
+    let line = format!("{message},{},{}", text("seed"), text("hash"));
+    oracle::check(line.as_bytes(), message.as_bytes(), difficulty);
+}
+
+impl Http {
+    pub(crate) fn connect(address: SocketAddr) -> Http {
+        let stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(DEADLINE)).expect("above 0");
+        Http {
+            reader: BufReader::new(stream),
+        }
+    }
+
+    /// To the API.
+    pub(crate) fn to(powd: &Powd) -> Http {
+        Http::connect(powd.door("http"))
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
+        self.reader.get_mut().write_all(bytes).expect("it reads");
+    }
+
+    /// Sends a request with these header lines.
+    pub(crate) fn request(&mut self, request: &str, headers: &[&str], body: &[u8]) {
+        let mut head = format!("{request} HTTP/1.1\r\nHost: powd\r\n");
+        for header in headers {
+            head += &format!("{header}\r\n");
+        }
+        head += &format!("Content-Length: {}\r\n\r\n", body.len());
+        self.send(&[head.as_bytes(), body].concat());
+    }
+
+    /// Sends a request, and reads its answer.
+    pub(crate) fn ask(&mut self, request: &str, headers: &[&str], body: &[u8]) -> Answer {
+        self.request(request, headers, body);
+        self.answer()
+    }
+
+    pub(crate) fn get(&mut self, path: &str) -> Answer {
+        self.ask(&format!("GET {path}"), &[], b"")
+    }
+
+    pub(crate) fn post(&mut self, path: &str, body: &[u8]) -> Answer {
+        self.ask(&format!("POST {path}"), &[], body)
+    }
+
+    pub(crate) fn post_json(&mut self, path: &str, body: &str) -> Answer {
+        let headers = ["Content-Type: application/json"];
+        self.ask(&format!("POST {path}"), &headers, body.as_bytes())
+    }
+
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).expect("a line in time");
+        line.trim_end().to_owned()
+    }
+
+    /// Reads the head of an answer.
+    pub(crate) fn head(&mut self) -> Answer {
+        let first = self.line();
+        let status = first
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
+        let mut headers = Vec::new();
+        loop {
+            let line = self.line();
+            let Some((name, value)) = line.split_once(": ") else {
+                break;
+            };
+            headers.push((name.to_ascii_lowercase(), value.to_owned()));
+        }
+        Answer {
+            status: status.unwrap_or_else(|| panic!("no status in {first:?}")),
+            headers,
+            body: Vec::new(),
+        }
+    }
+
+    /// The next piece of an answer that comes in pieces; empty at its end.
+    pub(crate) fn piece(&mut self) -> Vec<u8> {
+        let size = usize::from_str_radix(&self.line(), 16).expect("the size of a piece");
+        let mut piece = vec![0; size];
+        self.reader.read_exact(&mut piece).expect("the piece");
+        self.line();
+        piece
+    }
+
+    pub(crate) fn answer(&mut self) -> Answer {
+        let mut answer = self.head();
+        match answer.header("content-length") {
+            Some(length) => {
+                answer.body = vec![0; length.parse().expect("a length")];
+                self.reader.read_exact(&mut answer.body).expect("the body");
+            }
+            None if answer.header("transfer-encoding") == Some("chunked") => loop {
+                let piece = self.piece();
+                if piece.is_empty() {
+                    break;
+                }
+                answer.body.extend(piece);
+            },
+            None => {}
+        }
+        answer
+    }
+
+    /// Ends its own direction.
+    pub(crate) fn end(&mut self) {
+        let _ = self.reader.get_ref().shutdown(Shutdown::Write);
+    }
+
+    pub(crate) fn set_nonblocking(&mut self, nonblocking: bool) {
+        let set = self.reader.get_ref().set_nonblocking(nonblocking);
+        set.expect("a socket");
+    }
+
+    /// Sends what there is room for; the number of bytes.
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> usize {
+        self.reader.get_mut().write(bytes).unwrap_or(0)
+    }
+
+    /// Sends the same again and again, until the other side has had enough.
+    pub(crate) fn send_until_refused(&mut self, bytes: &[u8]) {
+        for _ in 0..10_000 {
+            if self.reader.get_mut().write_all(bytes).is_err() {
+                return;
+            }
+        }
+        panic!("it takes everything");
+    }
+
+    /// Expects that the other side closes, whatever it says before.
+    pub(crate) fn expect_end(&mut self) {
+        let mut rest = Vec::new();
+        // A reset is an end too.
+        let _ = self.reader.read_to_end(&mut rest);
+    }
+}
+
+/// `curl` with these arguments, and `input` for `@-`.
+pub(crate) fn curl(arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut child = Command::new("curl")
+        .args(["--silent", "--show-error", "--max-time", "60"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("curl is a program");
+    let mut stdin = child.stdin.take().expect("it was piped");
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || stdin.write_all(&input));
+    let output = child.wait_with_output().expect("it ends");
+    let _ = writer.join();
+    assert!(
+        output.status.success(),
+        "curl {arguments:?}: {}",
+        output.status
+    );
+    output.stdout
+}
+
+/// A field of `/status`.
+pub(crate) fn status(powd: &Powd, pointer: &str) -> u64 {
+    let status = Http::connect(powd.door("admin")).get("/status").json();
+    let number = status.pointer(pointer).and_then(Value::as_u64);
+    number.unwrap_or_else(|| panic!("no {pointer} in {status}"))
+}

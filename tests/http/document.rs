@@ -1,0 +1,86 @@
+//! HTTP.md and `/openapi.json`: what they say holds.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+
+use powd_testkit::{program, skip};
+use serde_json::Value;
+
+use crate::client::{Http, serve};
+
+#[test]
+fn the_description_has_every_call() {
+    let powd = serve(&[]);
+    let document = Http::to(&powd).get("/openapi.json").json();
+    assert!(
+        document["openapi"]
+            .as_str()
+            .is_some_and(|version| version.starts_with("3.1"))
+    );
+    let paths = document["paths"].as_object().expect("paths");
+    let paths: BTreeSet<&str> = paths.keys().map(String::as_str).collect();
+    let expected = [
+        "/v1/batch",
+        "/v1/jobs",
+        "/v1/jobs/{id}",
+        "/v1/solve",
+        "/v1/verify",
+    ];
+    assert_eq!(paths, expected.into());
+    // Every reference leads somewhere.
+    let mut references = Vec::new();
+    collect_references(&document, &mut references);
+    for reference in references {
+        let pointer = reference.trim_start_matches('#');
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+fn collect_references(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(reference)) = fields.get("$ref") {
+                into.push(reference.clone());
+            }
+            fields
+                .values()
+                .for_each(|value| collect_references(value, into));
+        }
+        Value::Array(values) => values
+            .iter()
+            .for_each(|value| collect_references(value, into)),
+        _ => {}
+    }
+}
+
+/// The client in Python that HTTP.md shows, as it stands there.
+#[test]
+fn the_documents_client_checks_what_it_gets() {
+    if Command::new("python3")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_err()
+    {
+        return skip("python3 is missing");
+    }
+    let document = include_str!("../../HTTP.md");
+    let script = document
+        .split("```python\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let powd = serve(&["-d", "2"]);
+    let mut python = Command::new("python3");
+    python.args([
+        "-c",
+        script.expect("a script"),
+        &format!("http://{}", powd.door("http")),
+    ]);
+    let output = program::run(python, b"first\nsecond\n");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+}

@@ -1,0 +1,101 @@
+//! The end: what was asked is answered, what comes later is told so.
+
+use powd_testkit::until;
+
+use crate::POWD;
+use crate::client::{Http, serve, status};
+
+#[test]
+fn what_is_under_way_is_answered_and_new_requests_are_refused() {
+    let mut powd = serve(&["--drain-timeout", "50s"]);
+    let mut under_way = Http::to(&powd);
+    under_way.request("POST /v1/solve?difficulty=10&deadline=3s", &[], b"x");
+    let mut kept = Http::to(&powd);
+    kept.post("/v1/solve?difficulty=1", b"x")
+        .expect_solution("x", 1);
+    until("its search", || status(&powd, "/searches_in_progress") == 1);
+    let mut admin = Http::connect(powd.door("admin"));
+    assert_eq!(admin.get("/readyz").status, 200);
+    powd.signal("TERM");
+    until("not ready", || admin.get("/readyz").status == 503);
+    assert_eq!(admin.get("/livez").text(), "ok\n");
+    let refused = kept.post("/v1/solve?difficulty=1", b"x");
+    refused.expect_problem(503, "draining");
+    assert!(refused.header("retry-after").is_some());
+    under_way.answer().expect_problem(504, "deadline");
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+#[test]
+fn when_the_time_of_the_drain_is_over_the_rest_is_told_so() {
+    let mut powd = serve(&["--drain-timeout", "100ms"]);
+    let mut solve = Http::to(&powd);
+    solve.request("POST /v1/solve?difficulty=10", &[], b"x");
+    let mut batch = Http::to(&powd);
+    batch.request("POST /v1/batch?difficulty=10", &[], b"x\ny\n");
+    let mut http = Http::to(&powd);
+    let id = http.post("/v1/jobs?difficulty=10", b"x").json()["id"].clone();
+    let path = format!("GET /v1/jobs/{}?wait=50s", id.as_str().expect("an id"));
+    http.request(&path, &[], b"");
+    until("the searches", || {
+        status(&powd, "/searches_in_progress") == 4
+    });
+    powd.signal("TERM");
+    solve.answer().expect_problem(503, "draining");
+    let lines = batch.answer().text();
+    assert_eq!(lines.matches("ERR draining ").count(), 2, "{lines}");
+    let job = http.answer().json();
+    assert_eq!(job["state"], "failed", "{job}");
+    assert_eq!(job["error"]["code"], "draining", "{job}");
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+#[test]
+fn a_batch_that_goes_on_is_told_that_it_is_over() {
+    let mut powd = serve(&["-d", "1"]);
+    let mut http = Http::to(&powd);
+    http.send(
+        b"POST /v1/batch HTTP/1.1\r\nHost: powd\r\nTransfer-Encoding: chunked\r\n\r\n2\r\na\n\r\n",
+    );
+    assert_eq!(http.head().status, 200);
+    assert!(http.piece().starts_with(b"a,"));
+    powd.signal("TERM");
+    assert!(http.piece().starts_with(b"ERR draining "));
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+#[test]
+fn balancers_get_time_to_hear_of_it() {
+    // Far longer than the test takes: a second signal ends it.
+    let mut powd = serve(&["-d", "1", "--shutdown-delay", "1h"]);
+    let mut admin = Http::connect(powd.door("admin"));
+    powd.signal("TERM");
+    until("not ready", || admin.get("/readyz").status == 503);
+    Http::to(&powd)
+        .post("/v1/solve", b"x")
+        .expect_solution("x", 1);
+    powd.connect().ask(b"x", 1);
+    powd.signal("TERM");
+    assert_eq!(powd.wait().code(), Some(128 + 15));
+
+    let mut powd = serve(&["--shutdown-delay", "1ms"]);
+    powd.signal("TERM");
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+#[test]
+fn health_is_an_exit_code() {
+    let powd = serve(&["--shutdown-delay", "1h"]);
+    let admin = powd.door("admin").to_string();
+    let code = || POWD.run(&["health", &admin]).status.code();
+    assert_eq!(code(), Some(0));
+    powd.signal("TERM");
+    until("not ready", || code() == Some(1));
+    assert_eq!(POWD.run(&["health", "nonsense"]).status.code(), Some(2));
+    assert_eq!(POWD.run(&["health"]).status.code(), Some(2));
+    let mut command = POWD.command(&["health"]);
+    command.env("POWD_ADMIN", &admin);
+    let output = powd_testkit::program::run(command, b"");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("not ready"), "{told}");
+}

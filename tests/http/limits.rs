@@ -1,0 +1,133 @@
+//! Tokens, addresses, numbers of connections, slow clients.
+
+use std::path::PathBuf;
+
+use powd_testkit::program::expect_one_line;
+use powd_testkit::until;
+
+use crate::POWD;
+use crate::client::{Http, serve, status};
+
+/// A file of this test program.
+fn file(name: &str, text: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, text).expect("cargo made the directory");
+    path
+}
+
+#[test]
+fn each_request_needs_a_token_where_there_are_some() {
+    let path = file("tokens", "first\nsecond\n");
+    let powd = serve(&[
+        "-d",
+        "1",
+        "--http-token-file",
+        path.to_str().expect("a path"),
+    ]);
+    let mut http = Http::to(&powd);
+    for wrong in [
+        &[][..],
+        &["Authorization: Bearer third"],
+        &["Authorization: Basic first"],
+    ] {
+        let answer = http.ask("POST /v1/solve", wrong, b"x");
+        answer.expect_problem(401, "token");
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    }
+    for token in ["first", "second"] {
+        let header = format!("Authorization: Bearer {token}");
+        http.ask("POST /v1/solve", &[&header], b"x")
+            .expect_solution("x", 1);
+    }
+}
+
+#[test]
+fn a_token_file_that_is_none_is_told_before_anything_is_bound() {
+    let empty = file("no-tokens", "\n");
+    for path in [empty.to_str().expect("a path"), "/nonexistent"] {
+        let output = POWD.run(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--http-token-file",
+            path,
+        ]);
+        expect_one_line(&output, 2, path);
+    }
+}
+
+#[test]
+fn both_doors_share_the_limit_of_connections() {
+    let powd = serve(&["-d", "1", "--max-connections", "2"]);
+    let mut line = powd.connect();
+    line.ask(b"x", 1);
+    let mut http = Http::to(&powd);
+    http.post("/v1/solve", b"x").expect_solution("x", 1);
+    let mut refused = Http::to(&powd);
+    let answer = refused.post("/v1/solve", b"x");
+    answer.expect_problem(503, "busy");
+    assert!(answer.header("retry-after").is_some());
+    refused.expect_end();
+    drop(http);
+    until("room", || {
+        Http::to(&powd).post("/v1/solve", b"x").status == 200
+    });
+    assert!(status(&powd, "/connections_refused/busy") >= 1);
+    // Those who watch are not kept out: each of these was a connection.
+    drop(line);
+}
+
+#[test]
+fn an_address_has_its_share_and_strangers_none() {
+    let powd = serve(&["-d", "1", "--max-connections-per-ip", "1"]);
+    let mut http = Http::to(&powd);
+    http.post("/v1/solve", b"x").expect_solution("x", 1);
+    Http::to(&powd)
+        .post("/v1/solve", b"x")
+        .expect_problem(429, "busy");
+
+    let powd = serve(&["--allow", "192.0.2.0/24"]);
+    Http::to(&powd)
+        .post("/v1/solve", b"x")
+        .expect_problem(403, "denied");
+}
+
+#[test]
+fn who_does_nothing_for_too_long_is_closed_and_who_waits_is_not() {
+    let powd = serve(&["--idle-timeout", "200ms"]);
+    let mut waits = Http::to(&powd);
+    waits.request("POST /v1/solve?difficulty=10&deadline=2s", &[], b"x");
+    let mut silent = Http::to(&powd);
+    let mut slow_head = Http::to(&powd);
+    slow_head.send(b"POST /v1/solve HTTP/1.1\r\nHost:");
+    let mut slow_body = Http::to(&powd);
+    slow_body.send(b"POST /v1/solve HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx");
+    for http in [&mut silent, &mut slow_head, &mut slow_body] {
+        http.expect_end();
+    }
+    waits.answer().expect_problem(504, "deadline");
+}
+
+#[test]
+fn what_is_no_http_is_closed() {
+    let powd = serve(&["-d", "0"]);
+    for nonsense in [
+        &b"hello\n\n"[..],
+        b"\x16\x03\x01\x02\x00\x01",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nnonsense nonsense nonsense",
+        b"POST /v1/solve HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST /v1/solve HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ] {
+        let mut http = Http::to(&powd);
+        http.send(nonsense);
+        http.end();
+        http.expect_end();
+    }
+    let mut endless = Http::to(&powd);
+    endless.send(b"GET / HTTP/1.1\r\n");
+    endless.send_until_refused(&b"X-Header: value\r\n".repeat(1000));
+    Http::to(&powd)
+        .post("/v1/solve", b"x")
+        .expect_solution("x", 0);
+}

@@ -1,0 +1,17 @@
+//! `powd serve --http` and `--admin` from outside: the API that HTTP.md describes, and what watches the service.
+
+#![cfg(feature = "http")]
+
+mod batch;
+mod cancel;
+mod client;
+mod document;
+mod drain;
+mod jobs;
+mod limits;
+mod solve;
+mod watching;
+
+use powd_testkit::Program;
+
+const POWD: Program = Program::at(env!("CARGO_BIN_EXE_powd"));

@@ -1,0 +1,139 @@
+//! The admin address.
+
+use std::process::{Command, Stdio};
+
+use powd_testkit::{program, skip};
+
+use crate::client::{Http, serve};
+
+#[test]
+fn metrics_count_both_doors() {
+    let powd = serve(&["-d", "2"]);
+    powd.connect().ask(b"hello", 2);
+    let mut http = Http::to(&powd);
+    http.post("/v1/solve", b"x").expect_solution("x", 2);
+    http.post("/v1/solve?difficulty=11", b"x")
+        .expect_problem(422, "difficulty");
+    let mut admin = Http::connect(powd.door("admin"));
+    let metrics = admin.get("/metrics");
+    assert!(
+        metrics
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/plain; version=0.0.4"))
+    );
+    let text = metrics.text();
+    let has = |line: &str| assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+    for door in ["line", "http"] {
+        has(&format!("powd_requests_total{{door=\"{door}\"}} 1"));
+        has(&format!("powd_replies_total{{door=\"{door}\"}} 1"));
+        has(&format!(
+            "powd_connections_opened_total{{door=\"{door}\"}} 1"
+        ));
+        has(&format!(
+            "powd_request_duration_seconds_count{{door=\"{door}\",difficulty=\"2\"}} 1"
+        ));
+        has(&format!(
+            "powd_request_duration_seconds_bucket{{door=\"{door}\",difficulty=\"2\",le=\"+Inf\"}} 1"
+        ));
+    }
+    has("powd_errors_total{door=\"http\",code=\"difficulty\"} 1");
+    has("powd_connections_refused_total{reason=\"denied\"} 0");
+    has("powd_searches_in_progress 0");
+    has("powd_false_hits_total 0");
+    for name in [
+        "powd_build_info{version=",
+        "powd_workers ",
+        "powd_worker_busy_seconds_total{worker=\"0\"} ",
+        "powd_hashes_total ",
+        "powd_searches_cancelled_total ",
+        "powd_searches_shared_total ",
+        "powd_help_hashes_total ",
+        "powd_connections{door=\"http\"} ",
+    ] {
+        assert!(
+            text.lines().any(|line| line.starts_with(name)),
+            "{name}\n{text}"
+        );
+    }
+    #[cfg(target_os = "linux")]
+    has(&format!("process_max_fds {}", max_fds(powd.pid())));
+    let accept = ["Accept: application/openmetrics-text; version=1.0.0"];
+    let open = admin.ask("GET /metrics", &accept, b"");
+    assert!(
+        open.header("content-type")
+            .is_some_and(|kind| kind.starts_with("application/openmetrics-text"))
+    );
+    assert!(open.text().ends_with("# EOF\n"));
+}
+
+#[cfg(target_os = "linux")]
+fn max_fds(pid: u32) -> String {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).expect("its limits");
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let soft = line.and_then(|line| line.split_whitespace().nth(3));
+    soft.expect("a limit").to_owned()
+}
+
+#[test]
+fn promtool_has_nothing_to_say() {
+    if Command::new("promtool")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_err()
+    {
+        return skip("promtool is missing");
+    }
+    let powd = serve(&["-d", "1"]);
+    powd.connect().ask(b"hello", 1);
+    let metrics = Http::connect(powd.door("admin")).get("/metrics");
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]);
+    let output = program::run(promtool, &metrics.body);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+}
+
+#[test]
+fn status_lists_the_searches_in_progress() {
+    let powd = serve(&["--workers", "1"]);
+    let mut http = Http::to(&powd);
+    http.request("POST /v1/solve?difficulty=9", &[], b"x");
+    let mut admin = Http::connect(powd.door("admin"));
+    let mut search = serde_json::Value::Null;
+    powd_testkit::until("hashes", || {
+        let status = admin.get("/status").json();
+        assert_eq!(status["workers"].as_array().map(Vec::len), Some(1));
+        search = status["searches"][0].clone();
+        search["hashes"].as_u64() > Some(0)
+    });
+    assert_eq!(search["difficulty"], 9);
+    assert_eq!(search["expected_hashes"], 68_719_476_736.0);
+    assert!(search["seconds"].as_f64() > Some(0.0));
+}
+
+#[test]
+fn the_page_needs_nothing_from_elsewhere() {
+    let powd = serve(&[]);
+    let mut admin = Http::connect(powd.door("admin"));
+    let page = admin.get("/");
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    let policy = page.header("content-security-policy").unwrap_or_default();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    let text = page.text();
+    for outside in ["https://", "src=\"", "@import", "<link rel=\"stylesheet"] {
+        assert!(!text.contains(outside), "{outside}");
+    }
+    // Its form asks here.
+    admin
+        .post("/v1/solve?difficulty=1", b"x")
+        .expect_solution("x", 1);
+    // The form's door does not lead to the rest.
+    assert_eq!(admin.post("/v1/batch", b"x").status, 404);
+}

@@ -16,10 +16,13 @@
 //! Rejected: one queue for all, in which an easy request waits a quantum for every search before it: 25 ms behind
 //! 100 of them.
 
+mod classes;
+
 use std::collections::VecDeque;
 
 use super::budget::{Budget, TurnKind};
-use super::client::{Class, Next, Standing, Work};
+use super::client::{Class, Next, Standing};
+use classes::{Classes, Entry};
 
 /// Where a client is. Each is in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,135 +41,6 @@ enum Run {
     Stalled(Class),
     /// What it was answered is still to be written in this round.
     Unwritten,
-}
-
-/// A client's place in the queue of a class.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    key: usize,
-    ticket: u64,
-}
-
-/// The queue of a class: first come, first served. Entries that a client has left behind are passed over.
-#[derive(Debug)]
-struct Fifo {
-    entries: VecDeque<Entry>,
-    /// Entries that stand for a client.
-    live: usize,
-    /// What the class may still use before the next class has its turn; below zero where it used more.
-    deficit: i64,
-}
-
-impl Fifo {
-    fn new() -> Fifo {
-        Fifo {
-            entries: VecDeque::with_capacity(Scheduler::ROOM),
-            live: 0,
-            deficit: 0,
-        }
-    }
-
-    /// The first client, which leaves the queue.
-    fn pop(&mut self, runs: &[Run]) -> Option<usize> {
-        while let Some(entry) = self.entries.pop_front() {
-            if is_live(entry, runs) {
-                self.live -= 1;
-                return Some(entry.key);
-            }
-        }
-        None
-    }
-
-    /// A client has left it from within, and its run state says so already.
-    fn forget(&mut self, runs: &[Run]) {
-        self.live -= 1;
-        // What was left behind never outweighs what is there, even in a class that has no turn for hours.
-        if self.entries.len() > 2 * self.live + 16 {
-            self.entries.retain(|&entry| is_live(entry, runs));
-        }
-    }
-}
-
-fn is_live(entry: Entry, runs: &[Run]) -> bool {
-    matches!(runs[entry.key], Run::Old { ticket, .. } if ticket == entry.ticket)
-}
-
-/// The queues of all classes of one standing.
-#[derive(Debug)]
-struct Classes {
-    queues: Box<[Fifo]>,
-    /// The classes that have clients, the next one first.
-    active: VecDeque<usize>,
-    /// Clients in all of them.
-    live: usize,
-}
-
-impl Classes {
-    fn new() -> Classes {
-        Classes {
-            queues: (0..Work::COUNT).map(|_| Fifo::new()).collect(),
-            active: VecDeque::with_capacity(Work::COUNT),
-            live: 0,
-        }
-    }
-
-    fn enqueue(&mut self, class: usize, entry: Entry, first: bool) {
-        let queue = &mut self.queues[class];
-        if queue.live == 0 && !self.active.contains(&class) {
-            self.active.push_back(class);
-        }
-        queue.live += 1;
-        self.live += 1;
-        if first {
-            queue.entries.push_front(entry);
-        } else {
-            queue.entries.push_back(entry);
-        }
-    }
-
-    /// The first client of the class whose turn it is, and that class: RFC 8290's scheduling, with a quantum for each
-    /// client of the class.
-    fn pop(&mut self, quantum: u64, runs: &[Run]) -> Option<(usize, usize)> {
-        loop {
-            let class = *self.active.front()?;
-            let queue = &mut self.queues[class];
-            if queue.live == 0 {
-                self.active.pop_front();
-                queue.deficit = 0;
-            } else if queue.deficit <= 0 {
-                queue.deficit += (quantum * queue.live as u64) as i64;
-                self.active.rotate_left(1);
-            } else {
-                let key = queue.pop(runs)?;
-                self.live -= 1;
-                return Some((key, class));
-            }
-        }
-    }
-
-    /// A client has left the queue of its class from within, and its run state says so already.
-    fn forget(&mut self, class: usize, runs: &[Run]) {
-        let queue = &mut self.queues[class];
-        queue.forget(runs);
-        self.live -= 1;
-        if queue.live == 0 {
-            queue.deficit = 0;
-            self.active.retain(|&active| active != class);
-        }
-    }
-
-    fn charge(&mut self, class: usize, used: u64) {
-        self.queues[class].deficit -= used as i64;
-    }
-
-    /// What it counts is what is there.
-    fn check(&self) {
-        let live: usize = self.queues.iter().map(|queue| queue.live).sum();
-        assert_eq!(live, self.live);
-        for (class, queue) in self.queues.iter().enumerate() {
-            assert!(queue.live == 0 || self.active.contains(&class));
-        }
-    }
 }
 
 /// The clients of one worker, known by their keys.
@@ -209,18 +83,15 @@ pub(crate) struct Turn {
 }
 
 impl Scheduler {
-    /// Queues have room for a few clients from the start, and keep what they grow by.
-    const ROOM: usize = 32;
-
     /// No clients; rounds give about `quantum`, in whatever unit turns are charged in.
     pub(crate) fn new(quantum: u64) -> Scheduler {
         Scheduler {
             runs: Vec::new(),
-            new: VecDeque::with_capacity(Scheduler::ROOM),
+            new: VecDeque::with_capacity(classes::ROOM),
             open: Classes::new(),
             background: Classes::new(),
-            stalled: Vec::with_capacity(Scheduler::ROOM),
-            unwritten: Vec::with_capacity(Scheduler::ROOM),
+            stalled: Vec::with_capacity(classes::ROOM),
+            unwritten: Vec::with_capacity(classes::ROOM),
             tickets: 0,
             quantum,
             owed: 0,
@@ -454,6 +325,7 @@ mod tests {
     use powd_core::Difficulty;
 
     use super::*;
+    use crate::engine::client::Work;
 
     const QUANTUM: u64 = 1000;
     /// What an easy request uses.
@@ -696,12 +568,7 @@ mod tests {
             });
         }
         assert_eq!(scheduler.background.live, 1);
-        assert!(
-            scheduler.background.queues[hard().work.index()]
-                .entries
-                .len()
-                < 30
-        );
+        assert!(scheduler.background.entries() < 30);
     }
 
     #[test]

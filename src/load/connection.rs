@@ -56,7 +56,7 @@ pub(super) struct Connection {
     pub(super) state: State,
     /// Opened or refused at least once.
     settled: bool,
-    /// Has a request of the quota, to be made when it is open.
+    /// A request of the quota is its, to be made when it is open.
     pub(super) reserved: bool,
     /// Failures in a row without a right reply between them: one that is told `ERR busy` each time it comes must
     /// not come back at once each time.

@@ -1,7 +1,8 @@
 //! Proof of work with SHA-256, searched for as fast as the processor can.
 //!
-//! Given a message, find a *seed* of letters and digits such that the hex digits of `SHA-256(seed || message)` start
-//! with a number of zeros. To find one takes 16^N hashes for N zeros; to check one takes a single hash.
+//! Given a message, find a *seed* of letters and digits such that the hex digits of `SHA-256(seed
+//! || message)` start with a number of zeros. To find one takes 16^N hashes for N zeros; to check
+//! one takes a single hash.
 //!
 //! ```
 //! use powd_core::{Difficulty, solve};
@@ -28,26 +29,30 @@
 //!
 //! # Always right
 //!
-//! Whatever a kernel finds is hashed again with the `sha2` crate, which shares no code with the kernels. Only
-//! [`verify`] makes a [`Solution`]. A kernel that is wrong costs time, and the [`Tally`] counts it; it cannot make
-//! an answer wrong.
+//! Whatever a kernel finds is hashed again with the `sha2` crate, which shares no code with the
+//! kernels. Only [`verify`] makes a [`Solution`]. A kernel that is wrong costs time, and the
+//! [`Tally`] counts it; it cannot make an answer wrong.
 //!
 //! # Always an end
 //!
-//! A search starts at a drawn place, walks every seed of its length once, and goes on with one character more when
-//! that length has no solution. So it finds one wherever there is one. Drawing seeds at random does not: at
-//! difficulty 7, 3.3 % of all messages have no solution of five characters.
+//! A search starts at a drawn place, walks every seed of its length once, and goes on with one
+//! character more when that length has no solution. So it finds one wherever there is one. Drawing
+//! seeds at random does not: at difficulty 7, 3.3 % of all messages have no solution of five
+//! characters.
 //!
 //! # Features
 //!
+//! - `simd` (on by default): the kernels for vector and SHA instructions. Without it there is the
+//!   portable kernel alone, at the speed of the `sha2` crate.
 //! - `solver`: the type `Solver`, many messages on all cores, by rayon.
-//! - `unstable`: the module `unstable`, with what the powd service, its benchmarks and its fuzz targets are made of.
-//!   It changes in any version.
+//! - `unstable`: the module `unstable`, with what the powd service, its benchmarks and its fuzz
+//!   targets are made of. It changes in any version.
 //!
 //! # For those who read the code
 //!
-//! The layers, from the top, each of which may use only those below it: `solver` and `solve`; `search`; `kernel`;
-//! `sha256`; `simd`; `pow`. The documentation of each says what it owns, and what it must not know.
+//! The layers, from the top, each of which may use only those below it: `solver` and `solve`;
+//! `search`; `kernel`; `sha256`; `simd`; `pow`. The documentation of each says what it owns, and
+//! what it must not know.
 #![cfg_attr(
     not(feature = "unstable"),
     allow(unreachable_pub, reason = "public with the feature `unstable` alone")
@@ -57,7 +62,7 @@ mod kernel;
 mod pow;
 mod search;
 mod sha256;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod simd;
 mod solve;
 #[cfg(feature = "solver")]
@@ -74,7 +79,8 @@ pub use solve::solve;
 #[cfg(feature = "solver")]
 pub use solver::{Solver, SolverOptions};
 
-/// What the powd service, its benchmarks and its fuzz targets are made of. It changes in any version.
+/// What the powd service, its benchmarks and its fuzz targets are made of. It changes in any
+/// version.
 #[cfg(feature = "unstable")]
 pub mod unstable {
     pub use crate::kernel::{Heads, Scan, measure, whole_batches};

@@ -7,15 +7,17 @@ use crate::kernel::Kernel;
 use crate::pow::{Difficulty, SeedLength, Solution};
 use crate::search::{Job, Progress, Search, Searcher, Tally};
 
-/// Finds a seed that makes `SHA-256(seed || message)` start with the zeros of `difficulty`, on this thread.
+/// Finds a seed that makes `SHA-256(seed || message)` start with the zeros of `difficulty`, on this
+/// thread.
 ///
-/// It takes 16^N hashes on average: some milliseconds at difficulty 4, some seconds at 7, and half an hour at 9 with
-/// the fastest kernel of a fast core. It returns only with a solution. To stop early, or to use all cores, there are
-/// [`Search`](crate::Search) and `Solver`.
+/// It takes 16^N hashes on average: some milliseconds at difficulty 4, some seconds at 7, and half
+/// an hour at 9 with the fastest kernel of a fast core. It returns only with a solution. To stop
+/// early, or to use all cores, there are [`Search`](crate::Search) and `Solver`.
 ///
-/// The seed has five characters, and more only when no seed of five is a solution. Where the search starts is drawn
-/// anew for each call, so equal calls find different seeds. The first call in a process takes some 20 ms longer: it
-/// [measures](Kernel::fastest) which kernel is the fastest here.
+/// The seed has five characters, and more only when no seed of five is a solution. Where the search
+/// starts is drawn anew for each call, so equal calls find different seeds. The first call in a
+/// process takes some 20 ms longer: it [measures](Kernel::fastest) which kernel is the fastest
+/// here.
 ///
 /// ```
 /// use powd_core::{Difficulty, solve};
@@ -49,8 +51,8 @@ pub(crate) const EXHAUSTED: &str = "62^16 seeds outlast any hardware";
 
 /// A number that differs from call to call and from process to process.
 ///
-/// The keys of the standard library's hash maps, which come from the operating system, are random enough for a
-/// starting place, which is no secret. They cost no dependency.
+/// The keys of the standard library's hash maps, which come from the operating system, are random
+/// enough for a starting place, which is no secret. They cost no dependency.
 pub(crate) fn random_draw() -> u64 {
     RandomState::new().hash_one(())
 }

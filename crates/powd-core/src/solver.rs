@@ -1,7 +1,8 @@
 //! Many messages on all threads: what `powd solve` does.
 //!
-//! All threads work together on a hard message, and each thread by itself on easy ones. The threads are rayon's.
-//! Those of the service are not, because they must poll their sockets between two slices of work.
+//! All threads work together on a hard message, and each thread by itself on easy ones. The threads
+//! are rayon's. Those of the service are not, because they must poll their sockets between two
+//! slices of work.
 
 use std::io;
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -18,14 +19,15 @@ use crate::search::{Draws, Job, Progress, Ring, Search, Searcher, SharedSearch, 
 use crate::sha256::blocks;
 use crate::solve::{EXHAUSTED, random_draw};
 
-/// A search of fewer blocks than this on average is easy: it takes 0.3 ms with a fast kernel, too little to wake all
-/// threads for.
+/// A search of fewer blocks than this on average is easy: it takes 0.3 ms with a fast kernel, too
+/// little to wake all threads for.
 const HARD: f64 = 30_000.0;
 
 /// Blocks of one claim on a hard search: about 200 µs with a fast kernel.
 const CHUNK: u64 = 16_384;
 
-/// Blocks of the easy searches that are solved in one call, for each thread: about 5 ms with a fast kernel.
+/// Blocks of the easy searches that are solved in one call, for each thread: about 5 ms with a fast
+/// kernel.
 const PART: f64 = 500_000.0;
 
 /// What a [`Solver`] is told.
@@ -50,14 +52,14 @@ pub struct SolverOptions<S = Kernel> {
     pub kernel: S,
     /// How many threads search.
     pub threads: NonZeroUsize,
-    /// The number that the starting places of all searches are drawn from. With one thread, equal numbers give equal
-    /// seeds.
+    /// The number that the starting places of all searches are drawn from. With one thread, equal
+    /// numbers give equal seeds.
     pub rng_seed: u64,
 }
 
 impl SolverOptions {
-    /// Seeds of five characters, the [fastest](Kernel::fastest) kernel, a thread for each CPU that the process may
-    /// use, and starting places that differ from run to run.
+    /// Seeds of five characters, the [fastest](Kernel::fastest) kernel, a thread for each CPU that
+    /// the process may use, and starting places that differ from run to run.
     pub fn new(difficulty: Difficulty) -> SolverOptions {
         SolverOptions {
             difficulty,
@@ -107,7 +109,8 @@ impl<S> SolverOptions<S> {
 ///
 /// # Panics
 ///
-/// Its methods panic when all 62^16 seeds of the longest length were tried, which no hardware lives to see.
+/// Its methods panic when all 62^16 seeds of the longest length were tried, which no hardware lives
+/// to see.
 #[derive(Debug)]
 pub struct Solver<S = Kernel> {
     options: SolverOptions<S>,
@@ -155,10 +158,12 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
         solutions
     }
 
-    /// Solutions for the first of `messages`, in order: for one message if it is hard, else for as many easy ones as
-    /// take a few milliseconds. There is at least one solution, unless there are no messages.
+    /// Solutions for the first of `messages`, in order: for one message if it is hard, else for as
+    /// many easy ones as take a few milliseconds. There is at least one solution, unless there are
+    /// no messages.
     ///
-    /// This is for messages that come as a stream, and whose solutions are wanted as they are found.
+    /// This is for messages that come as a stream, and whose solutions are wanted as they are
+    /// found.
     ///
     /// ```
     /// use powd_core::{Difficulty, Solver, SolverOptions};

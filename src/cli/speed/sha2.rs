@@ -1,7 +1,7 @@
 //! What kernels are measured against: the plain `sha2` crate, used as a careful user of it would.
 //!
-//! The padded blocks lie ready. Each seed is put into the first one, the crate's block function runs over all of
-//! them, and the first word is looked at.
+//! The padded blocks lie ready. Each seed is put into the first one, the crate's block function
+//! runs over all of them, and the first word is looked at.
 
 use std::time::{Duration, Instant};
 

@@ -29,6 +29,16 @@ const MARGIN: f64 = 1.05;
 const MOST: f64 = 0.75;
 
 /// How fast the kernels of this CPU are beside each other, by a short measurement.
+///
+/// ```
+/// use powd_core::Comparison;
+///
+/// let comparison = Comparison::measure();
+/// for (kernel, rate) in comparison.by_hash_rate() {
+///     println!("{kernel}: {:.1} million hashes per second", rate / 1e6);
+/// }
+/// println!("the fastest: {}", comparison.fastest());
+/// ```
 #[derive(Clone, Debug)]
 pub struct Comparison {
     /// In the order in which they are usually fast.

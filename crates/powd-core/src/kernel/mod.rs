@@ -7,7 +7,7 @@
 
 /// Stamps the function of a kernel: the features, the witnesses, and the generic function that it
 /// instantiates.
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64")))]
 macro_rules! entry_points {
     ($($features:literal fn $name:ident($($witness:ident: $type:ty),*) = $next_at_most:path;)*) => {
         $(
@@ -24,21 +24,21 @@ macro_rules! entry_points {
     };
 }
 
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(feature = "simd", target_arch = "aarch64"))]
 mod arm;
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(feature = "simd", target_arch = "aarch64"))]
 mod arm_sha;
 mod comparison;
 mod heads;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[cfg(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod lanes;
 mod measure;
 mod portable;
 #[cfg(all(test, feature = "unstable"))]
 mod scripted;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(feature = "simd", target_arch = "x86_64"))]
 mod split;
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(feature = "simd", target_arch = "x86_64"))]
 mod x86;
 
 use std::fmt;
@@ -76,6 +76,17 @@ pub trait Scan {
 }
 
 /// A way to scan that this CPU has: holding one is the proof.
+///
+/// ```
+/// use powd_core::Kernel;
+///
+/// for kernel in Kernel::available() {
+///     println!("{kernel}");
+/// }
+/// assert_eq!(Kernel::named("portable"), Ok(Kernel::PORTABLE));
+/// let error = Kernel::named("abacus").unwrap_err();
+/// assert!(error.to_string().starts_with("there is no kernel \"abacus\""));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Kernel {
     name: &'static str,
@@ -84,9 +95,9 @@ pub struct Kernel {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Backend {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(feature = "simd", target_arch = "x86_64"))]
     X86(x86::X86),
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(all(feature = "simd", target_arch = "aarch64"))]
     Arm(arm::Arm),
     Portable,
 }
@@ -137,11 +148,11 @@ impl Entry {
 
 /// All kernels of this build, in the order in which they are usually fast.
 fn kernels() -> impl Iterator<Item = &'static Entry> {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(feature = "simd", target_arch = "x86_64"))]
     const NATIVE: &[Entry] = &x86::KERNELS;
-    #[cfg(target_arch = "aarch64")]
+    #[cfg(all(feature = "simd", target_arch = "aarch64"))]
     const NATIVE: &[Entry] = &arm::KERNELS;
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(not(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64"))))]
     const NATIVE: &[Entry] = &[];
     const PORTABLE: &Entry = &Entry {
         name: Kernel::PORTABLE.name,
@@ -162,7 +173,11 @@ impl Kernel {
         kernels().filter_map(|entry| entry.kernel().ok())
     }
 
-    /// The kernel called `name`, if there is one and this CPU can run it.
+    /// The kernel called `name`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such kernel, or this CPU cannot run it.
     pub fn named(name: &str) -> Result<Kernel, KernelError> {
         let Some(entry) = kernels().find(|entry| entry.name == name) else {
             let exists = kernels().map(|entry| entry.name).collect();
@@ -178,7 +193,7 @@ impl Kernel {
         })
     }
 
-    /// Its name, as `--kernel` takes it.
+    /// Its name.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -186,9 +201,9 @@ impl Kernel {
     /// The next head whose first state word is at most `bound`.
     fn next_at_most(&self, template: &Template, heads: &mut Heads<'_>, bound: u32) -> Option<u32> {
         match self.backend {
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(feature = "simd", target_arch = "x86_64"))]
             Backend::X86(kernel) => kernel.next_at_most(template, heads, bound),
-            #[cfg(target_arch = "aarch64")]
+            #[cfg(all(feature = "simd", target_arch = "aarch64"))]
             Backend::Arm(kernel) => kernel.next_at_most(template, heads, bound),
             Backend::Portable => portable::next_at_most(template, heads, bound),
         }

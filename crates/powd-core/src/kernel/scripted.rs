@@ -1,11 +1,12 @@
 //! A scanner for tests that hashes nothing: it reports the heads that it was told to report.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::Scan;
 use super::heads::{Batches, Heads};
 use crate::pow::Difficulty;
 use crate::sha256::Template;
+use crate::sync::AtomicU64;
 
 /// It takes heads one by one, and stops between two of them, as a kernel stops between two batches.
 #[derive(Clone, Copy, Debug)]

@@ -357,7 +357,7 @@ macro_rules! suite {
     };
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(feature = "simd", target_arch = "x86_64"))]
 suite!(NATIVE:
     avx512_sha: "avx512-sha",
     avx2_sha: "avx2-sha",
@@ -365,13 +365,13 @@ suite!(NATIVE:
     sha_ni: "sha-ni",
     avx2: "avx2"
 );
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(feature = "simd", target_arch = "aarch64"))]
 suite!(NATIVE:
     neon_sha: "neon-sha",
     arm_sha: "arm-sha",
     neon: "neon"
 );
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(not(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 suite!(NATIVE:);
 suite!(EVERYWHERE: portable: "portable");
 
@@ -383,7 +383,7 @@ fn every_kernel_of_this_build_has_the_suite() {
 }
 
 /// The kernels and the flags of `/proc/cpuinfo` that each one needs: said again, apart from the detection.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(feature = "simd", target_arch = "x86_64"))]
 const NEEDS: &[(&str, &[&str])] = &[
     ("avx512-sha", &["avx2", "avx512f", "avx512vl", "sha_ni"]),
     ("avx2-sha", &["avx2", "sha_ni"]),
@@ -392,14 +392,14 @@ const NEEDS: &[(&str, &[&str])] = &[
     ("avx2", &["avx2"]),
     ("portable", &[]),
 ];
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(feature = "simd", target_arch = "aarch64"))]
 const NEEDS: &[(&str, &[&str])] = &[
     ("neon-sha", &["asimd", "sha2"]),
     ("arm-sha", &["asimd", "sha2"]),
     ("neon", &["asimd"]),
     ("portable", &[]),
 ];
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(not(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 const NEEDS: &[(&str, &[&str])] = &[("portable", &[])];
 
 /// The kernels that this CPU must have by what Linux says of it.

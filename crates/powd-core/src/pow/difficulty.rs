@@ -7,7 +7,8 @@ use super::Digest;
 
 /// The number of leading zero nibbles (hex digits) that a digest must have, 0 to 64.
 ///
-/// A search at difficulty N takes 16^N hashes on average: each step makes 16 times the work of the one before.
+/// A search at difficulty N takes 16^N hashes on average: each step makes 16 times the work of the
+/// one before.
 ///
 /// ```
 /// use powd_core::Difficulty;
@@ -75,8 +76,8 @@ impl Difficulty {
         digest[..whole].iter().all(|&byte| byte == 0) && (!half || digest[whole] >> 4 == 0)
     }
 
-    /// The largest first word (big-endian, as in FIPS 180-4) of a digest that meets this difficulty:
-    /// 2^(32 - 4N) - 1. From difficulty 8 on it is 0, and later words decide too.
+    /// The largest first word (big-endian, as in FIPS 180-4) of a digest that meets this
+    /// difficulty: 2^(32 - 4N) - 1. From difficulty 8 on it is 0, and later words decide too.
     pub const fn first_word_bound(self) -> u32 {
         match u32::MAX.checked_shr(4 * self.0 as u32) {
             Some(bound) => bound,
@@ -86,7 +87,8 @@ impl Difficulty {
 
     /// The hashes that a search needs on average: 16^N.
     pub fn expected_hashes(self) -> f64 {
-        // 2^4N, made of its exponent alone (IEEE 754 binary64): `powi` would show in a short request.
+        // 2^4N, made of its exponent alone (IEEE 754 binary64): `powi` would show in a short
+        // request.
         f64::from_bits((1023 + 4 * u64::from(self.0)) << 52)
     }
 }

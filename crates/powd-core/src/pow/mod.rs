@@ -1,7 +1,8 @@
 //! What a proof of work is: difficulty, seed, solution, and how to check one.
 //!
-//! This is the oracle for all the rest. It is plain, and it hashes with the `sha2` crate alone. It must know
-//! nothing of the layers above: a kernel that shared code with the oracle could repeat its mistakes unseen.
+//! This is the oracle for all the rest. It is plain, and it hashes with the `sha2` crate alone. It
+//! must know nothing of the layers above: a kernel that shared code with the oracle could repeat
+//! its mistakes unseen.
 
 mod difficulty;
 mod digest;

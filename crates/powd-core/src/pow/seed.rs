@@ -1,4 +1,5 @@
-//! Seeds: short strings over a fixed alphabet, numbered so that a search can walk through all of them.
+//! Seeds: short strings over a fixed alphabet, numbered so that a search can walk through all of
+//! them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,8 +14,8 @@ const FOUR_DIGITS: u64 = 62u64.pow(4);
 
 /// A seed: 1 to 16 characters, each of `[a-zA-Z0-9]`.
 ///
-/// The seeds of one length are numbered in base 62. The **first** character is the lowest digit: neighbours differ
-/// in the first bytes that are hashed, which is where a kernel varies them.
+/// The seeds of one length are numbered in base 62. The **first** character is the lowest digit:
+/// neighbours differ in the first bytes that are hashed, which is where a kernel varies them.
 ///
 /// ```
 /// use powd_core::{Seed, SeedLength};
@@ -58,7 +59,8 @@ impl Seed {
             index < length.space(),
             "seed index {index} at length {length}"
         );
-        // Gathered in a register: characters stored one by one would hold up the next read of all of them.
+        // Gathered in a register: characters stored one by one would hold up the next read of all
+        // of them.
         let mut characters = 0u128;
         let mut rest = index;
         for place in (0..length.get()).step_by(4) {

@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 /// The number of characters of a seed, 1 to 16.
 ///
-/// There are 62^L seeds of length L: the longer they are, the more of them there are, and the harder the job that
-/// surely has a solution among them.
+/// There are 62^L seeds of length L: the longer they are, the more of them there are, and the
+/// harder the job that surely has a solution among them.
 ///
 /// ```
 /// use powd_core::SeedLength;
@@ -29,7 +29,8 @@ pub struct SeedLengthError;
 impl SeedLength {
     /// A single character: 62 seeds.
     pub const MIN: SeedLength = SeedLength(1);
-    /// Five characters: 916,132,832 seeds. Up to difficulty 6 nearly every message has a solution among them.
+    /// Five characters: 916,132,832 seeds. Up to difficulty 6 nearly every message has a solution
+    /// among them.
     pub const DEFAULT: SeedLength = SeedLength(5);
     /// Sixteen characters: more seeds (62^16) than any hardware can try.
     pub const MAX: SeedLength = SeedLength(16);

@@ -4,8 +4,8 @@ use super::{Difficulty, Digest, Seed, digest};
 
 /// A seed with the digest of seed and message.
 ///
-/// Only [`verify`] makes one: whoever holds a solution knows that the digest was computed by the `sha2` crate, and
-/// that it met the difficulty.
+/// Only [`verify`] makes one: whoever holds a solution knows that the digest was computed by the
+/// `sha2` crate, and that it met the difficulty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Solution {
     seed: Seed,

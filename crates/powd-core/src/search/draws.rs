@@ -5,15 +5,16 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 /// Draws the place on the ring at which a search starts.
 ///
-/// Equal requests get different seeds this way. Nothing here is secret, so a fast generator serves.
+/// So equal requests get different seeds. The place is no secret, so a fast generator will do.
 #[derive(Debug)]
 pub struct Draws(Xoshiro256PlusPlus);
 
 impl Draws {
-    /// The draws of thread number `thread` in a run with seed `run`: the same in every such run.
+    /// The draws of thread number `thread` in a run with seed `run`. They are the same in every
+    /// such run.
     pub fn reproducible(run: u64, thread: usize) -> Draws {
         let mut generator = Xoshiro256PlusPlus::seed_from_u64(run);
-        // 2^128 draws apart: no two threads ever draw the same sequence.
+        // The threads start 2^128 draws apart, so no two of them ever draw the same sequence.
         for _ in 0..thread {
             generator.jump();
         }

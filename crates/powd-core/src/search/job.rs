@@ -29,7 +29,8 @@ pub struct Job<'m> {
 pub struct Tally {
     /// Seeds tried.
     pub hashes: u64,
-    /// Seeds that the kernel reported and the oracle did not confirm. Each one is a bug of the kernel.
+    /// Seeds that the kernel reported and the oracle did not confirm. Each one is a bug of the
+    /// kernel.
     pub false_hits: u64,
 }
 

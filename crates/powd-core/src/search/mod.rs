@@ -1,14 +1,14 @@
 //! One search: where it starts, how it walks the seed space, when it is over.
 //!
-//! A search is a position on a [`Ring`] of seeds. It is so small that it can be put aside and taken up again after
-//! any number of hashes. It is exhaustive: it starts at a drawn place, walks every seed of its length once, and goes
-//! on with one character more when that length is proven empty.
+//! A search is a position on a [`Ring`] of seeds. It is so small that it can be put aside and taken
+//! up again after any number of hashes. It is exhaustive: it starts at a drawn place, walks every
+//! seed of its length once, and goes on with one character more when that length is proven empty.
 //!
-//! The oracle in [`pow`](crate::pow) hashes every winner again before it leaves. So a kernel that is wrong costs
-//! time and is counted, but cannot make an answer wrong.
+//! The oracle in [`pow`](crate::pow) hashes every winner again before it leaves. So a kernel that
+//! is wrong costs time and is counted, but cannot make an answer wrong.
 //!
-//! A search knows no sockets, no threads and no clock. Who asked, and which thread does the work, is for the layer
-//! above.
+//! A search knows no sockets, no threads and no clock. Who asked, and which thread does the work,
+//! is for the layer above.
 
 #[cfg(feature = "_shared")]
 mod draws;

@@ -21,10 +21,12 @@ pub enum Progress {
     Found(Solution),
     /// The budget is spent. There is more to do.
     Pending,
-    /// Nothing is left for this thread to do: other threads are still at their last chunks, or the search was
-    /// called off. Only a search that is shared by several threads stalls; a [`Search`](crate::Search) never does.
+    /// Nothing is left for this thread to do: other threads are still at their last chunks, or the
+    /// search was called off. Only a search that is shared by several threads stalls; a
+    /// [`Search`](crate::Search) never does.
     Stalled,
-    /// Every seed was tried and none is a solution. For a [`Search`](crate::Search) that means every seed up to the
-    /// longest length, which no hardware lives to see; for a shared search, every seed of its length.
+    /// Every seed was tried and none is a solution. For a [`Search`](crate::Search) that means
+    /// every seed up to the longest length, which no hardware lives to see; for a shared search,
+    /// every seed of its length.
     Exhausted,
 }

@@ -8,9 +8,9 @@ use crate::sha256::Template;
 /// The heads of seeds that are longer than a head.
 const ALL_HEADS: u64 = Template::MAX_HEAD_LENGTH.space() as u64;
 
-/// All seeds of one length, in a circle, entered at a drawn place.
+/// All seeds of one length, in a circle that is entered at a drawn place.
 ///
-/// A step is the distance walked from there: steps 0 to [`Ring::steps`]` - 1` visit each seed once.
+/// A step is a distance from that place: steps 0 to [`Ring::steps`]` - 1` visit each seed once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ring {
     length: SeedLength,
@@ -30,12 +30,12 @@ impl Ring {
         Ring { length, start }
     }
 
-    /// The characters of its seeds.
+    /// The length of its seeds.
     pub fn length(&self) -> SeedLength {
         self.length
     }
 
-    /// The seeds on it, 62^length.
+    /// How many seeds are on it: 62^length.
     pub fn steps(&self) -> u128 {
         self.length.space()
     }
@@ -56,8 +56,8 @@ impl Ring {
         }
     }
 
-    /// The numbers of the heads from that of the seed at `step` on, at most `limit` (more than none) and as
-    /// far as the tail stays the same: what a kernel can scan in one call.
+    /// The heads that a kernel can scan in one call: those of the seeds from `step` on, as long as
+    /// their tail stays the same, and at most `limit`, which is not 0.
     pub(super) fn heads(&self, step: u128, limit: u128) -> Range<u32> {
         let index = self.index(step);
         // 128-bit division is a library call; nearly every index fits in 64 bits.
@@ -91,8 +91,8 @@ mod tests {
     }
 
     proptest! {
-        /// Ranges of heads glued together are the ring: no seed left out, none twice, one tail in each, at
-        /// every length.
+        /// Ranges of heads glued together are the ring: no seed left out, none twice, one tail in
+        /// each, at every length.
         #[test]
         fn heads_follow_the_ring(length in 1u8..=16, draw: u64, from: u64, limit in 1u128..5000) {
             let length = SeedLength::new(length).expect("1 to 16");

@@ -3,18 +3,26 @@
 use crate::kernel::{Kernel, Scan};
 use crate::sha256::Template;
 
-/// The tools of one searching thread: a kernel, and memory in which a message is laid out as SHA-256 blocks.
+/// The tools of one searching thread: a kernel, and memory in which a message is laid out as
+/// SHA-256 blocks.
 ///
-/// A thread makes one at its start and takes it to all its searches; after that they allocate nothing. A searcher
-/// may go from search to search in any order. It remembers the message it saw last: to go on with the same one
-/// costs a comparison of its bytes, not laying it out again.
+/// A thread makes one at its start and takes it to all its searches; after that they allocate
+/// nothing. A searcher may go from search to search in any order. It remembers the message it saw
+/// last: to go on with the same one costs a comparison of its bytes, not laying it out again.
 ///
 /// ```
-/// use powd_core::{Kernel, Searcher};
+/// use std::num::NonZeroU64;
 ///
-/// // Messages of up to 1 KiB; longer ones are allowed, and make it grow.
-/// let searcher = Searcher::new(Kernel::PORTABLE, 1024);
-/// # let _ = searcher;
+/// use powd_core::{Difficulty, Job, Kernel, Progress, Search, SeedLength, Searcher, Tally};
+///
+/// let mut searcher = Searcher::new(Kernel::PORTABLE, 1024);
+/// let mut tally = Tally::default();
+/// for message in ["one", "two"] {
+///     let job = Job { message: message.as_bytes(), difficulty: Difficulty::of::<2>() };
+///     let mut search = Search::new(SeedLength::DEFAULT, 0);
+///     let progress = search.advance(&mut searcher, job, NonZeroU64::MAX, &mut tally);
+///     assert!(matches!(progress, Progress::Found(_)));
+/// }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Searcher<S = Kernel> {
@@ -23,7 +31,8 @@ pub struct Searcher<S = Kernel> {
 }
 
 impl<S: Scan> Searcher<S> {
-    /// A searcher with room for messages of up to `max_message_bytes`: the only allocation.
+    /// A searcher with a kernel, and room for messages of up to `max_message_bytes`. That is its
+    /// only allocation, unless a longer message comes.
     pub fn new(scanner: S, max_message_bytes: usize) -> Searcher<S> {
         Searcher {
             scanner,

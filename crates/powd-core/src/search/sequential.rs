@@ -10,8 +10,8 @@ use crate::sync::never;
 
 /// A search by one thread, which can be put aside after any number of hashes and taken up again.
 ///
-/// It is a place on the ring of seeds: 64 bytes, and no reference to the message, which its owner keeps. To put it
-/// aside, keep it; to call it off, drop it.
+/// It is a place on the ring of seeds: 64 bytes, and no reference to the message, which its owner
+/// keeps. To put it aside, keep it; to call it off, drop it.
 ///
 /// ```
 /// use std::num::NonZeroU64;
@@ -45,8 +45,8 @@ pub struct Search {
 impl Search {
     /// A search over all seeds of `length` characters, then over longer ones.
     ///
-    /// `draw` says where it starts, any number from 0 to 2^64 - 1: searches with equal draws find equal seeds, and
-    /// a fresh random number for each search makes the seeds differ.
+    /// `draw` says where it starts, any number from 0 to 2^64 - 1: searches with equal draws find
+    /// equal seeds, and a fresh random number for each search makes the seeds differ.
     pub fn new(length: SeedLength, draw: u64) -> Search {
         Search {
             ring: Ring::new(length, draw),
@@ -57,9 +57,9 @@ impl Search {
 
     /// Tries up to `budget` seeds, adds what that costs to `tally`, and says how far it came.
     ///
-    /// `job` must be the same at each call: the search does not keep it, because its owner has it anyway. With another
-    /// job the search goes on from the same place, and leaves out the seeds before. The searcher may be another one
-    /// each time.
+    /// `job` must be the same at each call: the search does not keep it, because its owner has it
+    /// anyway. With another job the search goes on from the same place, and leaves out the seeds
+    /// before. The searcher may be another one each time.
     // Inlined for the reason given at `Probe::scan`.
     #[inline(always)]
     pub fn advance<S: Scan>(
@@ -242,5 +242,19 @@ mod tests {
         let (solution, tally) = run(&mut Search::new(SeedLength::DEFAULT, 77), b"", 0, 1);
         assert_eq!(*solution.seed(), Ring::new(SeedLength::DEFAULT, 77).seed(0));
         assert_eq!(tally.hashes, 1);
+    }
+
+    #[test]
+    fn difficulty_zero_lays_nothing_out() {
+        let job = Job {
+            message: &[0; 8192],
+            difficulty: Difficulty::NONE,
+        };
+        let mut searcher = Searcher::new(Kernel::PORTABLE, 0);
+        let mut search = Search::new(SeedLength::DEFAULT, 0);
+        let mut tally = Tally::default();
+        let progress = search.advance(&mut searcher, job, NonZeroU64::MIN, &mut tally);
+        assert!(matches!(progress, Progress::Found(_)));
+        assert_eq!(searcher.template.blocks(), 1);
     }
 }

@@ -14,12 +14,12 @@ use crate::sync::{AtomicBool, AtomicU64, First};
 
 /// One message and one ring, searched by any number of threads at once.
 ///
-/// A claim is one atomic addition, and there is no lock. What the threads only read is set while the owner holds
-/// the search alone (`&mut`); what they write is atomic.
+/// A claim is one atomic addition, and there is no lock. What the threads only read is set while
+/// the owner holds the search alone (`&mut`); what they write is atomic.
 ///
-/// An owner that has many searches in turn keeps this one in an `Arc`, and begins the next search when
-/// `Arc::get_mut` says that no thread is left at the last one. So a search allocates nothing, and no thread can
-/// mistake a new search for the old one.
+/// An owner that has many searches in turn keeps this one in an `Arc`, and begins the next search
+/// when `Arc::get_mut` says that no thread is left at the last one. So a search allocates nothing,
+/// and no thread can mistake a new search for the old one.
 ///
 /// ```
 /// use std::thread;
@@ -58,7 +58,8 @@ pub struct SharedSearch {
     chunk: NonZeroU64,
     /// On a cache line of its own: every claim writes here, every batch reads `over`.
     claims: CachePadded<Claims>,
-    /// Whether the search was won or called off. Every thread looks at it between two batches of its kernel.
+    /// Whether the search was won or called off. Every thread looks at it between two batches of
+    /// its kernel.
     over: AtomicBool,
     winner: First<Solution>,
 }
@@ -66,15 +67,16 @@ pub struct SharedSearch {
 /// What every claim writes.
 #[derive(Debug, Default)]
 struct Claims {
-    /// The number of the next chunk to claim. It grows past the last one. At 2^64 it would start again from 0, but
-    /// no hardware claims that often.
+    /// The number of the next chunk to claim. It grows past the last one. At 2^64 it would start
+    /// again from 0, but no hardware claims that often.
     next: AtomicU64,
     /// How many chunks were claimed, searched to their end, and are empty.
     emptied: AtomicU64,
 }
 
 impl SharedSearch {
-    /// An idle search, with room for messages of up to `max_message_bytes`. A longer one makes it grow.
+    /// An idle search, with room for messages of up to `max_message_bytes`. A longer one makes it
+    /// grow.
     pub fn with_capacity(max_message_bytes: usize) -> SharedSearch {
         SharedSearch {
             message: Vec::with_capacity(max_message_bytes),
@@ -90,8 +92,8 @@ impl SharedSearch {
 
     /// Begins to search for `job` on `ring`, from step `base` on, in chunks of `chunk` seeds.
     ///
-    /// A thread looks at nothing else until its chunk is done, so a chunk must not be long. Each claim takes a
-    /// cache line from all other threads, so it must not be short.
+    /// A thread looks at nothing else until its chunk is done, so a chunk must not be long. Each
+    /// claim takes a cache line from all other threads, so it must not be short.
     pub fn begin(&mut self, job: Job<'_>, ring: Ring, base: u128, chunk: NonZeroU64) {
         self.message.clear();
         self.message.extend_from_slice(job.message);
@@ -185,11 +187,11 @@ pub struct Share<'a, S> {
 impl<S: Scan> Share<'_, S> {
     /// Claims the next chunk and searches it.
     ///
-    /// - [`Progress::Found`]: the search is won, by this thread or by another one. All threads get the same
-    ///   solution.
+    /// - [`Progress::Found`]: the search is won, by this thread or by another one. All threads get
+    ///   the same solution.
     /// - [`Progress::Pending`]: the chunk is empty.
-    /// - [`Progress::Stalled`]: no chunk is left to claim, but others are still at theirs; or the search was called
-    ///   off.
+    /// - [`Progress::Stalled`]: no chunk is left to claim, but others are still at theirs; or the
+    ///   search was called off.
     /// - [`Progress::Exhausted`]: the whole ring is proven empty.
     pub fn work(&mut self, tally: &mut Tally) -> Progress {
         let search = self.search;

@@ -1,6 +1,7 @@
 //! What threads share: types of the standard library, or those of `loom` in a model (`--cfg loom`).
 //!
-//! Only the types differ. Every ordering is written where it is used, so that a model checks the code that ships.
+//! Only the types differ. Every ordering is written where it is used, so that a model checks the
+//! code that ships.
 
 #[cfg(not(all(loom, test)))]
 mod standard;

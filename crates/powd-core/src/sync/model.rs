@@ -1,4 +1,5 @@
-//! The types of a model: `loom` tries every order in which threads can see what others write to them.
+//! The types of a model: `loom` tries every order in which threads can see what others write to
+//! them.
 
 use loom::sync::Mutex;
 use loom::sync::atomic::Ordering::{Acquire, Release};
@@ -13,8 +14,8 @@ pub(crate) fn never() -> &'static AtomicBool {
     &NEVER
 }
 
-/// `First` of the module `standard`. The flag, not the lock, tells readers that a value is there: `OnceLock` promises
-/// them no more.
+/// `First` of the module `standard`. The flag, not the lock, tells readers that a value is there:
+/// `OnceLock` promises them no more.
 #[derive(Debug)]
 pub(crate) struct First<T> {
     is_set: AtomicBool,

@@ -10,8 +10,8 @@ pub(crate) fn never() -> &'static AtomicBool {
     &NEVER
 }
 
-/// A place for one value. The first value that is put there stays, and who sees it sees what its thread wrote
-/// before.
+/// A place for one value. The first value that is put there stays, and who sees it sees what its
+/// thread wrote before.
 #[cfg(feature = "_shared")]
 #[derive(Debug)]
 pub(crate) struct First<T>(std::sync::OnceLock<T>);

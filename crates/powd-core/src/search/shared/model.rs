@@ -1,11 +1,11 @@
-//! Who claims, who wins, who stops: a shared search in every order in which its threads can take their steps.
+//! Who claims, who wins, who stops: a shared search in every order in which its threads can take
+//! their steps.
 //!
-//! With `--cfg loom` the model checker goes through the orders. Without it real threads play the same scenes many
-//! times, and under Miri once for each of its seeds. The scanner hashes nothing, and only two seeds are left on the
-//! ring, so that there are few steps to put in order.
+//! With `--cfg loom` the model checker goes through the orders. Without it real threads play the
+//! same scenes many times, and under Miri once for each of its seeds. The scanner hashes nothing,
+//! and only two seeds are left on the ring, so that there are few steps to put in order.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64 as Tried;
 
 #[cfg(loom)]
 use loom::thread;
@@ -34,7 +34,8 @@ struct Scene {
 }
 
 impl Scene {
-    /// Plays the scene in every order, or as often as there is time for. `check` looks at the outcome.
+    /// Plays the scene in every order, or as often as there is time for. `check` looks at the
+    /// outcome.
     fn play(self, check: impl Fn(&Play, [Progress; 3]) + Send + Sync + 'static) {
         let message = message_with(self.solutions);
         let once = move || {
@@ -54,12 +55,12 @@ impl Scene {
     }
 }
 
-/// All orders with up to four preemptions: 7 seconds for all scenes, 26 with five. `LOOM_MAX_PREEMPTIONS` sets another
-/// bound. (Zen 4, 2026-11)
+/// All orders with up to three preemptions: 4 seconds for all scenes (Zen 4, 2026-11), with four
+/// some 30. `LOOM_MAX_PREEMPTIONS` sets another bound.
 #[cfg(loom)]
 fn explore(once: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound.get_or_insert(4);
+    builder.preemption_bound.get_or_insert(3);
     builder.check(once);
 }
 
@@ -89,7 +90,7 @@ fn message_with(solutions: &[u32]) -> Vec<u8> {
 struct Play {
     scene: Scene,
     search: SharedSearch,
-    tried: Tried,
+    tried: AtomicU64,
 }
 
 impl Play {
@@ -104,7 +105,7 @@ impl Play {
         Play {
             scene,
             search,
-            tried: Tried::new(0),
+            tried: AtomicU64::new(0),
         }
     }
 
@@ -123,7 +124,7 @@ impl Play {
             }
         };
         if progress == Progress::Exhausted {
-            // No head is left, and no thread is still at one.
+            // No head is left, no thread is still at one, and this thread knows it.
             assert_eq!(self.tried.load(Relaxed), 1 << FIRST | 1 << SECOND);
         }
         if self.search.is_over() && !self.scene.calls_off {

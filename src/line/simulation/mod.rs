@@ -277,7 +277,8 @@ impl<'c, 'b> World<'c, 'b> {
                     Run::Queued(kind) => kind,
                     _ => TurnKind::Old,
                 };
-                let blocks = 1 + self.host.choices.below(60);
+                // The first choice, which is all that a fuzzer's last byte is followed by, gets something done.
+                let blocks = 60 - self.host.choices.below(60);
                 let mut budget = Budget::new(blocks, kind);
                 self.host.is_blocked = connection.has_output();
                 let next = connection.turn(&mut self.host, &mut shelf, &mut budget);

@@ -105,6 +105,19 @@ struct Request<T> {
     stalled: bool,
 }
 
+impl<T> Request<T> {
+    /// How long ago it was received. Most are answered in the round that they came in, which is
+    /// what the clock is read in; that takes a comparison, a difference of times a call.
+    #[inline]
+    fn age(&self, now: Instant) -> Duration {
+        if self.since == now {
+            Duration::ZERO
+        } else {
+            now.saturating_duration_since(self.since)
+        }
+    }
+}
+
 /// What a connection is to do first in a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {

@@ -8,8 +8,7 @@ use crate::line::buffers::Buffer;
 use crate::protocol::{Cut, ErrorLine, Reply};
 
 impl<T> Session<T> {
-    /// Answers requests, in order, until none is whole, the output is full, the budget spent, or helpers must finish
-    /// first.
+    /// Answers requests, in order, until none is whole, the output is full, the budget spent, or helpers must finish first.
     pub(crate) fn answer<H: Host<Task = T>>(
         &mut self,
         host: &mut H,
@@ -17,23 +16,21 @@ impl<T> Session<T> {
         budget: &mut Budget,
     ) {
         while self.stage == Stage::Open && !budget.is_spent() && self.has_room(shelf) {
-            let Some(mut request) = self.request.take().or_else(|| self.cut(host, shelf)) else {
-                return;
-            };
-            if let Some(error) = self.refusal(&request, host, shelf) {
-                self.refuse(error, shelf);
-                self.finish(&request);
-                let why = match error {
-                    ErrorLine::Draining => Cancel::Abandoned,
-                    _ => Cancel::Refused,
-                };
-                host.cancel(request.task, why);
+            // The request stays where it is: moving it out and back takes a hundredth of an easy
+            // reply.
+            if self.request.is_none() {
+                self.request = self.cut(host, shelf);
+            }
+            if let Some(error) = self.refusal(host, shelf) {
+                self.refuse_request(error, host, shelf);
                 budget.spend_request();
                 continue;
             }
+            let Some(request) = &mut self.request else {
+                return;
+            };
             if budget.kind() == TurnKind::New && host.is_hard(self.difficulty, request.length) {
                 // Its time comes in its class.
-                self.request = Some(request);
                 return;
             }
             let message = self
@@ -44,47 +41,56 @@ impl<T> Session<T> {
                 message,
                 difficulty: self.difficulty,
             };
-            match host.advance(&mut request.task, job, budget) {
+            let progress = host.advance(&mut request.task, job, budget);
+            request.stalled = progress == Progress::Stalled;
+            match progress {
                 Progress::Found(solution) => {
                     let output = self.output.get_or_insert_with(|| shelf.pool.output());
                     output.push_reply(message, &solution);
                     shelf.counters.replies.add(1);
-                    // To the round, which is what the clock is read in.
-                    let time = host.now().saturating_duration_since(request.since);
-                    shelf.durations.record(self.difficulty, time);
-                    self.finish(&request);
+                    shelf
+                        .durations
+                        .record(self.difficulty, request.age(host.now()));
+                    self.finish();
                 }
                 Progress::Exhausted => {
                     self.refuse(ErrorLine::Exhausted, shelf);
-                    self.finish(&request);
+                    self.finish();
                 }
-                Progress::Pending => {
-                    request.stalled = false;
-                    self.request = Some(request);
-                }
-                Progress::Stalled => {
-                    request.stalled = true;
-                    self.request = Some(request);
-                    return;
-                }
+                Progress::Pending => {}
+                Progress::Stalled => return,
             }
         }
     }
 
-    /// Why a request is refused before it gets any more time, if it is.
-    fn refusal(
-        &self,
-        request: &Request<T>,
-        host: &impl Host<Task = T>,
-        shelf: &Shelf<'_>,
-    ) -> Option<ErrorLine> {
+    /// Why the request at hand is refused before it gets any more time, if it is.
+    fn refusal(&self, host: &impl Host<Task = T>, shelf: &Shelf<'_>) -> Option<ErrorLine> {
+        let request = self.request.as_ref()?;
         if host.drain() == Drain::Expired {
             return Some(ErrorLine::Draining);
         }
-        // When there are more searches than time for them, those that come to nothing must not take half of it.
+        // When there are more searches than time for them, those that come to nothing must not
+        // take half of it.
         let limit = shelf.options.limits.deadline?;
-        let is_late = host.now().saturating_duration_since(request.since) >= limit;
-        is_late.then_some(ErrorLine::Deadline)
+        (request.age(host.now()) >= limit).then_some(ErrorLine::Deadline)
+    }
+
+    /// Puts an error line in the place of the request at hand, and ends its search.
+    #[cold]
+    fn refuse_request(
+        &mut self,
+        error: ErrorLine,
+        host: &mut impl Host<Task = T>,
+        shelf: &mut Shelf<'_>,
+    ) {
+        self.refuse(error, shelf);
+        let why = match error {
+            ErrorLine::Draining => Cancel::Abandoned,
+            _ => Cancel::Refused,
+        };
+        if let Some(request) = self.finish() {
+            host.cancel(request.task, why);
+        }
     }
 
     /// The next request of the input, if there is a whole one.
@@ -134,12 +140,15 @@ impl<T> Session<T> {
         output.push_error(error);
     }
 
-    /// Takes an answered request from the input.
-    fn finish(&mut self, request: &Request<T>) {
-        if let Some(input) = &mut self.input {
+    /// Takes the request at hand, which has its reply or its error, from the input.
+    #[inline]
+    fn finish(&mut self) -> Option<Request<T>> {
+        let request = self.request.take();
+        if let (Some(input), Some(request)) = (&mut self.input, &request) {
             input.take(request.taken);
         }
         // Where a read is a message, the next message needs a read.
         self.needs_input = self.input.as_ref().is_none_or(Buffer::is_empty);
+        request
     }
 }

@@ -34,7 +34,7 @@ impl Digest {
     pub fn to_hex(&self) -> [u8; 64] {
         let digit = |nibble: u8| nibble + b'0' + if nibble > 9 { b'a' - b'9' - 1 } else { 0 };
         let mut text = [0; 64];
-        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+        for (pair, byte) in text.chunks_exact_mut(2).zip(&self.0) {
             pair[0] = digit(byte >> 4);
             pair[1] = digit(byte & 15);
         }

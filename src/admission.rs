@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ipnet::IpNet;
 
 use crate::protocol::ErrorLine;
+use crate::sockets::Origin;
 
 /// Bounds on the connections of all doors together.
 #[derive(Clone, Debug)]
@@ -77,17 +78,22 @@ impl Admission {
         })
     }
 
-    /// A permit for a client at `ip`, or the reason why there is none.
-    pub(crate) fn admit(self: &Arc<Self>, ip: IpAddr) -> Result<Permit, Refusal> {
-        // A socket that takes both sees IPv4 clients as ::ffff:a.b.c.d. The listeners here do not, but a
-        // limit must not hang on that.
-        let ip = ip.to_canonical();
+    /// A permit for a client from there, or the reason why there is none.
+    pub(crate) fn admit(self: &Arc<Self>, from: Origin) -> Result<Permit, Refusal> {
+        let ip = match from {
+            // A socket that takes both sees IPv4 clients as ::ffff:a.b.c.d. The listeners here do not, but a
+            // limit must not hang on that.
+            Origin::Address(ip) => Some(ip.to_canonical()),
+            // Nothing to judge by: the permissions of the socket file have decided.
+            Origin::Local => None,
+        };
         let Bounds {
             allow,
             max,
             max_per_ip,
         } = &self.bounds;
-        if !allow.is_empty() && !allow.iter().any(|range| range.contains(&ip)) {
+        let is_allowed = |ip| allow.is_empty() || allow.iter().any(|range| range.contains(ip));
+        if !ip.as_ref().is_none_or(is_allowed) {
             return Err(Refusal::Denied);
         }
         if self.open.fetch_add(1, AcqRel) >= *max {
@@ -98,7 +104,7 @@ impl Admission {
             admission: Arc::clone(self),
             origin: None,
         };
-        if let Some(max) = *max_per_ip {
+        if let (Some(max), Some(ip)) = (*max_per_ip, ip) {
             let mut by_origin = self
                 .open_by_origin
                 .lock()
@@ -147,8 +153,8 @@ mod tests {
         max_per_ip: None,
     };
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().expect("an address")
+    fn ip(text: &str) -> Origin {
+        Origin::Address(text.parse().expect("an address"))
     }
 
     #[test]
@@ -198,6 +204,21 @@ mod tests {
             Some(Refusal::BusyAddress)
         );
         assert!(admission.admit(ip("2001:db8:0:2::1")).is_ok());
+    }
+
+    #[test]
+    fn who_comes_over_a_socket_file_counts_to_all_and_to_no_address() {
+        let admission = Admission::new(Bounds {
+            allow: vec!["10.0.0.0/8".parse().expect("range")],
+            max: 2,
+            max_per_ip: Some(1),
+        });
+        let _held = [(); 2].map(|()| {
+            admission
+                .admit(Origin::Local)
+                .expect("no address to judge by")
+        });
+        assert_eq!(admission.admit(Origin::Local).err(), Some(Refusal::Busy));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! zero nibbles. The search itself is the crate [`powd_core`].
 //!
 //! The layers, from the top, each of which may use only those below it: [`cli`]; `http`; [`mod@line`] and [`load`];
-//! `admission` and `sockets`; [`engine`]; [`protocol`]; [`cpus`]. What each one owns, and must not know, stands in
+//! `admission` and [`supervisor`]; [`sockets`]; [`engine`]; [`protocol`]; [`cpus`]. What each one owns, and must not know, stands in
 //! ARCHITECTURE.md.
 
 mod admission;
@@ -14,4 +14,5 @@ pub mod http;
 pub mod line;
 pub mod load;
 pub mod protocol;
-mod sockets;
+pub mod sockets;
+pub mod supervisor;

@@ -10,11 +10,13 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use powd::engine;
 use powd::line::{Listener, Options, Server, Snapshot};
+use powd::sockets::{self, Address};
 use powd_core::Difficulty;
 use powd_testkit::{Client, lines, until};
 
@@ -118,13 +120,17 @@ fn no_request_allocates_on_a_worker() {
         .into_iter()
         .map(|nibbles| {
             let difficulty = Difficulty::new(nibbles).expect("0 to 64");
-            let address = "127.0.0.1:0".parse().expect("an address");
-            Listener::bind(address, difficulty).expect("a free port")
+            let address: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+            let socket = sockets::Listener::bind(address.into()).expect("a free port");
+            Listener::new(socket, difficulty)
         })
         .collect();
     let addresses: Vec<_> = listeners
         .iter()
-        .map(|listener| listener.address().expect("bound"))
+        .map(|listener| match listener.address() {
+            Ok(Address::Tcp(address)) => address,
+            other => panic!("bound to {other:?}"),
+        })
         .collect();
     let server = Server::start(listeners, engine(), Options::default()).expect("it starts");
     let control = server.control();

@@ -8,6 +8,7 @@ use crate::engine::EngineError;
 #[cfg(feature = "http")]
 use crate::http::HttpError;
 use crate::line::ServerError;
+use crate::sockets::{Address, ListenError};
 
 /// Why a command ended without a result.
 #[derive(Debug, thiserror::Error)]
@@ -18,12 +19,18 @@ pub(super) enum Error {
     /// Not an error: `--help` or `--version`, or no command at all.
     #[error(transparent)]
     Help(clap::Error),
+    /// The address of this flag cannot be listened on.
+    #[error("{error}{}", remedy_of_address(error, flag))]
+    Listen {
+        error: ListenError,
+        flag: &'static str,
+    },
     /// The server could not start or did not end well.
     #[error("{}{}", .0, remedy(.0))]
     Server(#[from] ServerError),
     /// A door by HTTP could not be opened.
     #[cfg(feature = "http")]
-    #[error("{}{}", .0, remedy_of_http(.0))]
+    #[error(transparent)]
     Http(#[from] HttpError),
     /// Standard input or output failed.
     #[error("standard input or output: {0}")]
@@ -92,16 +99,6 @@ impl Error {
 /// What the user of `powd serve` can do about it: the server knows no flags.
 fn remedy(error: &ServerError) -> &'static str {
     match error {
-        ServerError::Listen { address, source } => match source.kind() {
-            _ if source.raw_os_error() == Some(libc::EAFNOSUPPORT) => match address.is_ipv6() {
-                true => ": this system has no IPv6, listen on IPv4: --listen 0.0.0.0:PORT",
-                false => ": this system has no IPv4, listen on IPv6: --listen [::]:PORT",
-            },
-            io::ErrorKind::AddrInUse => {
-                ": something listens there already, choose another port with --listen"
-            }
-            kind => remedy_of_address(kind),
-        },
         ServerError::Engine(EngineError::Start(source))
             if source.kind() == io::ErrorKind::WouldBlock =>
         {
@@ -111,29 +108,39 @@ fn remedy(error: &ServerError) -> &'static str {
     }
 }
 
-#[cfg(feature = "http")]
-fn remedy_of_http(error: &HttpError) -> &'static str {
-    match error {
-        HttpError::Listen { source, .. } => match source.kind() {
-            io::ErrorKind::AddrInUse => {
-                ": something listens there already, choose another port with --http or --admin"
-            }
-            kind => remedy_of_address(kind),
-        },
-        HttpError::Start(_) => "",
-    }
-}
-
-fn remedy_of_address(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::PermissionDenied => {
-            ": ports below 1024 need a privilege, choose a higher one"
+fn remedy_of_address(error: &ListenError, flag: &str) -> String {
+    let ListenError { address, source } = error;
+    let told = match (address, source.kind()) {
+        (Address::Tcp(address), _) if source.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+            return match address.is_ipv6() {
+                true => format!(": this system has no IPv6, listen on IPv4: {flag} 0.0.0.0:PORT"),
+                false => format!(": this system has no IPv4, listen on IPv6: {flag} [::]:PORT"),
+            };
         }
-        io::ErrorKind::AddrNotAvailable => {
-            ": no interface of this machine has that address; 0.0.0.0 stands for all that there are"
+        (Address::Tcp(_), io::ErrorKind::AddrInUse) => {
+            return format!(": something listens there already, choose another port with {flag}");
         }
-        _ => "",
-    }
+        (Address::Tcp(_), io::ErrorKind::PermissionDenied) => {
+            "ports below 1024 need a privilege, choose a higher one"
+        }
+        (Address::Tcp(_), io::ErrorKind::AddrNotAvailable) => {
+            "no interface of this machine has that address; 0.0.0.0 stands for all that there are"
+        }
+        (Address::Unix(_), io::ErrorKind::AddrInUse) => {
+            return format!(": something listens there already, choose another path with {flag}");
+        }
+        (Address::Unix(_), io::ErrorKind::AlreadyExists) => {
+            return format!(": it is left alone, choose another path with {flag}");
+        }
+        (Address::Unix(_), io::ErrorKind::NotFound) => {
+            "there is no such directory, make it, or choose another path"
+        }
+        (Address::Unix(_), io::ErrorKind::PermissionDenied) => {
+            "this user may not write to that directory, choose another path"
+        }
+        _ => return String::new(),
+    };
+    format!(": {told}")
 }
 
 impl From<RestrictError> for Error {

@@ -1,12 +1,17 @@
 //! `powd health`: whether a service is ready, for images without a shell.
 
-use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
+use socket2::Socket;
+
 use super::Error;
+use super::place::Place;
+use crate::sockets::Address;
 
 /// How long a service may take for each step of its answer. One that is saturated answers at once.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -17,8 +22,9 @@ const ANSWER_MAX: u64 = 64 * 1024;
 /// Asks a service whether it is ready; exit code 0: it is; 1: it is not, or does not answer.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The admin address of the service: ADDR:PORT, or http://HOST:PORT with or without a path (by default
-    /// /readyz). A service in the same container has the same variable. 0.0.0.0 and [::] mean this machine.
+    /// The admin address of the service: ADDR:PORT, NAME:PORT or unix:PATH; or http://HOST:PORT with or without a
+    /// path (by default /readyz). A service in the same container has the same variable. 0.0.0.0 and [::] mean
+    /// this machine.
     #[arg(env = "POWD_ADMIN", value_name = "URL")]
     url: Url,
 }
@@ -26,6 +32,8 @@ pub(super) struct Args {
 /// What is asked, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Url {
+    place: Place,
+    /// The place as typed.
     host: String,
     path: String,
 }
@@ -34,6 +42,15 @@ impl FromStr for Url {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Url, String> {
+        let wrong =
+            || "expected ADDR:PORT, unix:PATH or http://HOST:PORT/PATH: 127.0.0.1:9100".to_owned();
+        if text.starts_with("unix:") {
+            return Ok(Url {
+                place: text.parse().map_err(|_| wrong())?,
+                host: text.to_owned(),
+                path: "/readyz".to_owned(),
+            });
+        }
         let rest = text.strip_prefix("http://").unwrap_or(text);
         let (host, path) = match rest.split_once('/') {
             Some((host, "")) => (host, "/readyz".to_owned()),
@@ -41,13 +58,11 @@ impl FromStr for Url {
             None => (rest, "/readyz".to_owned()),
         };
         let is_sound = |part: &str| part.bytes().all(|byte| byte.is_ascii_graphic());
-        let has_port = host
-            .rsplit_once(':')
-            .is_some_and(|(name, port)| !name.is_empty() && port.parse::<u16>().is_ok());
-        if !has_port || !is_sound(host) || !is_sound(&path) || host.contains("://") {
-            return Err("expected ADDR:PORT or http://HOST:PORT/PATH: 127.0.0.1:9100".to_owned());
+        if !is_sound(host) || !is_sound(&path) {
+            return Err(wrong());
         }
         Ok(Url {
+            place: host.parse().map_err(|_| wrong())?,
             host: host.to_owned(),
             path,
         })
@@ -55,8 +70,8 @@ impl FromStr for Url {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let Url { host, path } = &args.url;
-    let asked = ask(&args.url);
+    let Url { place, host, path } = &args.url;
+    let asked = ask(place.addresses()?, &args.url);
     let answer = asked.map_err(|error| Error::Failed(format!("no answer from {host}: {error}")))?;
     let mut words = answer.split(' ');
     let is_http = words.next().is_some_and(|word| word.starts_with("HTTP/1."));
@@ -69,11 +84,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
     }
 }
 
-/// The first line of the answer.
-fn ask(url: &Url) -> std::io::Result<String> {
-    let mut last = std::io::Error::other("the name has no address");
-    for address in url.host.to_socket_addrs()? {
-        match TcpStream::connect_timeout(&reachable(address), PATIENCE) {
+/// The first line of the answer, from the first address that somebody listens on.
+fn ask(addresses: Vec<Address>, url: &Url) -> io::Result<String> {
+    let mut last = io::Error::other("it has no address");
+    for address in addresses {
+        match connect(&address) {
             Ok(stream) => return ask_on(stream, url),
             Err(error) => last = error,
         }
@@ -81,9 +96,22 @@ fn ask(url: &Url) -> std::io::Result<String> {
     Err(last)
 }
 
-fn ask_on(mut stream: TcpStream, Url { host, path }: &Url) -> std::io::Result<String> {
+fn connect(address: &Address) -> io::Result<Socket> {
+    let stream: Socket = match address {
+        Address::Tcp(address) => TcpStream::connect_timeout(&reachable(*address), PATIENCE)?.into(),
+        Address::Unix(path) => UnixStream::connect(path)?.into(),
+    };
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
+}
+
+fn ask_on(mut stream: Socket, Url { place, host, path }: &Url) -> io::Result<String> {
+    let host = match place {
+        // It has no name, and HTTP wants one.
+        Place::File(_) => "localhost",
+        Place::Address(_) | Place::Name(_) => host,
+    };
     write!(
         stream,
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
@@ -116,6 +144,7 @@ mod tests {
         assert_eq!(parsed("127.0.0.1:9100"), of("127.0.0.1:9100", "/readyz"));
         assert_eq!(parsed("http://[::1]:9100/"), of("[::1]:9100", "/readyz"));
         assert_eq!(parsed("http://a:1/livez"), of("a:1", "/livez"));
+        assert_eq!(parsed("unix:/run/x"), of("unix:/run/x", "/readyz"));
         for wrong in [
             "",
             "9100",
@@ -125,6 +154,7 @@ mod tests {
             "a:99999",
             "a b:1",
             "a:1/x y",
+            "unix:",
         ] {
             assert!(parsed(wrong).is_err(), "{wrong:?}");
         }

@@ -1,6 +1,6 @@
 //! `powd load`: the load client.
 
-mod place;
+mod server;
 mod table;
 
 use std::io::Write as _;
@@ -13,10 +13,11 @@ use clap::builder::ArgPredicate;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::SIGINT;
 
-use place::{Place, place, remedy};
+use server::{remedy, server};
 use table::{grouped, table, time};
 
 use super::Error;
+use super::place::Place;
 use super::values::{
     CpuList, count, duration, message_bytes, positive_duration, rate, seconds, threads, within,
 };
@@ -35,7 +36,7 @@ use powd_core::Difficulty;
 pub(super) struct Args {
     /// The server: an address or a name with its port, 127.0.0.1:20000 for example, or unix:PATH, a socket
     /// file. Of a name with several addresses the first that answers is taken.
-    #[arg(value_name = "ADDR:PORT", value_parser = place)]
+    #[arg(value_name = "ADDR:PORT")]
     server: Place,
 
     /// Connections held open. More show how the server copes with many clients, fewer how fast it answers
@@ -173,7 +174,7 @@ fn options(args: Args) -> Result<Options, Error> {
         threads: args.threads.unwrap_or(by_default),
         pin,
         timeout: args.timeout,
-        ..Options::new(args.server.target()?)
+        ..Options::new(server(&args.server)?)
     })
 }
 

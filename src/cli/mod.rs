@@ -12,6 +12,7 @@ mod kernel;
 mod lines;
 mod load;
 mod log;
+mod place;
 mod rng_seed;
 mod serve;
 mod solve;

@@ -2,18 +2,18 @@
 
 #[cfg(feature = "http")]
 mod http;
+mod listen;
 
-use std::collections::HashSet;
 use std::io::Write as _;
-use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
+
+use listen::{LineListeners, Listen, Proxy, proxies, range};
 
 use super::log::Log;
 use super::values::{CpuList, count, duration, number, positive_duration, yes_or_no};
@@ -23,21 +23,24 @@ use crate::cpus;
 use crate::engine::{self, MessageBytes};
 use crate::line::{Control, Limits, Listener, Options, Server};
 use crate::protocol::Framing;
+use crate::supervisor::{self, Inherited};
 use powd_core::{Difficulty, Kernel, SeedLength};
 
 /// Serves proofs of work over TCP: a line in, message,seed,hash out.
 ///
-/// Each flag can be set by the environment variable named beside it. SIGTERM, SIGINT and SIGHUP answer
+/// Each flag can be set by the environment variable named beside it. Sockets that systemd hands over take the
+/// place of --listen; those named http and admin that of --http and --admin. SIGTERM, SIGINT and SIGHUP answer
 /// what was received, then end; a second one ends at once. SIGUSR1 prints the counters as one line of JSON.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where to listen; repeatable, or separated by commas. @N gives this listener a difficulty of its own:
-    /// 0.0.0.0:20006@6. Port 0 takes a free one. Change it to serve one interface only, two difficulties, or
-    /// IPv6: [::]:20000 takes IPv6 clients only, so give it beside 0.0.0.0:20000 to serve both.
+    /// Where to listen; repeatable, or separated by commas: ADDR:PORT, NAME:PORT (each address of the name), or
+    /// unix:PATH, a socket file. @N gives this listener a difficulty of its own: 0.0.0.0:20006@6. Port 0 takes a
+    /// free one. Change it to serve one interface only, two difficulties, or IPv6: [::]:20000 takes IPv6 clients
+    /// only, so give it beside 0.0.0.0:20000 to serve both.
     #[arg(
         long,
         env = "POWD_LISTEN",
-        value_name = "ADDR:PORT[@N]",
+        value_name = "WHERE[@N]",
         default_value = "0.0.0.0:20000",
         value_delimiter = ','
     )]
@@ -138,9 +141,20 @@ pub(super) struct Args {
     shutdown_delay: Duration,
 
     /// Serve only clients in this range, 10.0.0.0/8 or a single address; repeatable, or separated by commas. By
-    /// default all.
+    /// default all. Clients of socket files have no address: the permissions of the file decide.
     #[arg(long, env = "POWD_ALLOW", value_name = "CIDR", value_delimiter = ',', value_parser = range)]
     allow: Vec<IpNet>,
+
+    /// Connections from this range, or over socket files (unix), come from a proxy, and begin with a PROXY header of
+    /// version 1 or 2 (HAProxy: send-proxy); repeatable, or separated by commas. The client's address in it is what
+    /// --allow and --max-connections-per-ip judge by. One without a header is closed. By default none.
+    #[arg(
+        long,
+        env = "POWD_PROXY_PROTOCOL",
+        value_name = "CIDR|unix",
+        value_delimiter = ','
+    )]
+    proxy_protocol: Vec<Proxy>,
 
     /// Makes the seeds found repeatable (with --workers 1), for tests: the number that the searches' starting
     /// points are drawn from. By default the system gives one.
@@ -152,61 +166,6 @@ pub(super) struct Args {
     http: http::Flags,
 }
 
-/// A listener as typed: `ADDR:PORT` or `ADDR:PORT@N`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Listen {
-    address: SocketAddr,
-    difficulty: Option<Difficulty>,
-}
-
-impl FromStr for Listen {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Listen, String> {
-        let (address, difficulty) = match text.split_once('@') {
-            Some((address, nibbles)) => (address, Some(nibbles)),
-            None => (text, None),
-        };
-        let address: SocketAddr = address.parse().map_err(|_| {
-            "expected ADDR:PORT or ADDR:PORT@DIFFICULTY with a numeric address: 127.0.0.1:20000, [::]:20000@6".to_owned()
-        })?;
-        let difficulty = difficulty.map(Difficulty::from_str).transpose();
-        Ok(Listen {
-            // ::ffff:a.b.c.d is IPv4.
-            address: match address.ip().to_canonical() {
-                IpAddr::V4(ip) => SocketAddr::from((ip, address.port())),
-                IpAddr::V6(_) => address,
-            },
-            difficulty: difficulty.map_err(|error| error.to_string())?,
-        })
-    }
-}
-
-/// What is wrong with listeners that would share an address: each can be bound once. Port 0 is another one each
-/// time.
-fn listened_on_twice(listen: &[Listen]) -> Option<String> {
-    let addresses = || {
-        let addresses = listen.iter().map(|listen| listen.address);
-        addresses.filter(|address| address.port() != 0)
-    };
-    let mut seen = HashSet::new();
-    if let Some(address) = addresses().find(|address| !seen.insert(*address)) {
-        return Some(format!(
-            "--listen {address} is given twice: each address and port takes one listener"
-        ));
-    }
-    let mut wildcards = addresses().filter(|address| address.ip().is_unspecified());
-    wildcards.find_map(|all| {
-        let is_part = |one: &SocketAddr| {
-            *one != all && one.port() == all.port() && one.is_ipv4() == all.is_ipv4()
-        };
-        let part = addresses().find(is_part)?;
-        Some(format!(
-            "--listen {all} takes {part} too: give one of them another port, or leave one out"
-        ))
-    })
-}
-
 fn framing(text: &str) -> Result<Framing, String> {
     match text {
         "lines" => Ok(Framing::Lines),
@@ -216,22 +175,10 @@ fn framing(text: &str) -> Result<Framing, String> {
     }
 }
 
-fn range(text: &str) -> Result<IpNet, String> {
-    let single = text.parse::<IpAddr>().map(IpNet::from);
-    let range = single.or_else(|_| text.parse()).map_err(|_| {
-        "expected an address or a range of them: 192.0.2.7, 10.0.0.0/8, fd00::/8".to_owned()
-    })?;
-    // ::ffff:a.b.c.d is IPv4, and its clients come as such.
-    match (range.addr().to_canonical(), range.prefix_len()) {
-        (IpAddr::V4(ip), bits @ 96..) if range.addr().is_ipv6() => {
-            IpNet::new(ip.into(), bits - 96).map_err(|error| error.to_string())
-        }
-        _ => Ok(range),
-    }
-}
-
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
-    // First of all: threads have the CPUs of who started them.
+    // First of all: the environment is changed, which threads must not see.
+    let inherited = Inherited::take().map_err(|error| Error::Failed(error.to_string()))?;
+    // Threads have the CPUs of who started them.
     if let Some(CpuList(chosen)) = &args.cpus {
         cpus::restrict(chosen)?;
     }
@@ -245,28 +192,29 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         .log_internal_errors(false)
         .init();
     // Told through the log like all else: a full pipe must not keep the process from its end.
-    let code = serve(&args, &mut log).unwrap_or_else(|error| error.report(&mut log));
+    let code = serve(&args, inherited, &mut log).unwrap_or_else(|error| error.report(&mut log));
     log.finish();
     Ok(code)
 }
 
 /// Serves until it has drained.
-fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
+fn serve(args: &Args, inherited: Inherited, log: &mut Log) -> Result<ExitCode, Error> {
     // What was asked wrongly is said before anything is bound, what takes time is done after.
     let kernel = kernel::named(&args.kernel)?;
-    if let Some(wrong) = listened_on_twice(&args.listen) {
-        return Err(Error::Usage(wrong));
-    }
-    let bind = |listen: &Listen| {
-        Listener::bind(listen.address, listen.difficulty.unwrap_or(args.difficulty))
-    };
-    let listeners = args
-        .listen
-        .iter()
-        .map(bind)
-        .collect::<Result<Vec<_>, _>>()?;
+    let Inherited { line, http, admin } = inherited;
+    let listeners = LineListeners::resolve(line, &args.listen, args.difficulty)?;
     #[cfg(feature = "http")]
-    let doors = http::bind(args)?;
+    let doors = http::resolve(args, http, admin)?;
+    #[cfg(not(feature = "http"))]
+    if !http.is_empty() || !admin.is_empty() {
+        return Err(Error::Usage(
+            "a socket named http or admin was handed over, and this powd is built without HTTP"
+                .to_owned(),
+        ));
+    }
+    let listeners = listeners.bind()?;
+    #[cfg(feature = "http")]
+    let doors = doors.bind()?;
     // Heard from here on: what takes time comes now, and the loop that waits for them last.
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
     let (kernel, hash_rate) = kernel::to_serve_with(kernel);
@@ -276,14 +224,12 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
     let announcement = announce(&listeners, &engine)?;
     #[cfg(feature = "http")]
     let announcement = http::announce(&doors)? + &announcement;
-    let server = Server::start(listeners, engine, options)?;
+    #[cfg_attr(not(feature = "http"), expect(unused_mut, reason = "for the doors"))]
+    let mut server = Server::start(listeners, engine, options)?;
     #[cfg(feature = "http")]
-    let server = {
-        let mut server = server;
-        doors.open(&mut server)?;
-        server
-    };
+    let _files = doors.open(&mut server)?;
     let control = server.control();
+    supervisor::attend(control.engine().clone()).map_err(Error::Thread)?;
     let signal_log = log.clone();
     let delay = args.shutdown_delay;
     std::thread::Builder::new()
@@ -292,6 +238,7 @@ fn serve(args: &Args, log: &mut Log) -> Result<ExitCode, Error> {
         .map_err(Error::Thread)?;
     // Ready is said when everything has started.
     log.write_all(announcement.as_bytes())?;
+    supervisor::ready();
     let counters = server.wait()?;
     let refused = counters.errors.draining;
     if refused > 0 {
@@ -328,6 +275,7 @@ impl Args {
                 deadline: self.deadline,
                 allow: self.allow.clone(),
             },
+            proxies: proxies(&self.proxy_protocol),
         }
     }
 }
@@ -386,6 +334,7 @@ fn handle_signals(mut signals: Signals, control: &Control, delay: Duration, mut 
             std::process::exit(128 + signal);
         } else {
             draining = true;
+            supervisor::stopping();
             control.engine().announce_drain();
             drain_after(delay, control);
             tracing::info!(
@@ -413,86 +362,5 @@ fn drain_after(delay: Duration, control: &Control) {
     if let Err(error) = waiting {
         tracing::warn!(%error, "--shutdown-delay: no thread to wait, draining now");
         control.drain();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn listen(text: &str) -> Option<(String, Option<u8>)> {
-        let listen: Listen = text.parse().ok()?;
-        Some((
-            listen.address.to_string(),
-            listen.difficulty.map(Difficulty::nibbles),
-        ))
-    }
-
-    #[test]
-    fn listeners_are_typed_with_or_without_a_difficulty() {
-        assert_eq!(
-            listen("127.0.0.1:0"),
-            Some(("127.0.0.1:0".to_owned(), None))
-        );
-        assert_eq!(
-            listen("[::1]:20000@14"),
-            Some(("[::1]:20000".to_owned(), Some(14)))
-        );
-        assert_eq!(
-            listen("[::ffff:127.0.0.1]:1"),
-            Some(("127.0.0.1:1".to_owned(), None))
-        );
-        for wrong in [
-            "",
-            "20000",
-            "localhost:1",
-            "1.2.3.4",
-            "1.2.3.4:5@",
-            "1.2.3.4:5@65",
-            "1.2.3.4:70000",
-        ] {
-            assert_eq!(listen(wrong), None, "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn no_two_listeners_share_an_address() {
-        let refused = |texts: &[&str]| {
-            let listen = texts.iter().map(|text| text.parse().expect("an address"));
-            listened_on_twice(&listen.collect::<Vec<_>>()).is_some()
-        };
-        for shared in [
-            ["127.0.0.1:1", "127.0.0.1:1@5"],
-            ["0.0.0.0:1", "127.0.0.1:1@5"],
-            ["127.0.0.1:1", "0.0.0.0:1"],
-            ["[::]:1", "[::1]:1"],
-        ] {
-            assert!(refused(&shared), "{shared:?}");
-        }
-        assert!(!refused(&[
-            "0.0.0.0:1",
-            "0.0.0.0:2",
-            "[::]:1",
-            "127.0.0.1:3"
-        ]));
-        assert!(!refused(&["0.0.0.0:0", "127.0.0.1:0", "127.0.0.1:0"]));
-    }
-
-    #[test]
-    fn ranges_are_typed_as_addresses_or_blocks() {
-        for (text, expected) in [
-            ("10.0.0.0/8", "10.0.0.0/8"),
-            ("10.1.2.3", "10.1.2.3/32"),
-            ("::1", "::1/128"),
-            ("::ffff:127.0.0.1", "127.0.0.1/32"),
-            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
-            ("::/0", "::/0"),
-        ] {
-            assert_eq!(
-                range(text).map(|range| range.to_string()),
-                Ok(expected.to_owned())
-            );
-        }
-        assert!(range("10.0.0.0/33").is_err());
     }
 }

@@ -63,6 +63,8 @@ counters! {
     /// The counters of all workers, added up.
     Totals,
     {
+        /// Rounds of the worker's loop.
+        rounds,
         /// Clients with sockets that were closed.
         handoffs_closed,
         /// Searches that were begun.

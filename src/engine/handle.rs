@@ -163,6 +163,17 @@ impl Handle {
         workers.map(|counters| Duration::from_nanos(counters.busy_nanoseconds.read()))
     }
 
+    /// The rounds that each worker has begun: one that turns begins the next within milliseconds, or when it is woken.
+    pub fn rounds(&self) -> impl Iterator<Item = u64> {
+        let workers = self.0.shared.counters.iter();
+        workers.map(|counters| counters.rounds.read())
+    }
+
+    /// Wakes all workers that sleep.
+    pub fn wake_all(&self) {
+        self.0.shared.board.wake_all();
+    }
+
     /// The counters of all workers, added up.
     pub fn totals(&self) -> Totals {
         self.0.shared.totals()

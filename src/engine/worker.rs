@@ -102,6 +102,7 @@ impl<D: Door> Worker<D> {
         self.context.set_available(true);
         while !self.is_done() {
             self.wait(&mut events)?;
+            self.context.counters.rounds.add(1);
             // Before anything is closed or opened: a token means the client it meant to the kernel.
             if self.dispatch(&events) {
                 self.take_mail();

@@ -34,6 +34,8 @@ pub(super) struct Counters {
     pub(super) replies: Counter,
     /// Connections refused, for each reason.
     refused: [Counter; 3],
+    /// Connections closed: in `--proxy-protocol`, and without a PROXY header.
+    pub(super) refused_header: Counter,
     /// Problems answered, for each code.
     errors: [Counter; Code::ALL.len()],
     /// From a request to its answer.

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{self, Future};
-use std::net::SocketAddr;
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,26 +11,28 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use axum::response::IntoResponse as _;
 use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{sleep, sleep_until, timeout};
 
+use super::HttpError;
 use super::api::Api;
 use super::counters::Counters;
 use super::gate::Gate;
+use super::introduction::{Introduction, introduce};
+use super::listening::Listening;
 use super::peer::Peer;
 use super::problem::Problem;
 use super::socket::Socket;
-use super::{HttpError, Listener};
 use crate::admission::{Admission, Permit, Refusal};
-use crate::engine::{Engine, EngineError};
-use crate::line::{AcceptFailure, PAUSE, TELL_AGAIN};
-use crate::sockets::BACKLOG;
+use crate::engine::Engine;
+use crate::line::{AcceptFailure, PAUSE};
+use crate::sockets::{BACKLOG, Listener, Origin, Proxies, Seldom, WAITING, missing_header};
 
 /// How long clients may take to hear that it is over.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -57,19 +59,22 @@ pub(super) struct Door {
     /// True when connections are to end.
     is_closing: watch::Sender<bool>,
     refusals: Arc<Semaphore>,
+    /// Who begins its connections with a PROXY header.
+    proxies: Proxies,
+    /// Room for those that wait for their headers.
+    introductions: Arc<Semaphore>,
+    /// That a header is missing, in the log.
+    told_of_header: Seldom,
 }
 
 /// Opens the door of the API, on threads that the engine waits for.
 pub(super) fn open(
     engine: &mut Engine,
-    listener: Listener,
+    listeners: Vec<Listener>,
     admission: Arc<Admission>,
     api: Api,
     runtime: Runtime,
 ) -> Result<(), HttpError> {
-    let start = |error| HttpError::Start(EngineError::Start(error));
-    let listener = runtime.block_on(async { listener.into_tokio() });
-    let listener = listener.map_err(start)?;
     let drain = Arc::new(Notify::new());
     let begin = Arc::clone(&drain);
     let pass = engine.open_door(move || begin.notify_one());
@@ -80,21 +85,23 @@ pub(super) fn open(
         .with_tokens(api.options().tokens.clone())
         .while_serving(engine.handle());
     let idle_timeout = api.options().limits.idle_timeout;
-    let door = Door::new(gate, admission, Arc::clone(api.counters()), idle_timeout);
+    let proxies = api.options().proxies.clone();
+    let counters = Arc::clone(api.counters());
+    let door = Door::new(gate, admission, counters, idle_timeout, proxies);
     let most = engine.handle().options().drain_timeout + FAREWELL;
     engine.spawn("http-door".to_owned(), move || {
-        runtime.block_on(async {
+        let served = runtime.block_on(async {
             let has_drained = async {
                 drain.notified().await;
                 api.begin_drain();
                 // Whoever has not been answered then does not read, or does not send.
                 let _ = timeout(most, door.gate.flight().none_left()).await;
             };
-            door.serve(listener, has_drained).await;
+            door.serve(listeners, has_drained).await
         });
         runtime.shutdown_background();
         drop(pass);
-        Ok(())
+        served
     })?;
     Ok(())
 }
@@ -105,6 +112,7 @@ impl Door {
         admission: Arc<Admission>,
         counters: Arc<Counters>,
         idle_timeout: Duration,
+        proxies: Proxies,
     ) -> Arc<Door> {
         Arc::new(Door {
             gate,
@@ -113,51 +121,84 @@ impl Door {
             idle_timeout,
             is_closing: watch::Sender::new(false),
             refusals: Arc::new(Semaphore::new(REFUSALS)),
+            proxies,
+            introductions: Arc::new(Semaphore::new(WAITING)),
+            told_of_header: Seldom::default(),
         })
     }
 
     /// Accepts connections until `end`, then ends them.
-    pub(super) async fn serve(self: &Arc<Self>, listener: TcpListener, end: impl Future) {
-        let mut told = None;
-        let mut end = pin!(end);
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = &mut end => break,
-            };
-            let error = match accepted {
-                Ok((stream, address)) => {
-                    self.take(stream, address);
-                    continue;
+    pub(super) async fn serve(
+        self: &Arc<Self>,
+        listeners: Vec<Listener>,
+        end: impl Future,
+    ) -> io::Result<()> {
+        let listeners = listeners.into_iter().map(Listening::new);
+        let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
+        let accepting = join_all(listeners.iter().map(|listener| self.accept(listener)));
+        tokio::select! {
+            _ = accepting => {}
+            _ = end => {}
+        }
+        // What the kernel has taken already would be reset, but where another process gets it. No more than can have
+        // waited.
+        for listener in listeners.iter().filter(|listener| !listener.is_inherited()) {
+            for _ in 0..BACKLOG {
+                match listener.accept().now_or_never() {
+                    Some(Ok((socket, origin))) => self.take(socket, origin),
+                    Some(Err(_)) | None => break,
                 }
-                Err(error) => error,
-            };
-            if AcceptFailure::of(&error) == AcceptFailure::Shortage {
-                let now = Instant::now();
-                if told.is_none_or(|told| now - told >= TELL_AGAIN) {
-                    told = Some(now);
-                    tracing::warn!(%error, "cannot accept HTTP connections, trying until it works");
-                }
-                sleep(PAUSE).await;
             }
         }
-        // What the kernel has taken already would be reset. No more than can have waited.
-        for _ in 0..BACKLOG {
-            match listener.accept().now_or_never() {
-                Some(Ok((stream, address))) => self.take(stream, address),
-                Some(Err(_)) | None => break,
-            }
-        }
-        drop(listener);
+        drop(listeners);
         self.is_closing.send_replace(true);
         let _ = timeout(FAREWELL, self.is_closing.closed()).await;
+        Ok(())
     }
 
-    fn take(self: &Arc<Self>, stream: TcpStream, address: SocketAddr) {
-        // Answers are complete: waiting for more to send would only delay them.
-        let _ = stream.set_nodelay(true);
-        let socket = Socket::new(stream);
-        match self.admission.admit(address.ip()) {
+    /// Accepts from one listener, without end.
+    async fn accept(self: &Arc<Self>, listener: &Listening) -> Infallible {
+        let told = Seldom::default();
+        loop {
+            match listener.accept().await {
+                Ok((socket, origin)) => self.take(socket, origin),
+                Err(error) if AcceptFailure::of(&error) == AcceptFailure::Shortage => {
+                    if told.is_due() {
+                        tracing::warn!(%error, "cannot accept HTTP connections, trying until it works");
+                    }
+                    sleep(PAUSE).await;
+                }
+                // Of that one connection.
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn take(self: &Arc<Self>, socket: Socket, origin: Origin) {
+        if !self.proxies.include(origin) {
+            return self.admit(socket, origin);
+        }
+        let Ok(slot) = Arc::clone(&self.introductions).try_acquire_owned() else {
+            return self.counters.count_refusal(Refusal::Busy);
+        };
+        let door = Arc::clone(self);
+        tokio::spawn(async move {
+            match introduce(&socket, origin).await {
+                Introduction::Known(client) => door.admit(socket, client),
+                Introduction::Gone => {}
+                Introduction::Broken => {
+                    door.counters.refused_header.add(1);
+                    if door.told_of_header.is_due() {
+                        tracing::warn!("{}", missing_header(origin));
+                    }
+                }
+            }
+            drop(slot);
+        });
+    }
+
+    fn admit(self: &Arc<Self>, socket: Socket, origin: Origin) {
+        match self.admission.admit(origin) {
             Ok(permit) => {
                 let closing = self.is_closing.subscribe();
                 tokio::spawn(Arc::clone(self).run(socket, permit, closing));

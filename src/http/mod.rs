@@ -9,13 +9,13 @@ mod api;
 mod counters;
 mod door;
 mod gate;
+mod introduction;
+mod listening;
 mod options;
 mod peer;
 mod problem;
 mod socket;
 
-use std::io;
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
 use tokio::runtime::{Builder, Runtime};
@@ -23,95 +23,61 @@ use tokio::runtime::{Builder, Runtime};
 use crate::cpus;
 use crate::engine::EngineError;
 use crate::line;
-use crate::sockets;
+use crate::sockets::{Listener, SocketFile};
 
 pub use options::{Jobs, Limits, Options, TokenError, Tokens};
 
 /// Why a door by HTTP could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
     /// Its threads could not be started.
     #[error(transparent)]
     Start(#[from] EngineError),
-}
-
-/// A bound, listening socket for HTTP.
-#[derive(Debug)]
-pub struct Listener(std::net::TcpListener);
-
-impl Listener {
-    /// Binds `address` (port 0: one that is free) and listens.
-    ///
-    /// # Errors
-    ///
-    /// When the address is taken, or not one of this machine, or not allowed to this user.
-    pub fn bind(address: SocketAddr) -> Result<Listener, HttpError> {
-        let listen = || {
-            let socket = sockets::listen(address)?;
-            socket.set_nonblocking(true)?;
-            Ok(socket)
-        };
-        listen()
-            .map(Listener)
-            .map_err(|source| HttpError::Listen { address, source })
-    }
-
-    /// The address it is bound to, with its real port.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
-    }
-
-    /// To be called on the runtime that it is to be used on.
-    fn into_tokio(self) -> io::Result<tokio::net::TcpListener> {
-        tokio::net::TcpListener::from_std(self.0)
-    }
 }
 
 /// The doors of one service that speak HTTP, and what they are told.
 #[derive(Debug)]
 pub struct Doors {
     /// Where the API is, if anywhere.
-    pub http: Option<Listener>,
+    pub http: Vec<Listener>,
     /// Where the admin address is, if anywhere.
-    pub admin: Option<Listener>,
+    pub admin: Vec<Listener>,
     /// What they are told.
     pub options: Options,
 }
 
 impl Doors {
-    /// Opens them on a running service. When it returns, connections are accepted.
+    /// Opens them on a running service. When it returns, connections are accepted. The admin address answers until the
+    /// process ends; its socket files are removed when what is returned is dropped.
     ///
     /// # Errors
     ///
     /// When the system does not give a thread or a poll.
-    pub fn open(self, server: &mut line::Server) -> Result<(), HttpError> {
+    pub fn open(self, server: &mut line::Server) -> Result<AdminFiles, HttpError> {
         let Doors {
             http,
-            admin,
+            mut admin,
             options,
         } = self;
+        let files = admin.iter_mut().filter_map(Listener::take_file).collect();
         let api = api::Api::new(server.control().engine().clone(), options);
-        if let Some(listener) = admin {
+        if !admin.is_empty() {
             let watched = admin::Watched::new(server.control(), api.clone());
-            admin::open(listener, watched)?;
+            admin::open(admin, watched)?;
         }
-        if let Some(listener) = http {
+        if !http.is_empty() {
             let threads = NonZeroUsize::new(cpus::available()).unwrap_or(NonZeroUsize::MIN);
             let runtime = runtime("http", threads)?;
             let admission = std::sync::Arc::clone(server.admission());
-            door::open(server.engine(), listener, admission, api, runtime)?;
+            door::open(server.engine(), http, admission, api, runtime)?;
         }
-        Ok(())
+        Ok(AdminFiles(files))
     }
 }
+
+/// The socket files of the admin address.
+#[derive(Debug)]
+pub struct AdminFiles(#[expect(dead_code, reason = "removes them when dropped")] Vec<SocketFile>);
 
 /// A runtime with so many threads of that name.
 fn runtime(name: &str, threads: NonZeroUsize) -> Result<Runtime, EngineError> {

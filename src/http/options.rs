@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use powd_core::Difficulty;
 
+use crate::sockets::Proxies;
+
 /// Everything that the doors are told, apart from their listeners.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -17,6 +19,8 @@ pub struct Options {
     pub tokens: Option<Tokens>,
     /// Bounds on jobs.
     pub jobs: Jobs,
+    /// Who begins its connections with a PROXY header.
+    pub proxies: Proxies,
 }
 
 /// Bounds on requests. A duration of `None` is no bound.

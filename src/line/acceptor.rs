@@ -2,28 +2,26 @@
 //! the workers have equally many.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::net::{TcpListener, TcpStream};
+use mio::event::Source as _;
+use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
+use super::arrivals::{Arrival, Arrivals, Outcome};
 use super::counters::Counters;
 use super::door::{Handoff, LineDoor};
 use super::listener::Listener;
 use crate::admission::{Admission, Refusal};
 use crate::engine::{Mailbox, Pass, WAKER, least_loaded};
 use crate::protocol::ErrorLine;
-use crate::sockets::BACKLOG;
+use crate::sockets::{self, BACKLOG, Proxies, Seldom, Stream};
 use powd_core::Difficulty;
 
 /// How long accepting pauses when descriptors or memory ran out: they come back when connections close.
 pub(crate) const PAUSE: Duration = Duration::from_millis(50);
-
-/// How often the log hears that accepting has paused: a shortage can last for hours, and come and go with
-/// each connection.
-pub(crate) const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 /// Connections taken from one listener before the next has its turn.
 const BATCH: usize = 64;
@@ -32,6 +30,7 @@ const BATCH: usize = 64;
 pub(crate) struct Acceptor {
     poll: Poll,
     listeners: Vec<PolledListener>,
+    arrivals: Arrivals,
     mailboxes: Vec<Mailbox<LineDoor>>,
     admission: Arc<Admission>,
     /// Held while it takes connections: a drain waits for that.
@@ -39,14 +38,16 @@ pub(crate) struct Acceptor {
     counters: Arc<Counters>,
     next_worker: usize,
     paused_until: Option<Instant>,
-    /// When the log got the reason of a pause last.
-    told: Option<Instant>,
+    /// Why accepting paused, in the log.
+    told_of_pause: Seldom,
+    /// That a header is missing, in the log.
+    told_of_header: Seldom,
 }
 
 /// A listener in the poll.
 #[derive(Debug)]
 struct PolledListener {
-    socket: TcpListener,
+    socket: sockets::Listener,
     difficulty: Difficulty,
     /// It may have connections waiting.
     ready: bool,
@@ -80,6 +81,7 @@ impl Acceptor {
     pub(crate) fn new(
         poll: Poll,
         listeners: Vec<Listener>,
+        proxies: Proxies,
         mailboxes: Vec<Mailbox<LineDoor>>,
         admission: Arc<Admission>,
         pass: Pass,
@@ -87,10 +89,8 @@ impl Acceptor {
     ) -> io::Result<Acceptor> {
         let mut polled = Vec::with_capacity(listeners.len());
         for (token, Listener { socket, difficulty }) in listeners.into_iter().enumerate() {
-            socket.set_nonblocking(true)?;
-            let mut socket = TcpListener::from_std(socket);
-            poll.registry()
-                .register(&mut socket, Token(token), Interest::READABLE)?;
+            let registry = poll.registry();
+            SourceFd(&socket.as_raw_fd()).register(registry, Token(token), Interest::READABLE)?;
             polled.push(PolledListener {
                 socket,
                 difficulty,
@@ -99,6 +99,7 @@ impl Acceptor {
         }
         Ok(Acceptor {
             poll,
+            arrivals: Arrivals::new(proxies, polled.len()),
             listeners: polled,
             mailboxes,
             admission,
@@ -106,7 +107,8 @@ impl Acceptor {
             counters,
             next_worker: 0,
             paused_until: None,
-            told: None,
+            told_of_pause: Seldom::default(),
+            told_of_header: Seldom::default(),
         })
     }
 
@@ -117,21 +119,46 @@ impl Acceptor {
         while !self.pass.is_draining() {
             self.wait(&mut events)?;
             for event in &events {
-                if event.token() != WAKER {
-                    self.listeners[event.token().0].ready = true;
+                let token = event.token();
+                if token == WAKER {
+                    continue;
+                }
+                match self.listeners.get_mut(token.0) {
+                    Some(listener) => listener.ready = true,
+                    None => {
+                        let outcome = self.arrivals.on_ready(token, self.poll.registry());
+                        self.settle(outcome);
+                    }
                 }
             }
+            self.end_waiting();
             self.accept_batches();
         }
         self.paused_until = None;
         for listener in &mut self.listeners {
-            listener.ready = true;
+            // Who waits on one that was handed over is served by the next process that gets it.
+            listener.ready = !listener.socket.is_inherited();
         }
         // No more than can have waited: clients that keep coming must not keep the service alive.
         for _ in 0..BACKLOG as usize / BATCH {
             self.accept_batches();
         }
+        while let Some(outcome) = self.arrivals.give_up(self.poll.registry()) {
+            self.settle(outcome);
+        }
+        self.wake_workers();
         Ok(())
+    }
+
+    /// Ends the waiting of those who have waited long enough.
+    fn end_waiting(&mut self) {
+        if self.arrivals.due().is_none() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(outcome) = self.arrivals.expire(now, self.poll.registry()) {
+            self.settle(outcome);
+        }
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
@@ -140,7 +167,8 @@ impl Acceptor {
         } else if self.listeners.iter().any(|listener| listener.ready) {
             Some(Duration::ZERO)
         } else {
-            None
+            let due = self.arrivals.due();
+            due.map(|due| due.saturating_duration_since(Instant::now()))
         };
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -155,7 +183,11 @@ impl Acceptor {
         for listener in 0..self.listeners.len() {
             self.accept_batch(listener);
         }
-        // One wake for each worker with mail, however much it got.
+        self.wake_workers();
+    }
+
+    /// One wake for each worker with mail, however much it got.
+    fn wake_workers(&mut self) {
         self.mailboxes.iter_mut().for_each(Mailbox::wake);
     }
 
@@ -168,9 +200,14 @@ impl Acceptor {
                 return;
             }
             let error = match listener.socket.accept() {
-                Ok((stream, peer)) => {
-                    let difficulty = listener.difficulty;
-                    self.admit(stream, peer, difficulty);
+                Ok((stream, origin)) => {
+                    let arrival = Arrival {
+                        stream,
+                        origin,
+                        difficulty: listener.difficulty,
+                    };
+                    let outcome = self.arrivals.take(arrival, self.poll.registry());
+                    self.settle(outcome);
                     continue;
                 }
                 Err(error) => error,
@@ -190,23 +227,37 @@ impl Acceptor {
     }
 
     fn pause(&mut self, error: &io::Error) {
-        let now = Instant::now();
-        self.paused_until = Some(now + PAUSE);
+        self.paused_until = Some(Instant::now() + PAUSE);
         self.counters.accept_pauses.add(1);
-        if self.told.is_none_or(|told| now - told >= TELL_AGAIN) {
-            self.told = Some(now);
+        if self.told_of_pause.is_due() {
             tracing::warn!(%error, "cannot accept connections, trying until it works");
         }
     }
 
-    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, difficulty: Difficulty) {
-        let permit = match self.admission.admit(peer.ip()) {
+    fn settle(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Known(arrival) => self.admit(arrival),
+            Outcome::Nothing => {}
+            Outcome::Broken(proxy) => {
+                self.counters.refused_header.add(1);
+                if self.told_of_header.is_due() {
+                    tracing::warn!("{}", sockets::missing_header(proxy));
+                }
+            }
+            Outcome::Crowded => self.counters.count_error(ErrorLine::Busy),
+        }
+    }
+
+    fn admit(&mut self, arrival: Arrival) {
+        let Arrival {
+            stream,
+            origin,
+            difficulty,
+        } = arrival;
+        let permit = match self.admission.admit(origin) {
             Ok(permit) => permit,
             Err(refusal) => return self.refuse(stream, refusal),
         };
-        // Replies are small and complete: waiting for more to send would only delay them. A client that is
-        // gone already is found out by its worker.
-        let _ = stream.set_nodelay(true);
         let handoff = Handoff {
             stream,
             difficulty,
@@ -219,25 +270,23 @@ impl Acceptor {
     }
 
     /// Says why, without waiting for anything, and closes.
-    fn refuse(&self, mut stream: TcpStream, refusal: Refusal) {
+    fn refuse(&self, mut stream: Stream, refusal: Refusal) {
         let refusal = ErrorLine::from(refusal);
         self.counters.count_error(refusal);
         let line = refusal.to_string();
         // A new socket has room for one line. What has come in already is read, because closing a socket
         // with unread bytes resets it, and some systems then drop the line.
         let _ = stream.write_all(line.as_bytes());
-        let _ = stream.shutdown(Shutdown::Write);
+        let _ = stream.end();
         let _ = stream.read(&mut [0; 4096]);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
     use std::num::NonZeroUsize;
 
     use powd_core::Kernel;
-    use socket2::{Domain, Socket, Type};
 
     use super::super::options::Limits;
     use super::*;
@@ -279,14 +328,9 @@ mod tests {
 
     #[test]
     fn an_error_that_lasts_pauses_accepting() {
-        // Bound, but not listening: every accept fails, with EINVAL.
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        socket.bind(&address.into()).expect("a free port");
-        let listener = Listener {
-            socket: socket.into(),
-            difficulty: Difficulty::NONE,
-        };
+        // Not listening: every accept fails, with EINVAL.
+        let socket = sockets::Listener::deaf();
+        let listener = Listener::new(socket, Difficulty::NONE);
         let engine = Engine::start(engine::Options {
             workers: NonZeroUsize::MIN,
             kernel: Kernel::PORTABLE,
@@ -296,6 +340,7 @@ mod tests {
         let mut acceptor = Acceptor::new(
             make_poll().expect("a descriptor is free").0,
             vec![listener],
+            Proxies::default(),
             Vec::new(),
             Admission::new(Limits::default().bounds()),
             engine.open_door(|| {}),

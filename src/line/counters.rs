@@ -23,6 +23,8 @@ counters! {
         refused_busy_address,
         /// Connections refused: not in `--allow`.
         refused_denied,
+        /// Connections refused: in `--proxy-protocol`, and without a PROXY header.
+        refused_header,
         /// Times that accepting paused.
         accept_pauses,
         /// Requests cut from the streams.
@@ -101,6 +103,8 @@ pub struct Refused {
     pub busy_address: u64,
     /// Not in `--allow`.
     pub denied: u64,
+    /// In `--proxy-protocol`, and without a PROXY header.
+    pub header: u64,
 }
 
 /// Error lines, by code.
@@ -131,6 +135,7 @@ impl Snapshot {
     /// All that a server has counted. The totals are taken apart whole: no counter can be forgotten here.
     pub(super) fn new(engine: engine::Totals, line: Totals) -> Snapshot {
         let engine::Totals {
+            rounds: _,
             handoffs_closed: _,
             searches_begun: _,
             searches_ended: _,
@@ -149,6 +154,7 @@ impl Snapshot {
             refused_busy,
             refused_busy_address,
             refused_denied,
+            refused_header,
             accept_pauses,
             requests,
             replies,
@@ -166,6 +172,7 @@ impl Snapshot {
                     busy: refused_busy,
                     busy_address: refused_busy_address,
                     denied: refused_denied,
+                    header: refused_header,
                 },
                 closed_idle,
                 accept_pauses,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use mio::net::TcpStream;
 use powd_core::Difficulty;
 
 use super::buffers::Pool;
@@ -13,11 +12,12 @@ use super::session::Shelf;
 use crate::admission::Permit;
 use crate::engine::{Context, Door, Durations, Host as _, Task};
 use crate::protocol::{ErrorLine, Reply};
+use crate::sockets::Stream;
 
 /// A connection on its way from the acceptor to a worker.
 #[derive(Debug)]
 pub(crate) struct Handoff {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) difficulty: Difficulty,
     pub(crate) permit: Permit,
 }
@@ -62,7 +62,7 @@ impl LineDoor {
 
 impl Door for LineDoor {
     type Handoff = Handoff;
-    type Client = Connection<TcpStream, Task>;
+    type Client = Connection<Stream, Task>;
 
     fn open(&mut self, handoff: Handoff, context: &Context) -> Self::Client {
         self.counters.connections_opened.add(1);

@@ -5,6 +5,7 @@
 //! nor of how searches are shared, nor of the command line.
 
 mod acceptor;
+mod arrivals;
 mod buffers;
 mod connection;
 mod counters;
@@ -16,13 +17,11 @@ mod session;
 pub mod simulation;
 mod stream;
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use acceptor::Acceptor;
 #[cfg(feature = "http")]
-pub(crate) use acceptor::{Failure as AcceptFailure, PAUSE, TELL_AGAIN};
+pub(crate) use acceptor::{Failure as AcceptFailure, PAUSE};
 use counters::Counters;
 use door::LineDoor;
 
@@ -36,14 +35,6 @@ pub use options::{Limits, Options};
 /// Why a server could not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
     /// The engine could not start, or has failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -132,6 +123,7 @@ impl Server {
         let acceptor = Acceptor::new(
             poll,
             listeners,
+            options.proxies.clone(),
             mailboxes,
             Arc::clone(&admission),
             pass,

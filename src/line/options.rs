@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use crate::admission::Bounds;
 use crate::engine::MessageBytes;
 use crate::protocol::Framing;
+use crate::sockets::Proxies;
 
 /// Everything that the line protocol is told, apart from its listeners.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,8 @@ pub struct Options {
     pub framing: Framing,
     /// What clients may ask for.
     pub limits: Limits,
+    /// Who begins its connections with a PROXY header.
+    pub proxies: Proxies,
 }
 
 /// Bounds on clients. A duration of `None` is no bound.

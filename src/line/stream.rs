@@ -2,9 +2,8 @@
 
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
-use std::net::Shutdown;
 
-use mio::net::TcpStream;
+use crate::sockets;
 
 /// A stream socket that never waits.
 pub(crate) trait Stream: Debug + Read + Write {
@@ -18,9 +17,9 @@ pub(crate) trait Stream: Debug + Read + Write {
     fn arrived(&self) -> io::Result<usize>;
 }
 
-impl Stream for TcpStream {
+impl Stream for sockets::Stream {
     fn end(&mut self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
+        sockets::Stream::end(self)
     }
 
     fn is_at_end(&self) -> bool {
@@ -28,7 +27,6 @@ impl Stream for TcpStream {
     }
 
     fn arrived(&self) -> io::Result<usize> {
-        let bytes = rustix::io::ioctl_fionread(self)?;
-        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+        sockets::Stream::arrived(self)
     }
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::{Events, Poll, Token};
 
+use super::connect::connect;
 use super::connection::{Connection, Lost, NEVER, Shared, State};
 use super::lock;
 use super::message::Shape;
@@ -321,10 +322,8 @@ impl<'a> Client<'a> {
         if self.connecting >= self.connecting_at_most {
             return self.open_later(index, now);
         }
-        let connected = self
-            .options
-            .target
-            .connect(self.poll.registry(), Token(index));
+        let registry = self.poll.registry();
+        let connected = connect(&self.options.target, registry, Token(index));
         let stream = match connected {
             Ok(stream) => stream,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -10,9 +10,9 @@ use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 
 use super::check::{Flaw, Line, error_line, first_line};
+use super::connect::Stream;
 use super::message::{Place, Shape};
 use super::stats::{Stats, WrongSample, error_name};
-use super::target::Stream;
 use powd_core::Difficulty;
 
 /// The longest line read to its end, beyond the message's own length: no reply and no error line is longer.

@@ -11,7 +11,7 @@
 //! | `message` | the messages asked for, cheap and unique |
 //! | `check` | one reply line against the message it answers |
 //! | `connection` | one connection: what is in flight, what is half read or still to be written |
-//! | `target` | where the server is, and a socket to it |
+//! | `connect` | a socket to the server |
 //! | `quota` | how many requests there are in all, where that is fixed |
 //! | `pace` | one thread's part in the timetable of the open loop |
 //! | `client` | one thread: its connections and its poll loop |
@@ -21,6 +21,7 @@
 
 mod check;
 mod client;
+mod connect;
 mod connection;
 mod message;
 mod options;
@@ -28,7 +29,6 @@ mod pace;
 mod quota;
 mod report;
 mod stats;
-mod target;
 mod window;
 
 use std::sync::Mutex;
@@ -36,12 +36,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+pub(crate) use connect::probe;
 pub use options::{Error, MOST_CONNECTIONS, MOST_IN_FLIGHT, Messages, Options, RATES};
 use quota::Quota;
 pub use report::{Latency, Report, Wrong};
 use stats::Stats;
 pub use stats::WrongSample;
-pub use target::Target;
 use window::Window;
 
 /// How often the progress hook is called between the changes of phase.
@@ -100,10 +100,7 @@ pub fn run(
     options.raise_descriptor_limit()?;
     if options.reconnect && options.rate.is_some() {
         // Connections are opened when the timetable says so, which may be late for saying that nobody listens.
-        options
-            .target
-            .probe()
-            .map_err(|source| unreachable(options, source))?;
+        probe(&options.target).map_err(|source| unreachable(options, source))?;
     }
     let window = Window::new();
     let quota = options.requests.map(Quota::new);
@@ -155,10 +152,7 @@ fn conduct(
         let settled = phase == Phase::Connecting && all_settled(options, stats);
         if settled && nobody_got_through(options, stats) {
             // Once more: a server that has started meanwhile is measured.
-            options
-                .target
-                .probe()
-                .map_err(|source| unreachable(options, source))?;
+            probe(&options.target).map_err(|source| unreachable(options, source))?;
         }
         if now >= window.end() {
             phase = Phase::Done;

@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::Target;
 use crate::cpus;
+use crate::sockets::Address;
 use powd_core::Difficulty;
 
 /// Descriptors that are neither connections nor pollers: standard streams, what the process had open before.
@@ -45,7 +45,7 @@ impl Messages {
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The server.
-    pub target: Target,
+    pub target: Address,
     /// Connections held open; with `reconnect`, at a time.
     pub connections: usize,
     /// Requests in flight on each connection: always in the closed loop, at most in the open loop.
@@ -80,7 +80,7 @@ pub enum Error {
     #[error("cannot connect to {target}: {source}")]
     Connect {
         /// The server.
-        target: Target,
+        target: Address,
         /// What the system said.
         source: std::io::Error,
     },
@@ -112,7 +112,7 @@ pub enum Error {
 
 impl Options {
     /// One connection, one request in flight, one thread, three seconds, no check of the difficulty.
-    pub fn new(target: impl Into<Target>) -> Options {
+    pub fn new(target: impl Into<Address>) -> Options {
         Options {
             target: target.into(),
             connections: 1,

@@ -14,11 +14,15 @@ fn wrong_values_are_told_in_one_line_before_anything_is_bound() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let listen = taken.local_addr().expect("bound").to_string();
     for wrong in [
-        &["--listen", "localhost:20000"][..],
+        &["--listen", "localhost"][..],
         &["--listen", "127.0.0.1"],
         &["--listen", "127.0.0.1:70000"],
         &["--listen", "127.0.0.1:1@65"],
         &["--listen", "127.0.0.1:1@"],
+        &["--listen", "unix:"],
+        &["--listen", "unix:@3"],
+        &["--proxy-protocol", "everyone"],
+        &["--proxy-protocol", "unix:/run/powd.sock"],
         &["-d", "65"],
         &["-d", "-1"],
         &["--difficulty", "three"],

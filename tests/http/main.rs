@@ -9,6 +9,7 @@ mod document;
 mod drain;
 mod jobs;
 mod limits;
+mod places;
 mod solve;
 mod watching;
 

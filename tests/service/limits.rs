@@ -19,7 +19,7 @@ use crate::POWD;
 
 /// A connection from another address of the loopback.
 #[cfg(target_os = "linux")]
-fn connect_from(source: &str, address: SocketAddr) -> Client {
+pub(crate) fn connect_from(source: &str, address: SocketAddr) -> Client {
     let source: SocketAddr = format!("{source}:0").parse().expect("an address");
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
     socket

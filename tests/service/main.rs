@@ -6,10 +6,13 @@ mod drain;
 mod fairness;
 mod limits;
 mod linger;
+mod listeners;
 #[cfg(target_os = "linux")]
 mod machine;
+mod proxies;
 #[cfg(target_os = "linux")]
 mod slow_clients;
+mod supervisor;
 
 use powd_testkit::Program;
 

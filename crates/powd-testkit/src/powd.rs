@@ -17,9 +17,14 @@ pub struct Powd {
 
 impl Powd {
     /// Starts `command`, which serves on so many listeners, and waits until it accepts connections.
-    pub fn start(mut command: Command, listeners: usize) -> Powd {
+    pub fn start(command: Command, listeners: usize) -> Powd {
+        Powd::start_with_stdin(command, Stdio::null(), listeners)
+    }
+
+    /// The same with something on standard input.
+    pub fn start_with_stdin(mut command: Command, stdin: Stdio, listeners: usize) -> Powd {
         let child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stderr(Stdio::piped())
             .spawn()
             .expect("powd can be started");
@@ -28,19 +33,24 @@ impl Powd {
             addresses: Vec::new(),
         };
         for number in 0..listeners {
-            powd.addresses.push(powd.announced(number));
+            let announced = powd.announced(number);
+            powd.addresses.extend(announced);
         }
         powd
     }
 
-    /// The address in the announcement of listener `number`.
-    fn announced(&self, number: usize) -> SocketAddr {
+    /// The address in the announcement of listener `number`; none for a socket file.
+    fn announced(&self, number: usize) -> Option<SocketAddr> {
         let prefix = "powd: listening on ";
         let process = &self.process;
         let line = process.wait_for("announcement", 0, number, |line| line.starts_with(prefix));
-        let address = line[prefix.len()..].split(' ').next();
-        let address = address.and_then(|address| address.parse().ok());
-        address.unwrap_or_else(|| panic!("no address in {line:?}"))
+        let address = &line[prefix.len()..];
+        if address.starts_with("unix:") {
+            return None;
+        }
+        let parsed = address.split(' ').next()?.parse().ok();
+        assert!(parsed.is_some(), "no address in {line:?}");
+        parsed
     }
 
     /// The address of another door than its listeners: `http` or `admin`.
@@ -56,7 +66,7 @@ impl Powd {
         self.addresses[0]
     }
 
-    /// The addresses of all listeners, in the order of the flags.
+    /// The addresses of all listeners of TCP, in the order of the flags.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }

@@ -1,14 +1,16 @@
 //! The flags of the doors by HTTP, and what they mean.
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Args as ServeArgs;
+use super::listen::{Sockets, proxies};
 use crate::cli::Error;
+use crate::cli::place::Place;
 use crate::cli::values::{count, duration};
-use crate::http::{Doors, Jobs, Limits, Listener, Options, Tokens};
+use crate::http::{Doors, Jobs, Limits, Options, Tokens};
+use crate::sockets::Listener;
 use powd_core::Difficulty;
 
 /// How long a connection may do nothing where `--idle-timeout` says nothing. HTTP clients keep connections in store, and
@@ -18,14 +20,14 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
     /// Where to answer HTTP/1.1 and HTTP/2 (without TLS, which is a proxy's): POST /v1/solve and more, as
-    /// /openapi.json there and HTTP.md describe. By default nowhere. Port 0 takes a free one.
-    #[arg(long, env = "POWD_HTTP", value_name = "ADDR:PORT", value_parser = address)]
-    http: Option<SocketAddr>,
+    /// /openapi.json there and HTTP.md describe. By default nowhere. ADDR:PORT, NAME:PORT or unix:PATH.
+    #[arg(long, env = "POWD_HTTP", value_name = "WHERE")]
+    http: Option<Place>,
 
     /// Where to answer those who watch the service, while it is saturated too: a page for people at /, /metrics for
     /// Prometheus, /livez and /readyz for balancers, /status in JSON. By default nowhere. Keep strangers from it.
-    #[arg(long, env = "POWD_ADMIN", value_name = "ADDR:PORT", value_parser = address)]
-    admin: Option<SocketAddr>,
+    #[arg(long, env = "POWD_ADMIN", value_name = "WHERE")]
+    admin: Option<Place>,
 
     /// The highest difficulty that can be asked for by HTTP, 0 to 64. Raise it with --deadline: at 10 a search
     /// takes some hours of a fast core.
@@ -52,16 +54,22 @@ pub(super) struct Flags {
     job_ttl: Duration,
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        "expected ADDR:PORT with a numeric address: 127.0.0.1:8080, [::]:8080".to_owned()
-    })
+/// Doors that are asked for, and not bound yet.
+#[derive(Debug)]
+pub(super) struct Unbound {
+    http: Sockets,
+    admin: Sockets,
+    options: Options,
 }
 
-/// Reads what is to be read, and binds the doors that are asked for.
-pub(super) fn bind(args: &ServeArgs) -> Result<Doors, Error> {
-    let http = &args.http;
-    let tokens = http.http_token_file.as_deref().map(|path| {
+/// Reads what is to be read, and looks up names. Sockets that were handed over take the place of flags.
+pub(super) fn resolve(
+    args: &ServeArgs,
+    http: Vec<Listener>,
+    admin: Vec<Listener>,
+) -> Result<Unbound, Error> {
+    let flags = &args.http;
+    let tokens = flags.http_token_file.as_deref().map(|path| {
         let failed = |error: &dyn std::error::Error| {
             Error::Usage(format!("--http-token-file {}: {error}", path.display()))
         };
@@ -71,30 +79,39 @@ pub(super) fn bind(args: &ServeArgs) -> Result<Doors, Error> {
     let options = Options {
         difficulty: args.difficulty,
         limits: Limits {
-            max_difficulty: http.max_difficulty,
+            max_difficulty: flags.max_difficulty,
             deadline: args.deadline,
             idle_timeout: args.idle_timeout.unwrap_or(IDLE_TIMEOUT),
         },
         tokens: tokens.transpose()?,
         jobs: Jobs {
-            max: http.max_jobs,
-            ttl: http.job_ttl,
+            max: flags.max_jobs,
+            ttl: flags.job_ttl,
         },
+        proxies: proxies(&args.proxy_protocol),
     };
-    Ok(Doors {
-        http: http.http.map(Listener::bind).transpose()?,
-        admin: http.admin.map(Listener::bind).transpose()?,
+    Ok(Unbound {
+        http: Sockets::resolve(http, flags.http.as_ref())?,
+        admin: Sockets::resolve(admin, flags.admin.as_ref())?,
         options,
     })
 }
 
-/// One line per door, with the real port.
-pub(super) fn announce(doors: &Doors) -> Result<String, Error> {
-    let mut lines = String::new();
-    for (name, listener) in [("http", &doors.http), ("admin", &doors.admin)] {
-        if let Some(listener) = listener {
-            lines += &format!("powd: {name} on {}\n", listener.address()?);
-        }
+impl Unbound {
+    /// Binds them.
+    pub(super) fn bind(self) -> Result<Doors, Error> {
+        Ok(Doors {
+            http: self.http.bind("--http")?,
+            admin: self.admin.bind("--admin")?,
+            options: self.options,
+        })
     }
-    Ok(lines)
+}
+
+/// One line per address, with the real port.
+pub(super) fn announce(doors: &Doors) -> Result<String, Error> {
+    let line = |name, listener: &Listener| Ok(format!("powd: {name} on {}\n", listener.address()?));
+    let http = doors.http.iter().map(|listener| line("http", listener));
+    let admin = doors.admin.iter().map(|listener| line("admin", listener));
+    http.chain(admin).collect()
 }

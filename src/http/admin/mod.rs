@@ -19,13 +19,14 @@ use axum::response::IntoResponse as _;
 use axum::routing::get;
 use tokio::runtime::Builder;
 
+use super::HttpError;
 use super::api;
 use super::counters::Counters;
 use super::door::Door;
 use super::gate::Gate;
-use super::{HttpError, Listener};
 use crate::admission::{Admission, Bounds};
 use crate::engine::EngineError;
+use crate::sockets::{Listener, Proxies};
 
 pub(super) use watched::Watched;
 
@@ -37,12 +38,10 @@ const CONNECTIONS: usize = 256;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Opens the address. It answers until the process ends.
-pub(super) fn open(listener: Listener, watched: Watched) -> Result<(), HttpError> {
+pub(super) fn open(listeners: Vec<Listener>, watched: Watched) -> Result<(), HttpError> {
     let start = |error| HttpError::Start(EngineError::Start(error));
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(start)?;
-    let listener = runtime.block_on(async { listener.into_tokio() });
-    let listener = listener.map_err(start)?;
     let admission = Admission::new(Bounds {
         allow: Vec::new(),
         max: CONNECTIONS,
@@ -51,8 +50,14 @@ pub(super) fn open(listener: Listener, watched: Watched) -> Result<(), HttpError
     // Those of the API do not count what is asked here.
     let counters = Arc::<Counters>::default();
     let gate = Gate::new(router(watched), Arc::clone(&counters));
-    let door = Door::new(gate, admission, counters, IDLE_TIMEOUT);
-    let serve = move || runtime.block_on(door.serve(listener, future::pending::<()>()));
+    // Nor does it take anybody's word for an address.
+    let door = Door::new(gate, admission, counters, IDLE_TIMEOUT, Proxies::default());
+    let serve = move || {
+        let served = runtime.block_on(door.serve(listeners, future::pending::<()>()));
+        if let Err(error) = served {
+            tracing::error!(%error, "the admin address failed");
+        }
+    };
     std::thread::Builder::new()
         .name("admin".to_owned())
         .spawn(serve)

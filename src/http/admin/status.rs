@@ -48,6 +48,7 @@ struct Refused {
     busy: u64,
     busy_address: u64,
     denied: u64,
+    header: u64,
 }
 
 /// A search in progress.
@@ -75,7 +76,7 @@ pub(super) async fn status(State(watched): State<Watched>) -> Response<Body> {
     const JSON: HeaderValue = HeaderValue::from_static("application/json");
     const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
     let engine = watched.engine();
-    let [(_, busy), (_, busy_address), (_, denied)] = watched.refused();
+    let [(_, busy), (_, busy_address), (_, denied), (_, header)] = watched.refused();
     let searches = watched.long_searches().into_iter().take(LISTED);
     let status = Status {
         version: env!("CARGO_PKG_VERSION"),
@@ -100,6 +101,7 @@ pub(super) async fn status(State(watched): State<Watched>) -> Response<Body> {
             busy,
             busy_address,
             denied,
+            header,
         },
         duration_bounds: Histogram::bounds().collect(),
         doors: watched.doors(),

@@ -110,7 +110,7 @@ impl Watched {
     }
 
     /// Connections refused, by reason, over all doors.
-    pub(super) fn refused(&self) -> [(&'static str, u64); 3] {
+    pub(super) fn refused(&self) -> [(&'static str, u64); 4] {
         let line = self.0.service.snapshot().connections.refused;
         let http = self.0.api.counters();
         [
@@ -120,6 +120,7 @@ impl Watched {
                 line.busy_address + http.refused(Refusal::BusyAddress),
             ),
             ("denied", line.denied + http.refused(Refusal::Denied)),
+            ("header", line.header + http.refused_header.read()),
         ]
     }
 

@@ -105,7 +105,11 @@ impl<'c, 'b> World<'c, 'b> {
             0 => Framing::Lines,
             _ => Framing::Crlf,
         };
-        let options = Options { framing, limits };
+        let options = Options {
+            framing,
+            limits,
+            ..Options::default()
+        };
         let capacity = [30, 200, 5000, 100_000][choices.below(4) as usize];
         let wire = Rc::new(RefCell::new(Wire::new(capacity)));
         let connection = Connection::simulated(Socket(Rc::clone(&wire)), &options, now);

@@ -1,0 +1,61 @@
+//! A listener on the runtime of its door.
+
+use std::io;
+
+use tokio::net::{TcpListener, UnixListener};
+
+use super::socket::Socket;
+use crate::sockets::{Listener, Origin, SocketFile};
+
+/// A listener in the runtime's poll.
+#[derive(Debug)]
+pub(super) struct Listening {
+    /// Removed before the socket is closed.
+    _file: Option<SocketFile>,
+    is_inherited: bool,
+    socket: Kind,
+}
+
+/// The runtime has a type for each kind.
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listening {
+    /// To be called on the runtime that it is to be used on.
+    pub(super) fn new(listener: Listener) -> io::Result<Listening> {
+        let (is_unix, is_inherited) = (listener.is_unix()?, listener.is_inherited());
+        let (socket, file) = listener.into_parts();
+        Ok(Listening {
+            _file: file,
+            is_inherited,
+            socket: match is_unix {
+                true => Kind::Unix(UnixListener::from_std(socket.into())?),
+                false => Kind::Tcp(TcpListener::from_std(socket.into())?),
+            },
+        })
+    }
+
+    /// Whether another process listens on it, too.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.is_inherited
+    }
+
+    /// The next connection, and where it comes from.
+    pub(super) async fn accept(&self) -> io::Result<(Socket, Origin)> {
+        match &self.socket {
+            Kind::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                // Answers are complete: waiting for more to send would only delay them.
+                let _ = stream.set_nodelay(true);
+                Ok((stream.into(), Origin::Address(address.ip())))
+            }
+            Kind::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                Ok((stream.into(), Origin::Local))
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A connection's socket.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{IpAddr, Shutdown};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use mio::event::Source;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::net::{RecvFlags, recv};
+use socket2::Socket;
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// This address.
+    Address(IpAddr),
+    /// This machine, over a socket file, whose permissions have judged; or a proxy that asks for itself.
+    Local,
+}
+
+/// A stream socket that never waits.
+#[derive(Debug)]
+pub(crate) struct Stream(Socket);
+
+impl From<Socket> for Stream {
+    fn from(socket: Socket) -> Stream {
+        Stream(socket)
+    }
+}
+
+impl Stream {
+    /// Ends our direction; the peer's goes on.
+    pub(crate) fn end(&self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Write)
+    }
+
+    /// Reads without taking the bytes.
+    pub(crate) fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        let (_, count) = recv(&self.0, bytes, RecvFlags::PEEK)?;
+        Ok(count)
+    }
+
+    /// The bytes that have arrived and are not read.
+    pub(crate) fn arrived(&self) -> io::Result<usize> {
+        let bytes = rustix::io::ioctl_fionread(&self.0)?;
+        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        self.0.read(bytes)
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write_vectored(pieces)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl AsRawFd for Stream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl Source for Stream {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        SourceFd(&self.as_raw_fd()).register(registry, token, interest)
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        SourceFd(&self.as_raw_fd()).reregister(registry, token, interest)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        SourceFd(&self.as_raw_fd()).deregister(registry)
+    }
+}

@@ -3,17 +3,19 @@
 //! The only user of `core_affinity`. A CPU is known by its number. It must not know what the threads do.
 //!
 //! **When binding is sound.** A bound thread cannot give way: on a CPU that somebody else uses it gets half of it,
-//! while another CPU may be idle. So threads get a CPU each only where they are as many as the CPUs: then there is no
-//! other CPU to go to ([`one_each`]). Otherwise all is left to the scheduler, which prefers idle cores to busy ones and
+//! while another CPU may be idle. So threads get a CPU each only where they are as many as the CPUs ([`one_each`]), and
+//! keep it for as long as they get its time ([`Bound`]; the engine looks). Otherwise all is left to the scheduler, which prefers idle cores to busy ones and
 //! whole cores to the second hyper-thread of one. Rejected: the first CPUs for fewer threads (every server would take
 //! the same ones, and two neighbouring numbers may be one core); a draw (collides by chance); binding to what is idle
 //! at the start (says nothing of later).
 
+mod bound;
 mod list;
 mod quota;
 
 use std::thread::available_parallelism;
 
+pub use bound::Bound;
 pub use list::{ListError, parse};
 
 /// The most threads that are started: more than any machine has CPUs, and few enough to count and to keep
@@ -87,11 +89,13 @@ pub fn assign(threads: usize) -> Vec<usize> {
     usable().into_iter().cycle().take(threads).collect()
 }
 
-/// A CPU for each of `threads` threads, if there is exactly one for each and no quota takes time from them.
+/// A CPU for each of `threads` threads, if there is exactly one for each, no quota takes time from them, and they can be
+/// let go again.
 pub fn one_each(threads: usize) -> Option<Vec<usize>> {
     let cpus = usable();
     let has_quota = quota::cpus().is_some_and(|quota| quota < cpus.len() as f64);
-    (threads == cpus.len() && !has_quota).then_some(cpus)
+    let fit_a_mask = cpus.iter().all(|&cpu| cpu < MASK_BITS);
+    (threads == cpus.len() && !has_quota && fit_a_mask).then_some(cpus)
 }
 
 /// Binds the calling thread to a CPU.
@@ -114,20 +118,20 @@ pub fn restrict(cpus: &[usize]) -> Result<(), RestrictError> {
     if let Some(cpu) = cpus.iter().copied().find(|&cpu| cpu >= MASK_BITS) {
         return Err(RestrictError::TooHigh(cpu));
     }
-    set_mask(cpus).map_err(RestrictError::Refused)
+    set_mask(None, cpus).map_err(RestrictError::Refused)
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn set_mask(cpus: &[usize]) -> std::io::Result<()> {
+fn set_mask(thread: Option<rustix::thread::Pid>, cpus: &[usize]) -> std::io::Result<()> {
     let mut mask = rustix::thread::CpuSet::new();
     for &cpu in cpus {
         mask.set(cpu);
     }
-    Ok(rustix::thread::sched_setaffinity(None, &mask)?)
+    Ok(rustix::thread::sched_setaffinity(thread, &mask)?)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn set_mask(_: &[usize]) -> std::io::Result<()> {
+fn set_mask(_: Option<std::convert::Infallible>, _: &[usize]) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 

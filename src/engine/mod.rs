@@ -25,6 +25,7 @@
 //!
 //! It must know nothing of protocols, nor of instruction sets, nor of the command line.
 
+mod binding;
 mod board;
 mod budget;
 mod call;
@@ -61,7 +62,7 @@ use long_searches::LongSearches;
 use shared::Shared;
 use worker::Worker;
 
-use crate::cpus;
+use crate::cpus::{self, Bound};
 
 pub use budget::{Budget, TurnKind};
 pub use call::{Answer, Effort, SolveError};
@@ -162,8 +163,8 @@ impl Engine {
                     let door = door(number);
                     engine.spawn(format!("worker-{number}"), move || {
                         // Pinned first: what the worker allocates then lies near its CPU.
-                        let pinned = cpu.map_or(Ok(()), cpus::pin);
-                        let is_heard = started.send(pinned).is_ok();
+                        let bound = cpu.map(Bound::this_thread).transpose();
+                        let is_heard = started.send((number, bound)).is_ok();
                         // The engine waits until every worker has let go of it.
                         drop(started);
                         if !is_heard {
@@ -179,7 +180,16 @@ impl Engine {
         drop(started);
         // Those that did start end at once.
         spawned.inspect_err(|_| shared.drain())?;
-        let unbound: Vec<_> = starts.into_iter().filter_map(Result::err).collect();
+        let (mut bound, mut unbound) = (Vec::new(), Vec::new());
+        for (number, start) in starts {
+            match start {
+                Ok(thread) => bound.extend(thread.map(|thread| (number, thread))),
+                Err(error) => unbound.push(error),
+            }
+        }
+        if let Some(cpus) = cpus.filter(|_| !bound.is_empty()) {
+            binding::watch(bound, cpus, &shared);
+        }
         if let Some(error) = unbound.first() {
             // Binding only makes it faster.
             tracing::warn!(

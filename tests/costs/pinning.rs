@@ -55,6 +55,64 @@ fn workers_that_are_not_to_be_pinned_have_all_cpus() {
     assert_eq!(of_more, vec![cpus.clone(); cpus.len() + 1]);
 }
 
+/// Programs that want one CPU and nothing else, killed when dropped.
+#[cfg(target_os = "linux")]
+struct Neighbours(Vec<std::process::Child>);
+
+#[cfg(target_os = "linux")]
+impl Neighbours {
+    fn on(cpu: usize) -> Option<Neighbours> {
+        let one = || {
+            std::process::Command::new("taskset")
+                .args(["-c", &cpu.to_string(), "sh", "-c", "while :; do :; done"])
+                .spawn()
+        };
+        let all: Vec<_> = (0..4).map_while(|_| one().ok()).collect();
+        (!all.is_empty()).then_some(Neighbours(all))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Neighbours {
+    fn drop(&mut self) {
+        for neighbour in &mut self.0 {
+            let _ = neighbour.kill();
+            let _ = neighbour.wait();
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn workers_are_let_go_when_something_else_takes_their_time() {
+    let Some(cpus) = cpus() else { return };
+    let serve = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--kernel",
+        "portable",
+        "-d",
+        "64",
+    ];
+    let powd = Powd::start(POWD.command(&serve), 1);
+    let of_each = || {
+        let workers = threads(powd.pid(), "worker-");
+        let of_each = workers.iter().map(|worker| allowed_cpus(worker));
+        of_each.collect::<Vec<_>>()
+    };
+    // One search keeps all workers busy.
+    let client = powd.connect();
+    client.send(b"hard\n");
+    powd.until_counter("/help/hashes", |hashes| hashes > 0);
+    let Some(neighbours) = Neighbours::on(cpus[0]) else {
+        return powd_testkit::skip("taskset cannot be started");
+    };
+    powd.wait_for_log("a word on it", |line| line.contains("no longer bound"));
+    assert_eq!(of_each(), vec![cpus.clone(); cpus.len()]);
+    drop(neighbours);
+}
+
 #[test]
 fn the_threads_of_load_are_bound_where_they_are_told_to() {
     let Some(cpus) = cpus() else { return };

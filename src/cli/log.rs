@@ -5,9 +5,13 @@
 //! lines to it. Lines that find [`WAITING`] others before them are lost, as are those that follow the end
 //! of the reader. (Not `tracing-appender`: its end prints to standard output when nobody reads.)
 
+mod format;
+
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
+
+pub(super) use format::Format;
 
 /// Lines that wait to be written: more than a healthy reader ever lets wait, some 100 KiB at most.
 const WAITING: usize = 256;

@@ -12,10 +12,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
+use tracing::Level;
 
 use listen::{LineListeners, Listen, Proxy, proxies, range};
 
-use super::log::Log;
+use super::log::{Format, Log};
 use super::values::{CpuList, count, duration, number, positive_duration, yes_or_no};
 use super::workers::Workers;
 use super::{Error, kernel, rng_seed};
@@ -156,6 +157,11 @@ pub(super) struct Args {
     )]
     proxy_protocol: Vec<Proxy>,
 
+    /// How lines of the log, on standard error, are written. text: for people, and for journald. json: an object on
+    /// each line with timestamp, level, message and what else there is, for programs that gather logs.
+    #[arg(long, env = "POWD_LOG_FORMAT", value_name = "HOW", value_enum, hide_possible_values = true, default_value_t = Format::Text)]
+    log_format: Format,
+
     /// Makes the seeds found repeatable (with --workers 1), for tests: the number that the searches' starting
     /// points are drawn from. By default the system gives one.
     #[arg(long, env = "POWD_RNG_SEED", value_name = "N", value_parser = number)]
@@ -182,23 +188,17 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     if let Some(CpuList(chosen)) = &args.cpus {
         cpus::restrict(chosen)?;
     }
-    let mut log = Log::start().map_err(Error::Thread)?;
-    let writer = log.clone();
-    tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .with_target(false)
-        // It would panic where it cannot tell them.
-        .log_internal_errors(false)
-        .init();
+    let log = Log::start().map_err(Error::Thread)?;
+    args.log_format.install(&log);
     // Told through the log like all else: a full pipe must not keep the process from its end.
-    let code = serve(&args, inherited, &mut log).unwrap_or_else(|error| error.report(&mut log));
+    let code = serve(&args, inherited, &log)
+        .unwrap_or_else(|error| error.report(&mut args.log_format.lines(Level::ERROR, &log)));
     log.finish();
     Ok(code)
 }
 
 /// Serves until it has drained.
-fn serve(args: &Args, inherited: Inherited, log: &mut Log) -> Result<ExitCode, Error> {
+fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error> {
     // What was asked wrongly is said before anything is bound, what takes time is done after.
     let kernel = kernel::named(&args.kernel)?;
     let Inherited { line, http, admin } = inherited;
@@ -237,7 +237,8 @@ fn serve(args: &Args, inherited: Inherited, log: &mut Log) -> Result<ExitCode, E
         .spawn(move || handle_signals(signals, &control, delay, signal_log))
         .map_err(Error::Thread)?;
     // Ready is said when everything has started.
-    log.write_all(announcement.as_bytes())?;
+    let mut lines = args.log_format.lines(Level::INFO, log);
+    lines.write_all(announcement.as_bytes())?;
     supervisor::ready();
     let counters = server.wait()?;
     let refused = counters.errors.draining;

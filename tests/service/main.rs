@@ -7,6 +7,7 @@ mod fairness;
 mod limits;
 mod linger;
 mod listeners;
+mod log;
 #[cfg(target_os = "linux")]
 mod machine;
 mod proxies;

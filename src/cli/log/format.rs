@@ -1,0 +1,69 @@
+//! `--log-format`: lines for people, or one JSON object per line for programs.
+
+use std::io::{self, Write};
+
+use tracing::Level;
+
+use super::Log;
+
+/// How lines of the log are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(in crate::cli) enum Format {
+    Text,
+    Json,
+}
+
+impl Format {
+    /// Everything that is traced goes to `log` from here on.
+    pub(in crate::cli) fn install(self, log: &Log) {
+        let log = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || log.clone())
+            .with_ansi(false)
+            .with_target(false)
+            // It would panic where it cannot tell them.
+            .log_internal_errors(false);
+        match self {
+            Format::Text => subscriber.init(),
+            Format::Json => subscriber.json().flatten_event(true).init(),
+        }
+    }
+
+    /// Takes the lines that powd prints as a command: what it announces, or why it ends.
+    pub(in crate::cli) fn lines(self, level: Level, log: &Log) -> Lines {
+        let log = log.clone();
+        Lines {
+            format: self,
+            level,
+            log,
+        }
+    }
+}
+
+/// Lines that begin with `powd: `, each in one write. As JSON they are events like all others.
+#[derive(Debug)]
+pub(in crate::cli) struct Lines {
+    format: Format,
+    level: Level,
+    log: Log,
+}
+
+impl Write for Lines {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        if self.format == Format::Text {
+            return self.log.write(lines);
+        }
+        for line in String::from_utf8_lossy(lines).lines() {
+            let message = line.strip_prefix("powd: ").unwrap_or(line);
+            match self.level {
+                Level::ERROR => tracing::error!("{message}"),
+                _ => tracing::info!("{message}"),
+            }
+        }
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

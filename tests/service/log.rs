@@ -1,0 +1,116 @@
+//! What powd logs, and what it does not.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Stdio;
+use std::time::Duration;
+
+use powd_testkit::Powd;
+use powd_testkit::process::Process;
+use serde_json::Value;
+use socket2::SockRef;
+
+use crate::POWD;
+
+/// All that a service logs in JSON, from its start to the end of its drain's first line.
+fn logged() -> Vec<Value> {
+    let mut command = POWD.command(&["serve", "--log-format", "json", "--listen", "127.0.0.1:0"]);
+    command
+        .args(["--kernel", "portable"])
+        .stderr(Stdio::piped());
+    let powd = Process::new(command.spawn().expect("powd can be started"));
+    powd.wait_for("announcement", 0, 0, |line| line.contains("listening on "));
+    powd.signal("TERM");
+    powd.wait_for("drain", 0, 0, |line| line.contains("answering what was"));
+    powd.log().iter().map(|line| object(line)).collect()
+}
+
+fn object(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+fn message(event: &Value) -> &str {
+    event["message"].as_str().expect("a message")
+}
+
+#[test]
+fn as_json_every_line_is_an_object_with_time_level_and_message() {
+    let events = logged();
+    for event in &events {
+        let time = event["timestamp"].as_str();
+        assert!(time.is_some_and(|time| time.ends_with('Z')), "{event}");
+        let level = event["level"].as_str();
+        assert!(
+            level.is_some_and(|level| ["INFO", "WARN", "ERROR"].contains(&level)),
+            "{event}"
+        );
+        assert!(!message(event).starts_with("powd: "), "{event}");
+    }
+    let listens = |event| message(event).starts_with("listening on 127.0.0.1:");
+    assert!(events.iter().any(listens), "{events:?}");
+}
+
+#[test]
+fn as_json_the_reason_of_a_failure_is_an_object_too() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listen = taken.local_addr().expect("bound").to_string();
+    let flags = ["serve", "--log-format", "json", "--listen", &listen];
+    let output = POWD.run(&flags);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).expect("text");
+    let event = object(&told);
+    assert_eq!(event["level"], "ERROR");
+    assert!(message(&event).contains(&listen), "{told}");
+}
+
+/// What strangers do to an open port: nothing of it is worth a line each.
+#[test]
+fn strangers_do_not_fill_the_log() {
+    let flags = [
+        "--max-message-bytes",
+        "64",
+        "--max-connections-per-ip",
+        "8",
+        "--idle-timeout",
+        "50ms",
+        "--deadline",
+        "5ms",
+    ];
+    let powd = POWD.serve(&flags);
+    annoy(powd.address());
+    let before = quiet_log(&powd);
+    for _ in 0..50 {
+        annoy(powd.address());
+    }
+    // Over --max-connections-per-ip.
+    let crowd: Vec<_> = (0..40)
+        .map(|_| TcpStream::connect(powd.address()))
+        .collect();
+    drop(crowd);
+    powd.until_counter("/connections/open", |open| open == 0);
+    assert_eq!(quiet_log(&powd), before);
+}
+
+/// The lines of the log that are not counters, which are asked for.
+fn quiet_log(powd: &Powd) -> Vec<String> {
+    let lines = powd.log().into_iter();
+    lines.filter(|line| !line.starts_with('{')).collect()
+}
+
+fn annoy(address: SocketAddr) {
+    // A scanner: connects, and is gone.
+    drop(TcpStream::connect(address));
+    for bytes in [
+        &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\0\n",
+        b"\xff\0,,,\n\n\n",
+        &[b'x'; 200],
+    ] {
+        let mut stream = TcpStream::connect(address).expect("powd listens");
+        let _ = stream.write_all(bytes);
+        let mut answer = [0; 1];
+        let _ = stream.read(&mut answer);
+        // Reset, with an answer unread.
+        let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+    }
+}

@@ -1,4 +1,4 @@
-.PHONY: check bench loom fuzz
+.PHONY: check bench loom fuzz defaults
 
 # All that must hold before a change lands; the same as in CI, but that CI installs the programs it needs first.
 check:
@@ -25,3 +25,7 @@ fuzz:
 		cargo fuzz run "$$target" -- -max_total_time=60; \
 	done
 	cargo fuzz run --features kernels kernel -- -max_total_time=60
+
+# /etc/default/powd of the package, anew: a test fails where it is not what the flags of `powd serve` say.
+defaults:
+	POWD_WRITE_DEFAULTS=1 cargo test --locked --lib defaults

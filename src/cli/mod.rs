@@ -5,6 +5,7 @@
 //! wrongly.
 
 mod closed_output;
+mod completions;
 mod error;
 #[cfg(feature = "http")]
 mod health;
@@ -12,6 +13,7 @@ mod kernel;
 mod lines;
 mod load;
 mod log;
+mod man;
 mod place;
 mod rng_seed;
 mod serve;
@@ -47,6 +49,8 @@ enum Command {
     Load(load::Args),
     #[cfg(feature = "http")]
     Health(health::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Reads the command line and does what it says.
@@ -72,6 +76,8 @@ pub fn run() -> ExitCode {
             Command::Load(args) => load::run(args),
             #[cfg(feature = "http")]
             Command::Health(args) => health::run(&args),
+            Command::Completions(args) => completions::run(&args, Cli::command()),
+            Command::Man(args) => man::run(&args, Cli::command()),
         },
         Err(error) => {
             let variable = variables::at_fault(&command, &error);

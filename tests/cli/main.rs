@@ -6,6 +6,7 @@ mod display;
 mod lines;
 mod load;
 mod load_modes;
+mod manual;
 #[cfg(target_os = "linux")]
 mod remedies;
 mod usage;

@@ -1,4 +1,4 @@
-.PHONY: check bench loom fuzz defaults
+.PHONY: check bench loom fuzz defaults deb deploy-check
 
 # All that must hold before a change lands; the same as in CI, but that CI installs the programs it needs first.
 check:
@@ -29,3 +29,14 @@ fuzz:
 # /etc/default/powd of the package, anew: a test fails where it is not what the flags of `powd serve` say.
 defaults:
 	POWD_WRITE_DEFAULTS=1 cargo test --locked --lib defaults
+
+# The Debian package, in target/debian. Needs cargo-deb.
+deb:
+	cargo build --locked --release --bin powd
+	deploy/debian/stage "$${CARGO_TARGET_DIR:-target}/release/powd" "$${CARGO_TARGET_DIR:-target}/release/package"
+	cargo deb --locked --no-build --package powd
+
+# All of deploy/, by the programs that judge it. Needs cargo-deb, lintian and systemd; as root it boots a copy of this
+# system in namespaces, and installs the package there.
+deploy-check:
+	deploy/debian/check

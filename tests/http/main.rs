@@ -10,6 +10,7 @@ mod drain;
 mod jobs;
 mod limits;
 mod places;
+mod prometheus;
 mod solve;
 mod watching;
 

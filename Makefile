@@ -1,4 +1,4 @@
-.PHONY: check bench loom fuzz defaults deb deploy-check
+.PHONY: check bench loom fuzz defaults deb deploy-check image-check
 
 # All that must hold before a change lands; the same as in CI, but that CI installs the programs it needs first.
 check:
@@ -36,7 +36,13 @@ deb:
 	deploy/debian/stage "$${CARGO_TARGET_DIR:-target}/release/powd" "$${CARGO_TARGET_DIR:-target}/release/package"
 	cargo deb --locked --no-build --package powd
 
-# All of deploy/, by the programs that judge it. Needs cargo-deb, lintian and systemd; as root it boots a copy of this
-# system in namespaces, and installs the package there.
+# The package and the manifests, by the programs that judge them. Needs cargo-deb, lintian, systemd and
+# kubernetes-validate; as root it boots a copy of this system in namespaces, and installs the package there.
 deploy-check:
 	deploy/debian/check
+	deploy/kubernetes/check
+
+# The image, by its Dockerfile and without a network, and what is in it run as a runtime does. Needs root and buildah;
+# builds powd once more, which takes minutes.
+image-check:
+	deploy/image/check

@@ -1,11 +1,12 @@
-//! Puts the git revision, where there is one, and the compiler's version into the binary, for `--version`.
+//! Puts the revision and the compiler's version into the binary, for `--version`.
 
 use std::path::Path;
 use std::process::Command;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    let revision = revision().unwrap_or_else(|| "unknown".to_owned());
+    let revision = told().or_else(packed).or_else(checked_out);
+    let revision = revision.unwrap_or_else(|| "unknown".to_owned());
     println!("cargo:rustc-env=POWD_REVISION={revision}");
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let rustc = line_of(Command::new(rustc).arg("--version"));
@@ -13,8 +14,23 @@ fn main() {
     println!("cargo:rustc-env=POWD_RUSTC={rustc}");
 }
 
+/// What whoever builds says: an image is built without the repository.
+fn told() -> Option<String> {
+    println!("cargo:rerun-if-env-changed=POWD_REVISION");
+    std::env::var("POWD_REVISION")
+        .ok()
+        .filter(|revision| !revision.is_empty())
+}
+
+/// What `cargo package` has left in sources that it packed.
+fn packed() -> Option<String> {
+    let note = std::fs::read_to_string(".cargo_vcs_info.json").ok()?;
+    let (_, revision) = note.split_once("\"sha1\": \"")?;
+    revision.get(..12).map(str::to_owned)
+}
+
 /// The revision of this package's own repository, and when to ask again.
-fn revision() -> Option<String> {
+fn checked_out() -> Option<String> {
     // Sources unpacked inside another repository must not go by that one's revision.
     let top_level = git(&["rev-parse", "--show-toplevel"])?;
     let package = Path::new(&std::env::var_os("CARGO_MANIFEST_DIR")?)

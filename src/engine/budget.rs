@@ -152,13 +152,12 @@ mod tests {
     #[test]
     fn batches_are_full_however_long_the_message() {
         let portions = Portions::new(95e6);
-        for blocks in [1, 2, 100, 1025] {
+        // Of the longest message one batch takes more than a quantum.
+        for (blocks, quanta) in [(1, 1.0), (2, 1.0), (100, 1.0), (700, 1.0), (1025, 1.5)] {
             let chunk = portions.chunk(blocks).get();
-            assert!(chunk.is_multiple_of(16), "{chunk} of {blocks} blocks");
-            assert!(
-                chunk * blocks <= portions.quantum(),
-                "{chunk} of {blocks} blocks"
-            );
+            assert_eq!(chunk, whole_batches(chunk).get(), "{blocks} blocks");
+            let took = (chunk * blocks) as f64 / portions.quantum() as f64;
+            assert!(took <= quanta, "{took} quanta for {blocks} blocks");
         }
     }
 

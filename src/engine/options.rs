@@ -49,7 +49,7 @@ impl Default for Options {
     }
 }
 
-/// A limit for the length of messages, 1 to 65,536 bytes: one batch of hashes of the longest takes a good part of a
+/// A limit for the length of messages, 1 to 65,536 bytes: one batch of hashes of the longest takes more than a
 /// worker's quantum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MessageBytes(usize);

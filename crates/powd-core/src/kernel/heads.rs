@@ -14,7 +14,7 @@ use crate::sha256::Template;
 use crate::sync::{AtomicBool, never};
 
 /// The most lanes that a kernel tries at once, and so what the tables hold beyond their end.
-pub(super) const MAX_LANES: usize = 16;
+pub(super) const MAX_LANES: usize = 32;
 
 /// About `seeds` seeds, as whole batches of any kernel, one at least: a batch costs the same however few of its
 /// lanes are in use.
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn every_head_of_the_short_lengths() {
-        for lanes in [1, 4, 8, 16] {
+        for lanes in [1, 4, 8, 16, 32] {
             check(1, 0..62, lanes);
             check(2, 0..3844, lanes);
             check(3, 0..62u32.pow(3), lanes);
@@ -233,7 +233,7 @@ mod tests {
         for length in [4, 5, 16] {
             for start in [0, 1, 3835, 3843, 3844, 238_327, 238_328, 14_776_300] {
                 for count in [0, 1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33] {
-                    for lanes in [1, 4, 8, 16] {
+                    for lanes in [1, 4, 8, 16, 32] {
                         check(length, start..(start + count).min(62u32.pow(4)), lanes);
                     }
                 }

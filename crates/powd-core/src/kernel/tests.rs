@@ -362,13 +362,14 @@ suite!(NATIVE:
     avx512_sha: "avx512-sha",
     avx2_sha: "avx2-sha",
     avx512: "avx512",
+    avx512x2: "avx512x2",
     sha_ni: "sha-ni",
     avx2: "avx2"
 );
 #[cfg(all(feature = "simd", target_arch = "aarch64"))]
 suite!(NATIVE:
-    neon_sha: "neon-sha",
     arm_sha: "arm-sha",
+    neon_sha: "neon-sha",
     neon: "neon"
 );
 #[cfg(not(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64"))))]
@@ -388,14 +389,15 @@ const NEEDS: &[(&str, &[&str])] = &[
     ("avx512-sha", &["avx2", "avx512f", "avx512vl", "sha_ni"]),
     ("avx2-sha", &["avx2", "sha_ni"]),
     ("avx512", &["avx512f"]),
+    ("avx512x2", &["avx512f"]),
     ("sha-ni", &["avx", "sha_ni"]),
     ("avx2", &["avx2"]),
     ("portable", &[]),
 ];
 #[cfg(all(feature = "simd", target_arch = "aarch64"))]
 const NEEDS: &[(&str, &[&str])] = &[
-    ("neon-sha", &["asimd", "sha2"]),
     ("arm-sha", &["asimd", "sha2"]),
+    ("neon-sha", &["asimd", "sha2"]),
     ("neon", &["asimd"]),
     ("portable", &[]),
 ];

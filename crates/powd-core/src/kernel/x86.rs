@@ -7,7 +7,7 @@
 
 use super::{Backend, Entry, Heads, Lacking, lanes, split};
 use crate::sha256::Template;
-use crate::simd::{Avx2, Avx512, Avx512Vl, ShaNi};
+use crate::simd::{Avx2, Avx512, Avx512Vl, ShaNi, Twice};
 
 /// A kernel with the witnesses that it may run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,12 +15,13 @@ pub(super) enum X86 {
     Avx512Sha(Avx512Vl, ShaNi),
     Avx2Sha(Avx2, ShaNi),
     Avx512(Avx512),
+    Avx512X2(Twice<Avx512>),
     ShaNi(ShaNi),
     Avx2(Avx2),
 }
 
 /// Every kernel, in the order of their speed on Zen 4.
-pub(super) const KERNELS: [Entry; 5] = [
+pub(super) const KERNELS: [Entry; 6] = [
     Entry {
         name: "avx512-sha",
         detect: || both(Avx512Vl::detect(), ShaNi::detect(), X86::Avx512Sha),
@@ -32,6 +33,10 @@ pub(super) const KERNELS: [Entry; 5] = [
     Entry {
         name: "avx512",
         detect: || Ok(Backend::X86(X86::Avx512(Avx512::detect()?))),
+    },
+    Entry {
+        name: "avx512x2",
+        detect: || Ok(Backend::X86(X86::Avx512X2(Twice(Avx512::detect()?)))),
     },
     Entry {
         name: "sha-ni",
@@ -74,6 +79,8 @@ impl X86 {
             X86::Avx2Sha(simd, sha) => unsafe { avx2_sha(simd, sha, template, heads, bound) },
             // SAFETY: the witness proves AVX-512F.
             X86::Avx512(simd) => unsafe { avx512(simd, template, heads, bound) },
+            // SAFETY: the witness proves AVX-512F.
+            X86::Avx512X2(simd) => unsafe { avx512x2(simd, template, heads, bound) },
             // SAFETY: the witness proves SHA and AVX.
             X86::ShaNi(sha) => unsafe { sha_ni(sha, template, heads, bound) },
             // SAFETY: the witness proves AVX2.
@@ -86,6 +93,7 @@ entry_points! {
     "avx512f,avx512vl,avx2,sha" fn avx512_sha(simd: Avx512Vl, sha: ShaNi) = split::next_at_most_by_lanes;
     "avx2,sha" fn avx2_sha(simd: Avx2, sha: ShaNi) = split::next_at_most_by_lanes;
     "avx512f" fn avx512(simd: Avx512) = lanes::next_at_most;
+    "avx512f" fn avx512x2(simd: Twice<Avx512>) = lanes::next_at_most;
     "sha,avx" fn sha_ni(sha: ShaNi) = split::next_at_most_by_quads;
     "avx2" fn avx2(simd: Avx2) = lanes::next_at_most;
 }

@@ -55,14 +55,13 @@ mod neon;
 mod pinned;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
-#[cfg(target_arch = "aarch64")]
 mod twice;
 
+pub(crate) use twice::Twice;
 #[cfg(target_arch = "aarch64")]
 pub(crate) use {
     arm_sha::{ArmSha, State},
     neon::Neon,
-    twice::Twice,
 };
 #[cfg(target_arch = "x86_64")]
 pub(crate) use {

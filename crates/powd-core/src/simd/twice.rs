@@ -71,8 +71,8 @@ impl<S: Simd> Simd for Twice<S> {
     }
 
     #[inline(always)]
-    fn pin(self, x: Self::Words) -> Self::Words {
-        x.map(|x| self.0.pin(x))
+    fn pin(self, [x0, x1]: Self::Words) -> Self::Words {
+        [self.0.pin(x0), self.0.pin(x1)]
     }
 
     #[inline(always)]

@@ -9,6 +9,7 @@ use std::thread;
 use powd_testkit::oracle::{check, hash, zeros};
 use powd_testkit::program::{expect_one_line, run, start};
 use powd_testkit::{Client, DEADLINE, Powd, lines, messages, wait};
+use serde_json::Value;
 
 use crate::POWD;
 
@@ -53,6 +54,37 @@ fn every_kernel_of_this_cpu_serves() {
         );
         powd.connect().ask_all(&messages(200), 2);
     }
+}
+
+/// One that is less than half as fast as another by `powd speed`: no busy machine evens that out.
+#[test]
+fn the_log_names_a_faster_kernel_than_the_one_asked_for() {
+    let output = POWD.run(&["speed", "--seconds", "0.1", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let mut rates = Vec::new();
+    for row in report["rows"].as_array().expect("rows") {
+        let kernel = row["kernel"].as_str().expect("a name");
+        if kernel != "sha2" {
+            rates.push((row["hashes_per_s"].as_f64().expect("a rate"), kernel));
+        }
+    }
+    rates.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    let [(slowest, kernel), .., (fastest, _)] = rates[..] else {
+        return eprintln!("skipped: this CPU has one kernel only");
+    };
+    if slowest * 2.0 > fastest {
+        return eprintln!("skipped: all kernels of this CPU are about as fast");
+    }
+    let powd = POWD.serve(&["--kernel", kernel]);
+    let told = powd.wait_for_log("warning", |line| line.contains("is not the fastest here"));
+    assert!(
+        told.contains(&format!("kernel {kernel}, as asked for")),
+        "{told}"
+    );
+
+    let powd = POWD.serve(&[]);
+    let told = powd.wait_for_log("choice", |line| line.contains("fastest here"));
+    assert!(told.contains(" is the fastest here: "), "{told}");
 }
 
 #[test]

@@ -1,8 +1,12 @@
-.PHONY: check bench loom fuzz defaults deb deploy-check image-check
+.PHONY: check arm bench loom fuzz defaults deb deploy-check image-check
 
 # All that must hold before a change lands; the same as in CI, but that CI installs the programs it needs first.
 check:
 	.ci/run
+
+# The tests on Arm, by an emulator.
+arm:
+	.ci/arm
 
 # All benchmarks; single ones: cargo bench --bench NAME
 bench:

@@ -90,6 +90,9 @@ pub(crate) struct Desk {
     calls: Sender<Box<Call>>,
     /// Calls that the worker has, or is about to get.
     open: AtomicUsize,
+    /// The worker was woken for something here that it has not looked at yet: who comes next need
+    /// not wake it again, which takes a system call.
+    has_news: AtomicBool,
     /// Somebody does not wait for an answer any more.
     has_abandoned: AtomicBool,
 }
@@ -99,6 +102,7 @@ impl Desk {
         Desk {
             calls,
             open: AtomicUsize::new(0),
+            has_news: AtomicBool::new(false),
             has_abandoned: AtomicBool::new(false),
         }
     }
@@ -121,7 +125,18 @@ impl Desk {
         self.open.fetch_sub(1, Relaxed);
     }
 
-    /// Notes that somebody does not wait any more; the worker is to be woken for it.
+    /// Notes that there is something here; true if the worker is to be woken for it.
+    pub(crate) fn ring(&self) -> bool {
+        // The worker takes what was put here before, since its own swap comes later or saw this one.
+        !self.has_news.swap(true, AcqRel)
+    }
+
+    /// The worker is about to look at what is here.
+    pub(crate) fn hear(&self) {
+        self.has_news.swap(false, AcqRel);
+    }
+
+    /// Notes that somebody does not wait any more; to be followed by a [`ring`](Desk::ring).
     pub(crate) fn abandon(&self) {
         self.has_abandoned.store(true, Release);
     }
@@ -182,11 +197,20 @@ impl Call {
         self.effort.begun.store(true, Relaxed);
         self.effort.hashes.store(hashes, Relaxed);
         match progress {
-            Progress::Found(solution) => self.finish_search(Ok(Answer {
-                solution,
-                hashes,
-                time: self.asked.elapsed(),
-            })),
+            Progress::Found(solution) => {
+                let time = self.asked.elapsed();
+                self.finish_search(Ok(Answer {
+                    solution,
+                    hashes,
+                    time,
+                }));
+                // Who waits has to be woken, and may take this worker's CPU: better for many
+                // answers at once.
+                match context.outlasts_a_write(self.difficulty) {
+                    true => Next::Flush,
+                    false => Next::Close,
+                }
+            }
             Progress::Exhausted => self.finish_search(Err(SolveError::Exhausted)),
             Progress::Pending => Next::Turn {
                 class,

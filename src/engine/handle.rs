@@ -104,7 +104,7 @@ impl Handle {
             shared.client_goes();
             return Solve::refused(SolveError::Failed);
         }
-        shared.board.wake(worker);
+        shared.ring(worker);
         Solve {
             state: State::Waiting {
                 answer,
@@ -244,7 +244,7 @@ impl Drop for Solve {
             // First nobody waits, then the worker looks.
             drop(answer);
             shared.desks[worker].abandon();
-            shared.board.wake(worker);
+            shared.ring(worker);
         }
     }
 }

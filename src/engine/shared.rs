@@ -78,6 +78,14 @@ impl Shared {
         self.board.wake_all();
     }
 
+    /// Wakes a worker for what was put on its desk, unless it was woken for something else there
+    /// already.
+    pub(crate) fn ring(&self, worker: usize) {
+        if self.desks[worker].ring() {
+            self.board.wake(worker);
+        }
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Acquire)
     }

@@ -204,6 +204,7 @@ impl<D: Door> Worker<D> {
     }
 
     fn take_mail(&mut self) {
+        self.shared.desks[self.context.worker].hear();
         while let Ok(handoff) = self.handoffs.try_recv() {
             self.open_socket(handoff);
         }
@@ -311,10 +312,12 @@ impl<D: Door> Worker<D> {
     fn flush(&mut self) {
         for place in 0..self.scheduler.unwritten().len() {
             let key = self.scheduler.unwritten()[place];
-            if let Kind::Socket(client) = &mut self.clients[key] {
-                let next = client.flush(&mut self.context, &mut self.door);
-                self.settle(key, next);
-            }
+            let next = match &mut self.clients[key] {
+                Kind::Socket(client) => client.flush(&mut self.context, &mut self.door),
+                // It has its outcome, which is told when it is closed.
+                Kind::Call(_) => Next::Close,
+            };
+            self.settle(key, next);
         }
         self.scheduler.clear_unwritten();
     }

@@ -1,6 +1,6 @@
 //! The service itself, against what could be had without it.
 //!
-//! `cargo bench --bench service` has two parts, each of which can be run alone by its name:
+//! `cargo bench --bench service` has three parts, each of which can be run alone by its name:
 //!
 //! - `bare`: difficulty 0 against a bare epoll loop that computes nothing, one CPU for the server and one for
 //!   the client, with 1, 16 and 64 requests in flight on each of 100 connections. Replies per second alone
@@ -13,8 +13,12 @@
 //!   round, which has the interruptions in it, as the service's rate has. And the service is seen from both
 //!   sides: by its replies, which luck is in, and by the hashes that it counts itself.
 //!
+//! - `http`: the same service over HTTP, see `over_http.rs`.
+//!
 //! The sides run in alternating rounds; medians are shown, and how far the rounds are apart.
 
+#[cfg(feature = "http")]
+mod over_http;
 mod round;
 
 use std::sync::Barrier;
@@ -71,9 +75,17 @@ struct Outcome {
     conditions: Conditions,
     bare: Vec<Bare>,
     hard: Vec<Hard>,
+    #[cfg(feature = "http")]
+    http_solve: Vec<over_http::Pair>,
+    #[cfg(feature = "http")]
+    http_batch: Vec<over_http::Pair>,
 }
 
 fn main() {
+    #[cfg(feature = "http")]
+    if std::env::args().nth(1).as_deref() == Some(over_http::BARE) {
+        over_http::serve_bare();
+    }
     let call = Call::read(POWD, 1.0, 5);
     let in_flight: Vec<usize> = [1, 16, 64]
         .into_iter()
@@ -84,26 +96,40 @@ fn main() {
         .flat_map(|difficulty| HARD.map(|load| (difficulty, load)))
         .filter(|(d, (c, n))| call.arguments.wants(&format!("hard {d} {c} {n}")))
         .collect();
-    if in_flight.is_empty() && hard.is_empty() {
+    #[cfg(feature = "http")]
+    let http = over_http::Rows::wanted(|row| call.arguments.wants(row));
+    #[cfg(feature = "http")]
+    let http_rows = http.count();
+    #[cfg(not(feature = "http"))]
+    let http_rows = 0;
+    if in_flight.is_empty() && hard.is_empty() && http_rows == 0 {
         return;
     }
     let pair = match cpus::usable().as_slice() {
         &[server, client, ..] => Some((server, client)),
         _ => {
-            eprintln!("`bare` needs two CPUs, one for each side: left out");
+            eprintln!("`bare` and `http solve` need two CPUs, one for each side: left out");
             None
         }
     };
     let rounds = Rounds {
-        bar: call
-            .bar(in_flight.len() * call.rounds * 2 + hard.len() * call.rounds.min(HARD_ROUNDS) * 3),
+        bar: call.bar(
+            (in_flight.len() + http_rows) * call.rounds * 2
+                + hard.len() * call.rounds.min(HARD_ROUNDS) * 3,
+        ),
         call,
     };
+    #[cfg(feature = "http")]
+    let (http_solve, http_batch) = http.measure(&rounds, pair);
     let outcome = Outcome {
         bare: pair.map_or_else(Vec::new, |pair| {
             in_flight.iter().map(|&n| rounds.bare(n, pair)).collect()
         }),
         hard: hard.iter().map(|&(d, load)| rounds.hard(d, load)).collect(),
+        #[cfg(feature = "http")]
+        http_solve,
+        #[cfg(feature = "http")]
+        http_batch,
         conditions: Conditions::of(&rounds.call),
     };
     rounds.bar.finish_and_clear();
@@ -254,6 +280,21 @@ fn print(outcome: &Outcome) {
         );
         print!("{}", hard_table(&outcome.hard));
         print!("{HARD_LEGEND}");
+    }
+    #[cfg(feature = "http")]
+    {
+        if !outcome.http_solve.is_empty() {
+            println!("\nHTTP, difficulty 0, one CPU for the server, one for the client\n");
+            let pairs = over_http::pairs("bare hyper", "powd", &outcome.http_solve);
+            print!("{pairs}");
+        }
+        if !outcome.http_batch.is_empty() {
+            println!("\nDifficulty 3 on all CPUs: lines and batches over HTTP\n");
+            print!(
+                "{}",
+                over_http::pairs("lines", "batches", &outcome.http_batch)
+            );
+        }
     }
 }
 

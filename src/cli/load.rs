@@ -13,16 +13,15 @@ use clap::builder::ArgPredicate;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::SIGINT;
 
-use server::{remedy, server};
+use server::{Server, remedy};
 use table::{grouped, table, time};
 
 use super::Error;
-use super::place::Place;
 use super::values::{
     CpuList, count, duration, message_bytes, positive_duration, rate, seconds, threads, within,
 };
 use crate::cpus;
-use crate::load::{self, Messages, Options, Phase, Progress};
+use crate::load::{self, Exchange, Messages, Options, Phase, Progress};
 use powd_core::Difficulty;
 
 /// Measures a server under load and checks its replies.
@@ -35,9 +34,10 @@ use powd_core::Difficulty;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The server: an address or a name with its port, 127.0.0.1:20000 for example, or unix:PATH, a socket
-    /// file. Of a name with several addresses the first that answers is taken.
+    /// file. With http:// before it, http://127.0.0.1:8080 for example, it is asked over HTTP: each message is
+    /// a POST /v1/solve. Of a name with several addresses the first that answers is taken.
     #[arg(value_name = "ADDR:PORT")]
-    server: Place,
+    server: Server,
 
     /// Connections held open. More show how the server copes with many clients, fewer how fast it answers
     /// one.
@@ -45,7 +45,7 @@ pub(super) struct Args {
     connections: usize,
 
     /// Requests in flight on each connection (with --rate: at most). Raise it for the most replies a server
-    /// can give; leave it at 1 for servers that answer once per read.
+    /// can give; leave it at 1 for servers that answer once per read. Over HTTP more than one makes it HTTP/2.
     #[arg(short = 'P', long, value_name = "N", default_value = "1", value_parser = pipeline)]
     pipeline: usize,
 
@@ -71,8 +71,12 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "pipeline")]
     reconnect: bool,
 
+    /// Over HTTP: each connection is one POST /v1/batch that does not end, with --pipeline messages in flight.
+    #[arg(long, conflicts_with = "reconnect")]
+    batch: bool,
+
     /// The server's difficulty: each hash must start with so many zeros, and hashes/s are shown. Without it
-    /// any right hash is taken.
+    /// any right hash is taken. Over HTTP it is what is asked for.
     #[arg(short, long, value_name = "N")]
     difficulty: Option<Difficulty>,
 
@@ -158,7 +162,17 @@ fn options(args: Args) -> Result<Options, Error> {
     } else {
         pin.len()
     };
+    let exchange = match args.server.http_authority() {
+        None if args.batch => {
+            let remedy = "--batch is for HTTP: give the server as http://ADDR:PORT";
+            return Err(Error::Usage(remedy.to_owned()));
+        }
+        None => Exchange::Lines,
+        Some(authority) if args.batch => Exchange::Batch { authority },
+        Some(authority) => Exchange::Solve { authority },
+    };
     Ok(Options {
+        exchange,
         connections: args.connections,
         pipeline: args.pipeline,
         duration: args.seconds,
@@ -174,14 +188,16 @@ fn options(args: Args) -> Result<Options, Error> {
         threads: args.threads.unwrap_or(by_default),
         pin,
         timeout: args.timeout,
-        ..Options::new(server(&args.server)?)
+        ..Options::new(args.server.address()?)
     })
 }
 
 impl From<load::Error> for Error {
     fn from(error: load::Error) -> Error {
         match error {
-            load::Error::Options(_) | load::Error::Pin(_) => Error::Usage(error.to_string()),
+            load::Error::Options(_) | load::Error::Pin(_) | load::Error::NoHttp => {
+                Error::Usage(error.to_string())
+            }
             load::Error::Connect { ref source, .. } => {
                 Error::Failed(format!("{error}{}", remedy(source)))
             }
@@ -256,6 +272,7 @@ mod tests {
         // By its fields, so that a new one is not forgotten here.
         let Options {
             target,
+            exchange,
             connections,
             pipeline,
             duration,
@@ -270,6 +287,7 @@ mod tests {
             timeout,
         } = asked(&line.split(' ').collect::<Vec<_>>());
         assert_eq!(target.to_string(), "127.0.0.1:1");
+        assert_eq!(exchange, Exchange::Lines);
         assert_eq!((connections, pipeline), (2, 3));
         assert_eq!(duration, Duration::from_secs(4));
         assert_eq!(difficulty.map(Difficulty::nibbles), Some(5));

@@ -15,7 +15,8 @@ use mio::event::Event;
 use mio::{Events, Poll, Token};
 
 use super::connect::connect;
-use super::connection::{Connection, Lost, NEVER, Shared, State};
+use super::connection::{Connection, NEVER, Shared, State};
+use super::flight::Lost;
 use super::lock;
 use super::message::Shape;
 use super::options::{Error, Options};
@@ -28,13 +29,13 @@ use powd_core::Difficulty;
 
 /// Connections of all threads that wait for the answer to `connect` at a time: more would overflow a listen
 /// queue.
-const CONNECTING_AT_A_TIME: usize = 128;
+pub(super) const CONNECTING_AT_A_TIME: usize = 128;
 /// Between two looks over all connections for those to be reopened or given up.
 const SWEEP: u64 = 10_000_000;
 /// The poller counts in milliseconds: what is due sooner is waited for by polling again and again.
 const SPIN: u64 = 1_000_000;
 /// The first wait before a connection that failed is tried again; it doubles, up to a thousandfold.
-const RETRY: u64 = 1_000_000;
+pub(super) const RETRY: u64 = 1_000_000;
 /// Events taken from the poller at a time, at most.
 const EVENTS: usize = 1024;
 /// What one read takes at most, beside one message: hundreds of replies.
@@ -163,14 +164,14 @@ impl<'a> Client<'a> {
             connection.drained(self.window.now_ns());
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            let asked = connection.in_flight;
+            let asked = connection.flight.requests();
             let to_the_end = event.is_read_closed() || event.is_error();
             let window = self.window;
             let received = connection.receive(&mut self.shared, stats, to_the_end, || {
                 let now = window.now_ns();
                 (now, window.counts(now))
             });
-            let answered = asked - connection.in_flight;
+            let answered = asked - connection.flight.requests();
             self.finish(answered);
             if self.options.reconnect && answered > 0 {
                 // Also if the server has closed it by itself.
@@ -211,7 +212,7 @@ impl<'a> Client<'a> {
 
     /// Asks as often as there is room for (and, in the open loop, as is due), and writes what there is.
     fn refill(&mut self, index: usize) -> Result<(), Lost> {
-        let room = self.options.pipeline - self.connections[index].in_flight;
+        let room = self.options.pipeline - self.connections[index].flight.requests();
         if room > 0 {
             let now = self.window.now_ns();
             if self.pace.is_some() {
@@ -289,7 +290,7 @@ impl<'a> Client<'a> {
                 State::Connecting(_) if silent => {
                     self.lost(index, Cow::Borrowed("connect timeout"), stats);
                 }
-                State::Open(_) if silent && connection.in_flight > 0 => {
+                State::Open(_) if silent && connection.flight.requests() > 0 => {
                     self.lost(index, Cow::Borrowed("timeout"), stats);
                 }
                 State::Connecting(_) | State::Open(_) => {}
@@ -386,13 +387,13 @@ impl<'a> Client<'a> {
         }
         connection.settle(refused, stats);
         connection.failures += 1;
-        if let Some(sent) = connection.oldest_sent()
+        if let Some(sent) = connection.flight.oldest()
             && self.window.counts(now)
         {
             let waited = now.saturating_sub(sent);
-            stats.lost.add(connection.in_flight as u64, waited);
+            stats.lost.add(connection.flight.requests() as u64, waited);
         }
-        let went_down = connection.in_flight;
+        let went_down = connection.flight.requests();
         connection.forget();
         self.next_sweep = self.next_sweep.min(retry_at);
         self.finish(went_down);
@@ -404,8 +405,8 @@ impl<'a> Client<'a> {
             stats.unanswered.add(requests, end.saturating_sub(since));
         };
         for (index, connection) in self.connections.iter().enumerate() {
-            if let Some(sent) = connection.oldest_sent() {
-                count(connection.in_flight as u64, sent);
+            if let Some(sent) = connection.flight.oldest() {
+                count(connection.flight.requests() as u64, sent);
             }
             if let Some(pace) = &self.pace
                 && !self.quota.is_some_and(Quota::is_spent)

@@ -6,24 +6,16 @@
 //! poller; times come to it in nanoseconds since the run began.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 
-use super::check::{Flaw, Line, error_line, first_line};
 use super::connect::Stream;
+use super::flight::{Flight, Lost};
 use super::message::{Place, Shape};
-use super::stats::{Stats, WrongSample, error_name};
+use super::stats::{Stats, error_name};
 use powd_core::Difficulty;
 
-/// The longest line read to its end, beyond the message's own length: no reply and no error line is longer.
-const LONGEST_LINE: usize = 4096;
 /// What one write offers at most, beside one request.
 const OUTPUT: usize = 64 * 1024;
-/// What is shown of a wrong line.
-const LONGEST_SAMPLE: usize = 200;
-
-/// Why a connection was given up, by name.
-pub(super) type Lost = Cow<'static, str>;
 
 /// No time that comes.
 pub(super) const NEVER: u64 = u64::MAX;
@@ -65,10 +57,8 @@ pub(super) struct Connection {
     /// the first request after silence was made.
     pub(super) last_progress: u64,
     /// Requests without a reply.
-    pub(super) in_flight: usize,
-    /// When these left (or were due), and how many at a time.
-    sent: VecDeque<(u64, usize)>,
-    /// Of those in flight, the ones whose last byte has not left.
+    pub(super) flight: Flight,
+    /// Of these, the ones whose last byte has not left.
     unwritten: usize,
     /// The first of these, or the next request.
     write: Place,
@@ -76,7 +66,6 @@ pub(super) struct Connection {
     written: usize,
     /// The socket takes no more, until the poller says that it does.
     pub(super) full: bool,
-    expect: Place,
     half_read: Vec<u8>,
 }
 
@@ -88,13 +77,11 @@ impl Connection {
             reserved: false,
             failures: 0,
             last_progress: 0,
-            in_flight: 0,
-            sent: VecDeque::new(),
+            flight: Flight::new(shape.first(number)),
             unwritten: 0,
             write: shape.first(number),
             written: 0,
             full: false,
-            expect: shape.first(number),
             half_read: Vec::new(),
         }
     }
@@ -109,18 +96,11 @@ impl Connection {
 
     /// Forgets what was in flight. The next request has the first message that has not left whole.
     pub(super) fn forget(&mut self) {
-        self.in_flight = 0;
-        self.sent.clear();
+        self.flight.forget(self.write);
         self.unwritten = 0;
         self.written = 0;
         self.full = false;
-        self.expect = self.write;
         self.half_read.clear();
-    }
-
-    /// When the oldest request without a reply left.
-    pub(super) fn oldest_sent(&self) -> Option<u64> {
-        self.sent.front().map(|&(sent, _)| sent)
     }
 
     /// Makes `requests` requests, to be written by [`Connection::send`]; their latency begins at `since`.
@@ -128,12 +108,11 @@ impl Connection {
         if requests == 0 {
             return;
         }
-        if self.in_flight == 0 {
+        if self.flight.requests() == 0 {
             self.last_progress = now;
         }
-        self.in_flight += requests;
+        self.flight.add(requests, since);
         self.unwritten += requests;
-        self.sent.push_back((since, requests));
     }
 
     /// The poller says that the full socket takes bytes again: the server has taken some.
@@ -201,94 +180,21 @@ impl Connection {
             let (now, counts) = clock();
             self.last_progress = now;
             self.half_read.clear();
-            let rest = self.lines(&shared.input[..end], shared, stats, now, counts);
-            if rest.len() > shared.shape.bytes() + LONGEST_LINE {
-                let flaw = "a line without end";
-                stats.wrong_reply(flaw, || sample(Vec::new(), rest, flaw));
-                return Err(Cow::Borrowed("gave up on a line without end"));
+            let (shape, difficulty) = (&shared.shape, shared.difficulty);
+            let received = &shared.input[..end];
+            let lines = self
+                .flight
+                .land(received, shape, difficulty, stats, now, counts)?;
+            if lines.right > 0 {
+                self.failures = 0;
             }
+            let rest = lines.rest;
             self.half_read.extend_from_slice(rest);
             if !full && !to_the_end {
                 return Ok(());
             }
         }
     }
-
-    /// Checks the lines that `bytes` starts with; returns what follows the last of them.
-    fn lines<'a>(
-        &mut self,
-        mut bytes: &'a [u8],
-        shared: &Shared,
-        stats: &mut Stats,
-        now: u64,
-        counts: bool,
-    ) -> &'a [u8] {
-        let mut right = 0;
-        while !bytes.is_empty() && self.in_flight > 0 {
-            let length = match first_line(bytes, &shared.shape, &self.expect, shared.difficulty) {
-                Line::Right(length) => {
-                    right += 1;
-                    self.failures = 0;
-                    length
-                }
-                Line::Wrong(length, flaw) => {
-                    self.answered(std::mem::take(&mut right), stats, now, counts);
-                    self.answered(1, stats, now, false);
-                    match flaw {
-                        Flaw::ErrorLine(_) => stats.error(Cow::Owned(flaw.to_string())),
-                        flaw => stats.wrong_reply(flaw.kind(), || {
-                            let asked = shared.shape.message(&self.expect);
-                            sample(asked, &bytes[..length - 1], &flaw.to_string())
-                        }),
-                    }
-                    length
-                }
-                Line::Unfinished => break,
-            };
-            shared.shape.advance(&mut self.expect);
-            self.in_flight -= 1;
-            bytes = &bytes[length..];
-        }
-        self.answered(right, stats, now, counts);
-        if self.in_flight == 0 {
-            bytes = unasked(bytes, stats);
-        }
-        bytes
-    }
-
-    /// Takes the oldest `replies` requests off the list of those in flight.
-    fn answered(&mut self, mut replies: usize, stats: &mut Stats, now: u64, counts: bool) {
-        while replies > 0 {
-            let Some((sent, requests)) = self.sent.front_mut() else {
-                return;
-            };
-            let of_these = replies.min(*requests);
-            if counts {
-                stats.right(of_these as u64, now.saturating_sub(*sent));
-            }
-            replies -= of_these;
-            *requests -= of_these;
-            if *requests == 0 {
-                self.sent.pop_front();
-            }
-        }
-    }
-}
-
-/// Lines that came without a request. An error line (`ERR busy`) may; a reply may not.
-fn unasked<'a>(mut bytes: &'a [u8], stats: &mut Stats) -> &'a [u8] {
-    while let Some(end) = memchr::memchr(b'\n', bytes) {
-        let line = &bytes[..end];
-        match error_line(line) {
-            Some(flaw) => stats.error(Cow::Owned(flaw.to_string())),
-            None => {
-                let flaw = "a reply that nobody asked for";
-                stats.wrong_reply(flaw, || sample(Vec::new(), line, flaw));
-            }
-        }
-        bytes = &bytes[end + 1..];
-    }
-    bytes
 }
 
 fn write(stream: &mut Stream, bytes: &[u8]) -> Result<usize, Lost> {
@@ -299,19 +205,6 @@ fn write(stream: &mut Stream, bytes: &[u8]) -> Result<usize, Lost> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error_name(&error)),
         }
-    }
-}
-
-fn sample(asked: Vec<u8>, received: &[u8], flaw: &str) -> WrongSample {
-    let shown = |bytes: &[u8]| {
-        let cut = &bytes[..bytes.len().min(LONGEST_SAMPLE)];
-        let dots = if cut.len() < bytes.len() { "..." } else { "" };
-        format!("{}{dots}", cut.escape_ascii())
-    };
-    WrongSample {
-        asked: shown(&asked),
-        received: shown(received),
-        flaw: flaw.to_owned(),
     }
 }
 

@@ -13,7 +13,7 @@ const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 const TAIL: usize = 16;
 
 /// What all messages of a run have in common.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Shape {
     filler: Vec<u8>,
     tail: usize,

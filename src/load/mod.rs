@@ -2,7 +2,7 @@
 //!
 //! It exists to measure: it must be faster than any server it is pointed at, and must not flatter one.
 //! So each reply is hashed again with the `sha2` crate, an open loop measures from the moment a request
-//! *should* have left, and an error has a name. It speaks the line protocol and nothing else: it must not
+//! *should* have left, and an error has a name. It speaks the line protocol, and HTTP. It must not
 //! know of instruction sets, nor of how the server works.
 //!
 //! | file | owns |
@@ -15,6 +15,7 @@
 //! | `quota` | how many requests there are in all, where that is fixed |
 //! | `pace` | one thread's part in the timetable of the open loop |
 //! | `client` | one thread: its connections and its poll loop |
+//! | `http` | the same over HTTP: one thread, its connections as tasks |
 //! | `window` | the time base, and the part of it that counts |
 //! | `stats` | what a thread counted |
 //! | `report` | the sum of it |
@@ -23,6 +24,9 @@ mod check;
 mod client;
 mod connect;
 mod connection;
+mod flight;
+#[cfg(feature = "http")]
+mod http;
 mod message;
 mod options;
 mod pace;
@@ -37,7 +41,7 @@ use std::thread;
 use std::time::Duration;
 
 pub(crate) use connect::probe;
-pub use options::{Error, MOST_CONNECTIONS, MOST_IN_FLIGHT, Messages, Options, RATES};
+pub use options::{Error, Exchange, MOST_CONNECTIONS, MOST_IN_FLIGHT, Messages, Options, RATES};
 use quota::Quota;
 pub use report::{Latency, Report, Wrong};
 use stats::Stats;
@@ -104,6 +108,10 @@ pub fn run(
     }
     let window = Window::new();
     let quota = options.requests.map(Quota::new);
+    if options.requests.is_some() {
+        // Each of them counts, also those that are answered while others still connect.
+        window.set(Duration::ZERO, options.duration);
+    }
     let threads = options.threads.min(options.connections);
     let stats: Vec<Mutex<Stats>> = (0..threads).map(|_| Mutex::new(Stats::new())).collect();
     let measured = thread::scope(|scope| {
@@ -113,11 +121,23 @@ pub fn run(
         for (thread, stats) in stats.iter().enumerate() {
             // Made just before its thread, whose stack is larger than a client of few connections. So where
             // memory runs out it is a stack that is not given, which is an error and no abort.
-            let client = client::Client::new(options, thread, threads, &window, quota.as_ref())?;
-            thread::Builder::new()
-                .name("load".to_owned())
-                .spawn_scoped(scope, move || client.run(stats))
-                .map_err(Error::Thread)?;
+            let (window, quota) = (&window, quota.as_ref());
+            let builder = thread::Builder::new().name("load".to_owned());
+            match options.exchange {
+                Exchange::Lines => {
+                    let client = client::Client::new(options, thread, threads, window, quota)?;
+                    builder.spawn_scoped(scope, move || client.run(stats))
+                }
+                #[cfg(feature = "http")]
+                Exchange::Solve { .. } | Exchange::Batch { .. } => {
+                    builder.spawn_scoped(scope, move || {
+                        http::Client::new(options, thread, threads, window, quota).run(stats);
+                    })
+                }
+                #[cfg(not(feature = "http"))]
+                Exchange::Solve { .. } | Exchange::Batch { .. } => return Err(Error::NoHttp),
+            }
+            .map_err(Error::Thread)?;
         }
         conduct(options, &window, &stats, progress, stop)
     })?;
@@ -140,10 +160,6 @@ fn conduct(
     let mut phase = Phase::Connecting;
     let mut until = CONNECT_PATIENCE;
     let mut show_at = Duration::ZERO;
-    if options.requests.is_some() {
-        // Each of them counts, also those that are answered while others still connect.
-        window.set(Duration::ZERO, options.duration);
-    }
     loop {
         let now = window.now();
         if stop.load(Ordering::Relaxed) {

@@ -41,11 +41,31 @@ impl Messages {
     }
 }
 
+/// What is spoken with the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Exchange {
+    /// The line protocol.
+    #[default]
+    Lines,
+    /// HTTP: `POST /v1/solve` for each message. With several in flight, HTTP/2.
+    Solve {
+        /// The server's name and port, for the header `Host`.
+        authority: String,
+    },
+    /// HTTP: one endless `POST /v1/batch` for each connection.
+    Batch {
+        /// The server's name and port, for the header `Host`.
+        authority: String,
+    },
+}
+
 /// One measurement.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The server.
     pub target: Address,
+    /// What is spoken with it.
+    pub exchange: Exchange,
     /// Connections held open; with `reconnect`, at a time.
     pub connections: usize,
     /// Requests in flight on each connection: always in the closed loop, at most in the open loop.
@@ -84,6 +104,9 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// HTTP, of a build without it.
+    #[error("this powd was built without HTTP (feature `http`)")]
+    NoHttp,
     /// A number that makes no sense; what would.
     #[error("expected {0}")]
     Options(String),
@@ -115,6 +138,7 @@ impl Options {
     pub fn new(target: impl Into<Address>) -> Options {
         Options {
             target: target.into(),
+            exchange: Exchange::Lines,
             connections: 1,
             pipeline: 1,
             duration: Duration::from_secs(3),
@@ -127,6 +151,15 @@ impl Options {
             threads: 1,
             pin: Vec::new(),
             timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// The server as it is typed, with what is spoken.
+    pub(super) fn server(&self) -> String {
+        match &self.exchange {
+            Exchange::Lines => self.target.to_string(),
+            Exchange::Solve { authority } => format!("http://{authority}/v1/solve"),
+            Exchange::Batch { authority } => format!("http://{authority}/v1/batch"),
         }
     }
 
@@ -153,6 +186,8 @@ impl Options {
             "no warm-up where requests are counted".to_owned()
         } else if self.reconnect && self.pipeline > 1 {
             "one request in flight where each has a new connection".to_owned()
+        } else if self.reconnect && matches!(self.exchange, Exchange::Batch { .. }) {
+            "a batch, or a new connection for each request".to_owned()
         } else if self.timeout.is_zero() {
             "a timeout above 0 s".to_owned()
         } else if self.rate.is_some_and(|rate| !RATES.contains(&rate)) {

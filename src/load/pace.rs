@@ -56,6 +56,12 @@ impl Pace {
         self.next[connection].is_some_and(|due| due <= now as f64)
     }
 
+    /// When the next request of `connection` is due; `None` while it is not on the timetable.
+    #[cfg(feature = "http")]
+    pub(super) fn next_due(&self, connection: usize) -> Option<u64> {
+        self.next[connection].map(|due| due.ceil() as u64)
+    }
+
     /// The time at which the next request of `connection` was due, if that has come; it is then taken.
     pub(super) fn take(&mut self, connection: usize, now: u64) -> Option<u64> {
         let due = self.next[connection].filter(|&due| due <= now as f64)?;

@@ -104,7 +104,7 @@ impl Report {
         };
         let work = options.difficulty.map(|d| d.expected_hashes());
         Report {
-            address: options.target.to_string(),
+            address: options.server(),
             connections: options.connections,
             open_at_end: stats.open,
             pipeline: options.pipeline,

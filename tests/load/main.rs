@@ -6,6 +6,8 @@
 
 mod baseline;
 mod failures;
+#[cfg(feature = "http")]
+mod http;
 mod replies;
 mod runs;
 

@@ -1,16 +1,57 @@
-//! The server of `powd load`: which of the addresses of a name.
+//! The server of `powd load`: what is spoken with it, and which of the addresses of a name.
 
 use std::io;
+use std::str::FromStr;
 
 use super::super::Error;
 use super::super::place::Place;
 use crate::load::probe;
 use crate::sockets::Address;
 
-/// What to connect to. Of a name with several addresses the first at which somebody listens: `localhost` is `::1` and
-/// `127.0.0.1`, and a server may listen on one of them. Who has no choice is not asked.
-pub(super) fn server(place: &Place) -> Result<Address, Error> {
-    choose(place.addresses()?)
+/// A server as typed: a place, with `http://` before it where that is to be spoken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Server {
+    place: Place,
+    /// Its name and port as typed, for HTTP.
+    authority: Option<String>,
+}
+
+impl FromStr for Server {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Server, String> {
+        if text.starts_with("https://") {
+            return Err("TLS is a proxy's, give the http:// address behind it".to_owned());
+        }
+        let Some(authority) = text.strip_prefix("http://") else {
+            let place = text.parse()?;
+            return Ok(Server {
+                place,
+                authority: None,
+            });
+        };
+        let authority = authority.strip_suffix('/').unwrap_or(authority);
+        match authority.parse()? {
+            Place::File(_) => Err("HTTP is asked over TCP: expected http://ADDR:PORT".to_owned()),
+            place @ (Place::Address(_) | Place::Name(_)) => Ok(Server {
+                place,
+                authority: Some(authority.to_owned()),
+            }),
+        }
+    }
+}
+
+impl Server {
+    /// What to connect to. Of a name with several addresses the first at which somebody listens: `localhost` is `::1`
+    /// and `127.0.0.1`, and a server may listen on one of them. Who has no choice is not asked.
+    pub(super) fn address(&self) -> Result<Address, Error> {
+        choose(self.place.addresses()?)
+    }
+
+    /// Its name and port, where HTTP is to be spoken.
+    pub(super) fn http_authority(&self) -> Option<String> {
+        self.authority.clone()
+    }
 }
 
 fn choose(addresses: Vec<Address>) -> Result<Address, Error> {
@@ -60,6 +101,27 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     use super::*;
+
+    #[test]
+    fn http_is_spoken_where_it_is_asked_for() {
+        let server = str::parse::<Server>;
+        let line = server("127.0.0.1:1").expect("a place");
+        assert_eq!(line.http_authority(), None);
+        for text in ["http://127.0.0.1:1", "http://127.0.0.1:1/"] {
+            let http = server(text).expect("a place");
+            assert_eq!(http.http_authority().as_deref(), Some("127.0.0.1:1"));
+            assert_eq!(http.place, line.place);
+        }
+        for wrong in [
+            "http://host",
+            "http://host:1/v1/solve",
+            "http://http://host:1",
+            "http://unix:a",
+            "https://host:1",
+        ] {
+            assert!(server(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn of_several_addresses_the_first_that_answers_is_taken() {

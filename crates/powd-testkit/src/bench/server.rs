@@ -57,7 +57,7 @@ impl Server {
     }
 
     /// Starts `command`, bound to `cpu` if given, and waits for the line that names its address.
-    fn start(name: &'static str, mut command: Command, cpu: Option<usize>) -> Server {
+    pub fn start(name: &'static str, mut command: Command, cpu: Option<usize>) -> Server {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -83,6 +83,15 @@ impl Server {
             greeting,
             process,
         }
+    }
+
+    /// The address of another door of powd than its listener: `http` or `admin`.
+    pub fn door(&self, name: &str) -> SocketAddr {
+        let prefix = format!("powd: {name} on ");
+        let is_it = |line: &str| line.starts_with(&prefix);
+        let line = self.process.wait_for(name, 0, 0, is_it);
+        let address = line[prefix.len()..].parse().ok();
+        address.unwrap_or_else(|| panic!("no address in {line:?}"))
     }
 
     /// CPU time so far, of all threads, in seconds.

@@ -1,0 +1,455 @@
+//! The same over HTTP: one thread's connections, as tasks of a runtime of its own.
+//!
+//! A request is `POST /v1/solve` and asks for the reply line as text, so that what comes back is
+//! checked as over the line protocol. A connection with one request in flight speaks HTTP/1.1; with
+//! several, HTTP/2, each on a *lane* of its own: its own messages, one request after the other. With
+//! `--batch` a connection is one endless `POST /v1/batch` ([`batch`]). Times are nanoseconds since
+//! the run began.
+
+mod batch;
+mod solve;
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, pending};
+use std::io;
+use std::pin::pin;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
+use hyper::{Response, Uri};
+use powd_core::Difficulty;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::runtime;
+use tokio::sync::Semaphore;
+use tokio::task::yield_now;
+use tokio::time::{sleep, timeout};
+
+use super::client::{CONNECTING_AT_A_TIME, RETRY};
+use super::flight::{Flight, LONGEST_LINE, Lost};
+use super::lock;
+use super::message::Shape;
+use super::options::{Exchange, Options};
+use super::pace::Pace;
+use super::quota::Quota;
+use super::stats::{Stats, error_name};
+use super::window::Window;
+use crate::cpus;
+use crate::sockets::Address;
+
+/// The runtime's timers count in milliseconds: what is due sooner is waited for by asking again and
+/// again.
+const SPIN: u64 = 1_000_000;
+
+/// How often it is looked whether the window has closed.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// The reply line as text, please.
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
+
+/// What is read of an answer that is an error.
+const PROBLEM: usize = 64 * 1024;
+
+/// One thread's part of a run.
+#[derive(Debug)]
+pub(super) struct Client<'a> {
+    options: &'a Options,
+    /// Where requests go, whole and without the server's name.
+    uri: Uri,
+    path: Uri,
+    host: HeaderValue,
+    window: &'a Window,
+    quota: Option<&'a Quota>,
+    cpu: Option<usize>,
+    shape: Shape,
+    /// The connections of this thread, by their numbers in the run.
+    numbers: Vec<usize>,
+    /// Requests of one connection that wait for an answer of their own.
+    lanes: usize,
+    /// By connection and lane.
+    flights: Vec<RefCell<Flight>>,
+    pace: Option<RefCell<Pace>>,
+    connecting: Semaphore,
+}
+
+/// A connection: its place among those of its thread, and what it is known to be.
+#[derive(Debug)]
+struct Connection {
+    place: usize,
+    /// Opened or refused at least once.
+    settled: Cell<bool>,
+    /// Failures in a row without a right reply between them.
+    failures: Cell<u32>,
+    /// With `reconnect`: when the request that it is opened for began.
+    began: Cell<Option<u64>>,
+}
+
+impl<'a> Client<'a> {
+    /// The client number `thread` of `threads`: owns the connections `thread`, `thread + threads`,
+    /// `thread + 2 * threads` and so on.
+    pub(super) fn new(
+        options: &'a Options,
+        thread: usize,
+        threads: usize,
+        window: &'a Window,
+        quota: Option<&'a Quota>,
+    ) -> Client<'a> {
+        let lanes = match options.exchange {
+            Exchange::Batch { .. } => 1,
+            Exchange::Lines | Exchange::Solve { .. } => options.pipeline,
+        };
+        let shape = Shape::new(&options.messages, options.connections * lanes);
+        let numbers: Vec<usize> = (thread..options.connections).step_by(threads).collect();
+        let all_lanes = numbers
+            .iter()
+            .flat_map(|number| (0..lanes).map(move |lane| number * lanes + lane));
+        let uri = uri(options);
+        let path = uri.path_and_query().cloned().map(Uri::from);
+        let host = uri.authority().map(|authority| authority.as_str());
+        let connecting = (CONNECTING_AT_A_TIME / threads).max(1);
+        Client {
+            options,
+            path: path.unwrap_or_default(),
+            host: host
+                .and_then(|host| HeaderValue::from_str(host).ok())
+                .unwrap_or(HeaderValue::from_static("localhost")),
+            uri,
+            window,
+            quota,
+            cpu: (!options.pin.is_empty()).then(|| options.pin[thread % options.pin.len()]),
+            flights: all_lanes
+                .map(|lane| RefCell::new(Flight::new(shape.first(lane))))
+                .collect(),
+            pace: options
+                .rate
+                .map(|rate| RefCell::new(Pace::new(rate, options.connections, numbers.clone()))),
+            connecting: Semaphore::new(connecting),
+            shape,
+            numbers,
+            lanes,
+        }
+    }
+
+    /// Keeps the connections busy until the window closes.
+    pub(super) fn run(self, stats: &Mutex<Stats>) {
+        if let Some(id) = self.cpu
+            && cpus::pin(id).is_err()
+        {
+            lock(stats).error(Cow::Owned(format!("no pinning to CPU {id}")));
+        }
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build();
+        match runtime {
+            Ok(runtime) => runtime.block_on(async {
+                let mut connections: FuturesUnordered<_> = (0..self.numbers.len())
+                    .map(|place| self.keep(place, stats))
+                    .collect();
+                tokio::select! {
+                    _ = connections.next() => {}
+                    () = self.end_of_window() => {}
+                }
+            }),
+            Err(error) => lock(stats).error(error_name(&error)),
+        }
+        self.count_unanswered(&mut lock(stats));
+    }
+
+    async fn end_of_window(&self) {
+        loop {
+            let now = self.window.now_ns();
+            if self.window.is_over(now) {
+                return;
+            }
+            let left = Duration::from_nanos(self.window.end_ns().saturating_sub(now));
+            sleep(left.min(LOOK)).await;
+        }
+    }
+
+    /// Opens a connection again and again. It does not return.
+    async fn keep(&self, place: usize, stats: &Mutex<Stats>) {
+        let connection = Connection {
+            place,
+            settled: Cell::new(false),
+            failures: Cell::new(0),
+            began: Cell::new(None),
+        };
+        loop {
+            if self.options.reconnect && connection.began.get().is_none() {
+                if self.pace.is_some() {
+                    // As good as open: nothing is to be waited for.
+                    connection.settle(false, stats);
+                    self.join_timetable(place);
+                }
+                connection.began.set(Some(self.turn(place).await));
+            }
+            if let Err(name) = self.use_once(&connection, stats).await {
+                self.lost(&connection, name, stats).await;
+            }
+        }
+    }
+
+    /// Opens a connection, and uses it to its end.
+    async fn use_once(&self, connection: &Connection, stats: &Mutex<Stats>) -> Result<(), Lost> {
+        let opened = {
+            let _permit = self.connecting.acquire().await;
+            let opened = timeout(self.options.timeout, open(&self.options.target)).await;
+            opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        };
+        connection.settle(opened.is_err(), stats);
+        let stream = opened.map_err(|error| error_name(&error))?;
+        self.join_timetable(connection.place);
+        lock(stats).open += 1;
+        let used = match self.options.exchange {
+            Exchange::Batch { .. } => self.batch(stream, connection, stats).await,
+            Exchange::Lines | Exchange::Solve { .. } => self.solve(stream, connection, stats).await,
+        };
+        lock(stats).open -= 1;
+        used
+    }
+
+    /// Counts an error and what was in flight with it, and waits: longer and longer while no right
+    /// reply comes.
+    async fn lost(&self, connection: &Connection, name: Lost, stats: &Mutex<Stats>) {
+        let now = self.window.now_ns();
+        let mut went_down = 0;
+        {
+            let mut stats = lock(stats);
+            stats.error(name);
+            for flight in self.flights_of(connection.place) {
+                let mut flight = flight.borrow_mut();
+                if let Some(sent) = flight.oldest()
+                    && self.window.counts(now)
+                {
+                    stats
+                        .lost
+                        .add(flight.requests() as u64, now.saturating_sub(sent));
+                }
+                went_down += flight.requests();
+                flight.skip(&self.shape);
+            }
+        }
+        self.finish(went_down);
+        connection.fail().await;
+    }
+
+    fn flights_of(&self, place: usize) -> &[RefCell<Flight>] {
+        &self.flights[place * self.lanes..(place + 1) * self.lanes]
+    }
+
+    fn join_timetable(&self, place: usize) {
+        if let Some(pace) = &self.pace {
+            let now = self.window.now_ns();
+            let start = self.window.timetable_start(now);
+            pace.borrow_mut().join(place, start, now);
+        }
+    }
+
+    /// Waits until a request may leave; returns when it was due.
+    async fn turn(&self, place: usize) -> u64 {
+        if let Some(pace) = &self.pace {
+            let due = pace.borrow().next_due(place);
+            match due {
+                Some(due) => self.until(due).await,
+                None => pending().await,
+            }
+        }
+        if self.granted(1) == 0 {
+            // Nothing is left to ask for.
+            pending::<()>().await;
+        }
+        let now = self.window.now_ns();
+        let due = self
+            .pace
+            .as_ref()
+            .and_then(|pace| pace.borrow_mut().take(place, now));
+        due.unwrap_or(now)
+    }
+
+    async fn until(&self, due: u64) {
+        loop {
+            let left = due.saturating_sub(self.window.now_ns());
+            match left {
+                0 => return,
+                1..=SPIN => yield_now().await,
+                _ => sleep(Duration::from_nanos(left - SPIN)).await,
+            }
+        }
+    }
+
+    /// How many of `wanted` requests may be made.
+    fn granted(&self, wanted: usize) -> usize {
+        self.quota.map_or(wanted, |quota| quota.take(wanted))
+    }
+
+    /// Notes that so many requests have come to their end. With the last of all the window closes.
+    fn finish(&self, requests: usize) {
+        if self.quota.is_some_and(|quota| quota.finish(requests)) {
+            self.window.end_at(self.window.now());
+        }
+    }
+
+    /// Checks what came for the requests of `lane`; returns how many of its bytes were lines.
+    fn land(
+        &self,
+        connection: &Connection,
+        lane: usize,
+        bytes: &[u8],
+        stats: &Mutex<Stats>,
+    ) -> Result<usize, Lost> {
+        let now = self.window.now_ns();
+        let counts = self.window.counts(now);
+        let difficulty = self.options.difficulty.unwrap_or(Difficulty::NONE);
+        let mut flight = self.flights_of(connection.place)[lane].borrow_mut();
+        let before = flight.requests();
+        let landed = flight.land(
+            bytes,
+            &self.shape,
+            difficulty,
+            &mut lock(stats),
+            now,
+            counts,
+        )?;
+        if landed.right > 0 {
+            connection.failures.set(0);
+        }
+        let lines = bytes.len() - landed.rest.len();
+        self.finish(before - flight.requests());
+        Ok(lines)
+    }
+
+    /// The name of an answer that is an error: its status and the code in it.
+    async fn refusal(&self, response: Response<Incoming>) -> Result<Lost, Lost> {
+        let status = response.status().as_u16();
+        let body = Limited::new(response.into_body(), PROBLEM).collect();
+        let problem = self.in_time(body).await?.ok().map(|body| body.to_bytes());
+        let problem: Option<Value> = problem.and_then(|body| serde_json::from_slice(&body).ok());
+        let code = problem
+            .as_ref()
+            .and_then(|problem| problem["code"].as_str());
+        // Shown to a person: it could hold the controls of a terminal.
+        let code: String = code.unwrap_or_default().chars().take(40).collect();
+        let name = format!("HTTP {status} {}", code.escape_default());
+        Ok(Cow::Owned(name.trim_end().to_owned()))
+    }
+
+    /// Waits for the server, but not for ever.
+    async fn in_time<T>(&self, answer: impl Future<Output = T>) -> Result<T, Lost> {
+        timeout(self.options.timeout, answer)
+            .await
+            .map_err(|_| Cow::Borrowed("timeout"))
+    }
+
+    fn count_unanswered(&self, stats: &mut Stats) {
+        let end = self.window.now_ns();
+        for flight in &self.flights {
+            let flight = flight.borrow();
+            if let Some(sent) = flight.oldest() {
+                let waited = end.saturating_sub(sent);
+                stats.unanswered.add(flight.requests() as u64, waited);
+            }
+        }
+        if let Some(pace) = &self.pace
+            && !self.quota.is_some_and(Quota::is_spent)
+        {
+            for place in 0..self.numbers.len() {
+                if let Some((requests, due)) = pace.borrow().overdue(place, end) {
+                    stats.unanswered.add(requests, end.saturating_sub(due));
+                }
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Counts it as opened or `refused`, if it is so for the first time.
+    fn settle(&self, refused: bool, stats: &Mutex<Stats>) {
+        if !self.settled.replace(true) {
+            let mut stats = lock(stats);
+            stats.settled += 1;
+            stats.refused += usize::from(refused);
+        }
+    }
+
+    /// Waits before the next attempt; not at all the first time.
+    async fn fail(&self) {
+        let failures = self.failures.get();
+        self.failures.set(failures + 1);
+        if failures > 0 {
+            sleep(Duration::from_nanos(RETRY << failures.min(10))).await;
+        }
+    }
+}
+
+/// Where the requests of a run go.
+fn uri(options: &Options) -> Uri {
+    let (authority, path) = match &options.exchange {
+        Exchange::Lines => return Uri::default(),
+        Exchange::Solve { authority } => (authority, "/v1/solve"),
+        Exchange::Batch { authority } => (authority, "/v1/batch"),
+    };
+    let query = options
+        .difficulty
+        .map(|difficulty| format!("?difficulty={difficulty}"))
+        .unwrap_or_default();
+    Uri::builder()
+        .scheme("http")
+        .authority(authority.as_str())
+        .path_and_query(format!("{path}{query}"))
+        .build()
+        .unwrap_or_default()
+}
+
+/// Runs `used` to its end, and with it `driver`, which moves the bytes of its connection.
+async fn drive(
+    driver: impl Future<Output = hyper::Result<()>>,
+    used: impl Future<Output = Result<(), Lost>>,
+) -> Result<(), Lost> {
+    let mut used = pin!(used);
+    tokio::select! {
+        // What was answered before the connection ended is looked at first.
+        biased;
+        ended = &mut used => ended,
+        ended = driver => match (ended, used.as_mut().now_or_never()) {
+            (_, Some(ended)) => ended,
+            (Err(error), None) => Err(hyper_name(&error)),
+            (Ok(()), None) => used.await,
+        },
+    }
+}
+
+/// The most bytes of an answer: one line.
+fn longest_answer(shape: &Shape) -> usize {
+    shape.bytes() + LONGEST_LINE
+}
+
+/// What hyper says of a connection that went wrong, by the name of what the system said.
+fn hyper_name(error: &hyper::Error) -> Lost {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return error_name(error);
+        }
+        source = error.source();
+    }
+    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() {
+        return Cow::Borrowed("early close");
+    }
+    Cow::Owned(error.to_string())
+}
+
+async fn open(target: &Address) -> io::Result<TcpStream> {
+    let Address::Tcp(address) = target else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

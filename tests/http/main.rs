@@ -9,6 +9,7 @@ mod document;
 mod drain;
 mod jobs;
 mod limits;
+mod page;
 mod places;
 mod prometheus;
 mod solve;

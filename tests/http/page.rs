@@ -1,0 +1,119 @@
+//! The page for people, in a real browser: what it shows while the service idles, works, refuses,
+//! and when it is gone. With `POWD_SCREENSHOTS=DIR` each state is left there as PNG, wide and
+//! narrow, to be looked at.
+
+mod browser;
+
+use std::fs;
+use std::path::PathBuf;
+
+use powd_testkit::{Powd, skip, until};
+
+use crate::client::{Http, serve};
+use browser::Browser;
+
+/// A desk and a phone.
+const SIZES: [(&str, u32, u32); 2] = [("wide", 1280, 900), ("narrow", 390, 844)];
+
+fn open(powd: &Powd) -> Option<Browser> {
+    let Some(browser) = Browser::start() else {
+        skip("chromedriver and chromium are not installed");
+        return None;
+    };
+    browser.visit(&format!("http://{}/", powd.door("admin")));
+    Some(browser)
+}
+
+/// The text of the element with this id.
+fn text(browser: &Browser, id: &str) -> String {
+    let script = format!("return document.getElementById('{id}').textContent");
+    let text = browser.run(&script);
+    text.as_str().unwrap_or_default().to_owned()
+}
+
+fn until_shown(browser: &Browser, id: &str, wanted: impl Fn(&str) -> bool) {
+    until(&format!("what #{id} is to show"), || {
+        wanted(&text(browser, id))
+    });
+}
+
+/// In each size: nothing sticks out sideways, and there is a picture for who wants to look.
+fn look(browser: &Browser, state: &str) {
+    let pictures = std::env::var_os("POWD_SCREENSHOTS").map(PathBuf::from);
+    for (size, width, height) in SIZES {
+        browser.resize(width, height);
+        let sticks_out = browser.run(
+            "return document.documentElement.scrollWidth > document.documentElement.clientWidth",
+        );
+        assert_eq!(sticks_out, false, "{state}, {size}");
+        if let Some(pictures) = &pictures {
+            fs::create_dir_all(pictures).expect("a directory");
+            let file = pictures.join(format!("{state}-{size}.png"));
+            fs::write(file, browser.screenshot()).expect("a file");
+        }
+    }
+}
+
+#[test]
+fn the_page_shows_what_the_service_does_and_when_it_is_gone() {
+    let powd = serve(&["-d", "1", "--allow", "127.0.0.1"]);
+    let Some(browser) = open(&powd) else { return };
+    until_shown(&browser, "state", |state| state == "ready");
+    until_shown(&browser, "hashes", |rate| rate.starts_with("0 "));
+    until_shown(&browser, "searches", |rows| {
+        rows.contains("None: everything is answered at once.")
+    });
+    look(&browser, "idle");
+
+    // The form solves a message and shows how its hash comes about.
+    browser.run(
+        "document.getElementById('message').value = '<b>&\"';
+         document.getElementById('difficulty').value = 3;
+         document.getElementById('go').click()",
+    );
+    until_shown(&browser, "result", |result| {
+        result.contains("<b>&\")") && result.contains("= 000") && result.contains("seeds tried")
+    });
+
+    // Under load: a search that does not end, and many that do.
+    let mut hard = Http::to(&powd);
+    hard.request("POST /v1/solve?difficulty=10", &[], b"hard");
+    until_shown(&browser, "searches", |rows| rows.contains("10"));
+    until_shown(&browser, "hashes", |rate| {
+        rate.contains('M') || rate.contains('k')
+    });
+    look(&browser, "load");
+    // The page can stop what it has begun.
+    browser.run(
+        "document.getElementById('difficulty').value = 10;
+         document.getElementById('go').click()",
+    );
+    until_shown(&browser, "searches-note", |note| {
+        note.contains("2 requests")
+    });
+    browser.run("document.getElementById('stop').click()");
+    until_shown(&browser, "result", |result| result.starts_with("Stopped"));
+    until_shown(&browser, "searches-note", |note| {
+        note.contains("1 requests")
+    });
+    drop(hard);
+
+    // Errors have names.
+    Http::to(&powd).post("/v1/solve?difficulty=11", b"x");
+    until_shown(&browser, "errors", |rows| rows.contains("difficulty"));
+    look(&browser, "errors");
+
+    powd.signal("KILL");
+    until_shown(&browser, "state", |state| state == "not reachable");
+    until_shown(&browser, "alarm", |alarm| {
+        alarm.contains("has not answered since")
+    });
+    look(&browser, "gone");
+    // No word of the page's own in the browser's log: what cannot be fetched is all there is.
+    let complaints = browser.complaints();
+    let own: Vec<_> = complaints
+        .iter()
+        .filter(|line| !line.contains("Failed to load resource"))
+        .collect();
+    assert!(own.is_empty(), "{own:?}");
+}

@@ -93,7 +93,8 @@ impl Http {
 
     /// Sends a request with these header lines.
     pub(crate) fn request(&mut self, request: &str, headers: &[&str], body: &[u8]) {
-        let mut head = format!("{request} HTTP/1.1\r\nHost: powd\r\n");
+        let host = self.reader.get_ref().peer_addr().expect("connected");
+        let mut head = format!("{request} HTTP/1.1\r\nHost: {host}\r\n");
         for header in headers {
             head += &format!("{header}\r\n");
         }
@@ -136,10 +137,10 @@ impl Http {
         let mut headers = Vec::new();
         loop {
             let line = self.line();
-            let Some((name, value)) = line.split_once(": ") else {
+            let Some((name, value)) = line.split_once(':') else {
                 break;
             };
-            headers.push((name.to_ascii_lowercase(), value.to_owned()));
+            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         Answer {
             status: status.unwrap_or_else(|| panic!("no status in {first:?}")),

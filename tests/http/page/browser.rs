@@ -1,12 +1,11 @@
 //! A headless Chromium, by WebDriver (W3C): JSON over HTTP to `chromedriver`.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use std::{fs, process};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use powd_testkit::until;
 use serde_json::{Value, json};
 
 use crate::client::Http;
@@ -16,35 +15,36 @@ pub(super) struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
+    /// Kept open: it may have more to say.
+    _said: BufReader<ChildStdout>,
 }
 
 impl Browser {
     /// None where there is no chromedriver.
     pub(super) fn start() -> Option<Browser> {
-        // It chooses a free port and writes where it listens.
-        let log = std::env::temp_dir().join(format!("powd-chromedriver-{}", process::id()));
-        let _ = fs::remove_file(&log);
-        let driver = Command::new("chromedriver")
-            .args(["--port=0", &format!("--log-path={}", log.display())])
+        // It chooses a free port and says which.
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
             .stdin(Stdio::null())
-            .stdout(fs::File::create(log.with_extension("out")).expect("a file"))
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .ok()?;
+        let mut said = BufReader::new(driver.stdout.take().expect("a pipe"));
+        let mut port = None;
+        while port.is_none() {
+            let mut line = String::new();
+            let read = said.read_line(&mut line).expect("text");
+            assert!(read > 0, "chromedriver ended without a port");
+            let number = line.split("successfully on port ").nth(1);
+            port = number.and_then(|rest| rest.split('.').next()?.trim().parse().ok());
+        }
         let mut browser = Browser {
             driver,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address: SocketAddr::from(([127, 0, 0, 1], port.expect("what was waited for"))),
             session: String::new(),
+            _said: said,
         };
-        until("chromedriver's port", || {
-            let said = fs::read_to_string(log.with_extension("out")).unwrap_or_default();
-            let port = said.split("on port ").nth(1);
-            let port = port.and_then(|rest| rest.split('.').next()?.trim().parse().ok());
-            browser.address.set_port(port.unwrap_or(0));
-            port.is_some()
-        });
-        let _ = fs::remove_file(log.with_extension("out"));
-        let _ = fs::remove_file(log);
         // The last ones keep it from looking for its maker's servers.
         let flags = [
             "--headless",

@@ -94,7 +94,7 @@ fn the_page_shows_what_the_service_does_and_when_it_is_gone() {
     browser.run("document.getElementById('stop').click()");
     until_shown(&browser, "result", |result| result.starts_with("Stopped"));
     until_shown(&browser, "searches-note", |note| {
-        note.contains("1 requests")
+        note.contains("1 request under")
     });
     drop(hard);
 

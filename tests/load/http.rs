@@ -179,7 +179,8 @@ fn answer_each(stream: TcpStream, answer: &impl Fn(&str) -> String) {
 
 #[test]
 fn wrong_answers_are_found_out() {
-    let wrong: [(fn(&str) -> String, &str); 4] = [
+    type Answer = fn(&str) -> String;
+    let wrong: [(Answer, &str); 4] = [
         (|_| reply("another") + "\n", "wrong message"),
         (
             |message| reply(message).replace('a', "b") + "\n",

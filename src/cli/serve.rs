@@ -68,8 +68,8 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_CPUS", value_name = "LIST")]
     cpus: Option<CpuList>,
 
-    /// Never bind a worker to a CPU. By default each is bound where there is one for each CPU and no CPU quota, for
-    /// as long as it gets that CPU's time: when another program takes it for some seconds, all are let go.
+    /// Never bind a worker to a CPU. By default each is bound where there is one for each CPU and no CPU quota; when
+    /// one waits for its CPU for some seconds while another has nothing to do, all are let go.
     #[arg(long, env = "POWD_NO_PIN", value_parser = yes_or_no)]
     no_pin: bool,
 

@@ -4,7 +4,7 @@
 //!
 //! **When binding is sound.** A bound thread cannot give way: on a CPU that somebody else uses it gets half of it,
 //! while another CPU may be idle. So threads get a CPU each only where they are as many as the CPUs ([`one_each`]), and
-//! keep it for as long as they get its time ([`Bound`]; the engine looks). Otherwise all is left to the scheduler, which prefers idle cores to busy ones and
+//! keep it as long as none waits for its CPU while another has nothing to do ([`Bound`]; the engine looks). Otherwise all is left to the scheduler, which prefers idle cores to busy ones and
 //! whole cores to the second hyper-thread of one. Rejected: the first CPUs for fewer threads (every server would take
 //! the same ones, and two neighbouring numbers may be one core); a draw (collides by chance); binding to what is idle
 //! at the start (says nothing of later).

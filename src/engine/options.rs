@@ -13,8 +13,8 @@ use crate::cpus;
 pub struct Options {
     /// The workers, each a thread with its own clients.
     pub workers: NonZeroUsize,
-    /// Whether each worker is bound to one CPU, if there are as many as CPUs and no quota takes time from them, and for as
-    /// long as nothing else does.
+    /// Whether each worker is bound to one CPU, if there are as many as CPUs and no quota takes time from them, and as
+    /// long as none waits for its CPU while another has nothing to do.
     pub pin: bool,
     /// The kernel of every worker.
     pub kernel: Kernel,

@@ -6,7 +6,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::thread::available_parallelism;
 
 use powd_testkit::proc::{allowed_cpus, threads};
@@ -161,6 +161,44 @@ fn cpus_that_cannot_be_used_are_refused() {
     };
     let line = expect_one_line(&run(command, b""), 1, "a sandbox");
     assert!(line.contains("does not let this process choose"), "{line}");
+}
+
+/// Programs that want a CPU and nothing else, killed when dropped.
+struct Busy(Vec<Child>);
+
+impl Busy {
+    fn start(count: usize) -> Busy {
+        let one = || {
+            Command::new("sh")
+                .args(["-c", "while :; do :; done"])
+                .spawn()
+        };
+        Busy((0..count).map(|_| one().expect("a shell")).collect())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        for busy in &mut self.0 {
+            let _ = busy.kill();
+            let _ = busy.wait();
+        }
+    }
+}
+
+/// `cargo bench --bench machine -- starts` has two hundred of them.
+#[test]
+fn starts_beside_busy_programs_take_the_same_kernel() {
+    let _busy = Busy::start(cpus().len() + 1);
+    let kernel = || {
+        let powd = Powd::start(POWD.command(&SERVE), 1);
+        let line = powd.wait_for_log("announcement", |line| line.contains(" kernel="));
+        line.split(" kernel=").nth(1).map(str::to_owned)
+    };
+    let first = kernel();
+    for _ in 0..9 {
+        assert_eq!(kernel(), first);
+    }
 }
 
 #[test]

@@ -1,0 +1,406 @@
+//! The service on a machine that it does not have for itself, and with clients that do not wait.
+//!
+//! `cargo bench --bench machine` has five parts, each of which can be run alone by its name:
+//!
+//! - `servers`: two servers with one worker each, side by side, against one alone;
+//! - `neighbour`: a server beside one busy program, its workers bound as by default and with `--no-pin`; and both without
+//!   the neighbour;
+//! - `way out`: the same with one connection, whose worker shares its CPU with a program that is bound to it, while the
+//!   other workers have nothing to do;
+//! - `storm`: 30 clients that connect, ask once at difficulty 6, close after a second and ask again, against the same
+//!   with `--half-close-timeout 0s`, where the end of a stream ends the search;
+//! - `starts`: starts beside more busy programs than CPUs, by the kernel that each chose; and how long a start takes
+//!   without them.
+//!
+//! The sides run in alternating rounds. Rates are those that the servers count themselves.
+
+mod round;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use indicatif::ProgressBar;
+use powd::cli::median;
+use powd::cpus;
+use powd::load::Options;
+use powd_core::Difficulty;
+use powd_testkit::bench::{Call, Conditions, Server, fail, short, table};
+use powd_testkit::{Program, oracle};
+use round::round;
+use serde::Serialize;
+
+const POWD: Program = Program::at(env!("CARGO_BIN_EXE_powd"));
+
+/// A search of this difficulty ends with its client only.
+const ENDLESS: u8 = 64;
+
+/// What a server needs to see that its CPUs are not its own.
+const SETTLING: Duration = Duration::from_secs(6);
+
+/// The clients of the storm, what they ask for, and how long they wait.
+const STORM: (usize, u8, Duration) = (30, 6, Duration::from_secs(1));
+
+/// Rates of one side, by round, in hashes or answers per second.
+#[derive(Debug, Serialize)]
+struct Side {
+    name: &'static str,
+    rates: Vec<f64>,
+}
+
+/// Sides that took turns; the first is what the others are compared with.
+#[derive(Debug, Serialize)]
+struct Contest {
+    what: &'static str,
+    sides: Vec<Side>,
+}
+
+/// The kernels that servers chose.
+#[derive(Debug, Serialize)]
+struct Starts {
+    beside_others: BTreeMap<String, usize>,
+    /// Without others, in milliseconds.
+    quiet_ms: Vec<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Outcome {
+    conditions: Conditions,
+    contests: Vec<Contest>,
+    starts: Option<Starts>,
+}
+
+fn main() {
+    let call = Call::read(POWD, 4.0, 3);
+    let wants = |name: &str| call.arguments.wants(name);
+    let parts = ["servers", "neighbour", "way out", "storm", "starts"].map(wants);
+    let [servers, neighbour, way_out, storm, starts] = parts;
+    if !parts.contains(&true) {
+        return;
+    }
+    let machine = Machine {
+        bar: call.bar(parts.iter().filter(|part| **part).count()),
+        call,
+    };
+    let mut contests = Vec::new();
+    if servers {
+        contests.push(machine.servers());
+    }
+    if neighbour {
+        contests.push(machine.neighbour());
+    }
+    if way_out {
+        contests.push(machine.way_out());
+    }
+    if storm {
+        contests.push(machine.storm());
+    }
+    let outcome = Outcome {
+        starts: starts.then(|| machine.starts()),
+        contests,
+        conditions: Conditions::of(&machine.call),
+    };
+    machine.bar.finish_and_clear();
+    print(&outcome);
+    let path = machine.call.write_json("machine.json", &outcome);
+    println!("\ndata: {}", path.display());
+}
+
+/// A busy program, killed when dropped.
+struct Busy(Child);
+
+impl Busy {
+    fn start() -> Busy {
+        let shell = Command::new("sh")
+            .args(["-c", "while :; do :; done"])
+            .spawn();
+        Busy(shell.unwrap_or_else(|error| fail(&format!("sh: {error}"))))
+    }
+
+    /// One that is bound to a CPU, as a child has it of the thread that starts it.
+    fn on(cpu: usize) -> Busy {
+        let started = thread::spawn(move || {
+            cpus::pin(cpu).unwrap_or_else(|error| fail(&error.to_string()));
+            Busy::start()
+        });
+        started.join().expect("it does not panic")
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server with a search that does not end.
+struct Searching {
+    server: Server,
+    _client: TcpStream,
+}
+
+impl Searching {
+    fn start(flags: &[&str]) -> Searching {
+        let server = Server::powd(POWD, ENDLESS, flags, None);
+        let mut client = connect(server.address);
+        let asked = client.write_all(b"hard\n");
+        asked.unwrap_or_else(|error| fail(&format!("powd: {error}")));
+        Searching {
+            server,
+            _client: client,
+        }
+    }
+
+    fn hashes(&self) -> f64 {
+        self.server.hashes().unwrap_or(0) as f64
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).unwrap_or_else(|error| fail(&format!("powd: {error}")))
+}
+
+/// How to measure.
+struct Machine {
+    call: Call,
+    bar: ProgressBar,
+}
+
+impl Machine {
+    fn begin(&self, what: &'static str) {
+        self.bar.set_message(what);
+        self.bar.inc(1);
+    }
+
+    /// The rates of these servers, one for each, over one round.
+    fn rates(&self, servers: &[Searching]) -> Vec<f64> {
+        let hashes = || servers.iter().map(Searching::hashes).collect::<Vec<_>>();
+        let (begin, before) = (Instant::now(), hashes());
+        thread::sleep(self.call.round);
+        let (after, seconds) = (hashes(), begin.elapsed().as_secs_f64());
+        let rates = after.iter().zip(&before);
+        rates
+            .map(|(after, before)| (after - before) / seconds)
+            .collect()
+    }
+
+    /// The time in which a server notices its neighbours.
+    fn settling(&self) -> Duration {
+        match self.call.arguments.test {
+            true => self.call.warmup(),
+            false => SETTLING,
+        }
+    }
+
+    fn contest(&self, what: &'static str, sides: &[(&'static str, &dyn Fn() -> f64)]) -> Contest {
+        let mut measured: Vec<Side> = sides
+            .iter()
+            .map(|(name, _)| Side {
+                name,
+                rates: Vec::new(),
+            })
+            .collect();
+        for _ in 0..self.call.rounds {
+            for (side, (_, rate)) in measured.iter_mut().zip(sides) {
+                side.rates.push(rate());
+            }
+        }
+        Contest {
+            what,
+            sides: measured,
+        }
+    }
+
+    fn servers(&self) -> Contest {
+        self.begin("servers");
+        let each_of = |count: usize| {
+            let start = || Searching::start(&["--workers", "1"]);
+            let servers: Vec<_> = (0..count).map(|_| start()).collect();
+            thread::sleep(self.call.warmup());
+            // The slower one: each is to have its share.
+            let rates = self.rates(&servers).into_iter();
+            rates.fold(f64::INFINITY, f64::min)
+        };
+        self.contest(
+            "servers with one worker, million hashes/s of the slower one",
+            &[("one", &|| each_of(1)), ("two", &|| each_of(2))],
+        )
+    }
+
+    fn neighbour(&self) -> Contest {
+        self.begin("neighbour");
+        let rate = |flags: &[&str], beside: usize| {
+            let _busy: Vec<Busy> = (0..beside).map(|_| Busy::start()).collect();
+            let server = [Searching::start(flags)];
+            thread::sleep(self.settling());
+            self.rates(&server)[0]
+        };
+        self.contest(
+            "a worker for each CPU, million hashes/s",
+            &[
+                ("alone, --no-pin", &|| rate(&["--no-pin"], 0)),
+                ("alone", &|| rate(&[], 0)),
+                ("beside a busy program, --no-pin", &|| {
+                    rate(&["--no-pin"], 1)
+                }),
+                ("beside a busy program", &|| rate(&[], 1)),
+            ],
+        )
+    }
+
+    fn way_out(&self) -> Contest {
+        self.begin("way out");
+        let usable = cpus::usable();
+        let rate = |flags: &[&str]| {
+            let server = Server::powd(POWD, 3, flags, None);
+            // The first connection is the first worker's.
+            let _busy = Busy::on(usable[0]);
+            let options = Options {
+                connections: 1,
+                pipeline: 16,
+                duration: self.call.round,
+                // It is noticed under load only.
+                warmup: self.settling(),
+                difficulty: Some(Difficulty::of::<3>()),
+                pin: usable[usable.len() - 1..].to_vec(),
+                threads: 1,
+                ..Options::new(server.address)
+            };
+            round(&server, &options).report.replies_per_s
+        };
+        self.contest(
+            "one connection at difficulty 3 whose worker has to share its CPU, replies/s",
+            &[
+                ("--no-pin", &|| rate(&["--no-pin"])),
+                ("default", &|| rate(&[])),
+            ],
+        )
+    }
+
+    fn storm(&self) -> Contest {
+        self.begin("storm");
+        let answers = |flags: &[&str]| {
+            let (_, difficulty, _) = STORM;
+            let server = Server::powd(POWD, difficulty, flags, None);
+            // Several times as long as a client waits.
+            storm(server.address, self.call.round * 4) as f64
+        };
+        self.contest(
+            "30 clients that give up after a second, answers",
+            &[
+                ("--half-close-timeout 0s", &|| {
+                    answers(&["--half-close-timeout", "0s"])
+                }),
+                ("default", &|| answers(&[])),
+            ],
+        )
+    }
+
+    fn starts(&self) -> Starts {
+        self.begin("starts");
+        let count = if self.call.arguments.test { 2 } else { 200 };
+        let start = || {
+            let begin = Instant::now();
+            let server = Server::powd(POWD, 0, &[], None);
+            let kernel = server.kernel().unwrap_or("none").to_owned();
+            (kernel, begin.elapsed().as_secs_f64() * 1e3)
+        };
+        let quiet = (0..count / 2).map(|_| start().1).collect();
+        let _busy: Vec<Busy> = (0..=cpus::available()).map(|_| Busy::start()).collect();
+        let mut beside_others = BTreeMap::new();
+        for _ in 0..count {
+            *beside_others.entry(start().0).or_default() += 1;
+        }
+        Starts {
+            beside_others,
+            quiet_ms: quiet,
+        }
+    }
+}
+
+/// Clients that give up, for so long; how many of their requests were answered in time.
+fn storm(address: SocketAddr, duration: Duration) -> usize {
+    let (clients, difficulty, patience) = STORM;
+    let end = Instant::now() + duration;
+    let client = |number: usize| {
+        let mut answers = 0;
+        for round in 0.. {
+            if Instant::now() >= end {
+                break;
+            }
+            let message = format!("client {number} asks {round}");
+            answers += usize::from(answered(address, &message, difficulty, patience));
+        }
+        answers
+    };
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..clients)
+            .map(|number| scope.spawn(move || client(number)))
+            .collect();
+        let answers = clients.into_iter().map(|client| client.join());
+        answers
+            .map(|answers| answers.expect("clients do not panic"))
+            .sum()
+    })
+}
+
+/// Asks once on a new connection, and waits for so long.
+fn answered(address: SocketAddr, message: &str, difficulty: u8, patience: Duration) -> bool {
+    let mut client = connect(address);
+    let asked = client
+        .set_read_timeout(Some(patience))
+        .and_then(|()| client.write_all(format!("{message}\n").as_bytes()));
+    asked.unwrap_or_else(|error| fail(&format!("powd: {error}")));
+    let mut line = String::new();
+    match BufReader::new(client).read_line(&mut line) {
+        Ok(_) if line.ends_with('\n') => {
+            oracle::check(line.trim_end().as_bytes(), message.as_bytes(), difficulty);
+            true
+        }
+        // The time is over.
+        Ok(_) | Err(_) => false,
+    }
+}
+
+fn print(outcome: &Outcome) {
+    println!("\n{}", outcome.conditions);
+    for contest in &outcome.contests {
+        println!("\n{}\n", contest.what);
+        print!("{}", contest_table(contest));
+    }
+    if let Some(starts) = &outcome.starts {
+        let kernels = starts.beside_others.iter();
+        let kernels: Vec<String> = kernels
+            .map(|(name, count)| format!("{name} {count}"))
+            .collect();
+        let slowest = starts.quiet_ms.iter().copied().fold(0.0, f64::max);
+        println!(
+            "\nstarts beside busy programs, by kernel: {}\na start without them: {} ms, the slowest {} ms",
+            kernels.join(", "),
+            short(median(starts.quiet_ms.iter().copied())),
+            short(slowest)
+        );
+    }
+}
+
+fn contest_table(contest: &Contest) -> String {
+    let header = ["", "median", "of the first", "rounds"];
+    let middle = |side: &Side| median(side.rates.iter().copied());
+    let first = middle(&contest.sides[0]);
+    // Answers are few, hashes are many.
+    let unit = if first > 1e6 { 1e6 } else { 1.0 };
+    let rows = contest.sides.iter().map(|side| {
+        let rounds: Vec<String> = side.rates.iter().map(|rate| short(rate / unit)).collect();
+        vec![
+            side.name.to_owned(),
+            short(middle(side) / unit),
+            format!("{:.3}", middle(side) / first),
+            rounds.join(" "),
+        ]
+    });
+    table(&header, &rows.collect::<Vec<_>>())
+}

@@ -1,12 +1,13 @@
 //! The engine through its handle alone: no socket is open in any of these.
 
 use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pollster::block_on;
-use powd::engine::{Engine, Handle, Options, Query, SolveError};
-use powd_core::{Difficulty, SeedLength, verify};
+use powd::engine::{Appeal, Engine, Handle, Options, Outpost, Query, SolveError};
+use powd_core::{Difficulty, Job, SeedLength, verify};
 
 /// Far more than anything here takes.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -194,5 +195,116 @@ fn what_cannot_be_asked_is_told_at_once() {
     };
     let answer = block_on(handle.ask(query)).expect("one in 16");
     assert_eq!(answer.solution.seed().as_bytes().len(), 12);
+    end(engine);
+}
+
+/// Another engine, in a test's hands.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    appeals: Mutex<Vec<Arc<Appeal>>>,
+}
+
+impl Outpost for Elsewhere {
+    fn call(&self, appeal: &Arc<Appeal>) {
+        self.appeals
+            .lock()
+            .expect("no panic")
+            .push(Arc::clone(appeal));
+    }
+
+    fn wake(&self) {}
+}
+
+impl Elsewhere {
+    fn appeal(&self) -> Arc<Appeal> {
+        let mut appeal = None;
+        until("a call for help", || {
+            appeal = self.appeals.lock().expect("no panic").pop();
+            appeal.is_some()
+        });
+        appeal.expect("it came")
+    }
+}
+
+#[test]
+fn a_long_search_can_be_won_elsewhere() {
+    for workers in [1, 2] {
+        let (engine, handle) = engine(workers, LIMIT);
+        let elsewhere = Arc::<Elsewhere>::default();
+        let guests = handle.join(Arc::clone(&elsewhere) as Arc<dyn Outpost>);
+        assert!(guests.is_some() && handle.join(elsewhere.clone()).is_none());
+        // Far more than this machine finds in the time of the test.
+        let difficulty = Difficulty::of::<12>();
+        let solve = handle.solve("hello", difficulty, None);
+        let appeal = elsewhere.appeal();
+        assert_eq!(
+            (appeal.job().message, appeal.job().difficulty),
+            (&b"hello"[..], difficulty)
+        );
+        assert_eq!(appeal.length(), SeedLength::DEFAULT);
+        appeal.set_help(1 << 50, 3);
+        until("a look at it", || {
+            let searches = handle.long_searches();
+            searches.iter().any(|search| search.hashes > 1 << 50)
+        });
+        // What is no solution is left.
+        let other = verify("aaaaa".parse().expect("a seed"), b"hello", Difficulty::NONE);
+        appeal.win(other.expect("anything is one at 0"));
+        assert!(!appeal.is_over());
+        drop(solve);
+        until("its end", || appeal.is_over());
+        until_idle(&handle);
+        end(engine);
+    }
+}
+
+#[test]
+fn what_is_found_elsewhere_is_the_answer() {
+    let (engine, handle) = engine(2, LIMIT);
+    let elsewhere = Arc::<Elsewhere>::default();
+    handle.join(Arc::clone(&elsewhere) as Arc<dyn Outpost>);
+    // Half a minute of work here, and a seed that was found before.
+    let difficulty = Difficulty::of::<8>();
+    let solve = handle.solve("hello", difficulty, None);
+    let appeal = elsewhere.appeal();
+    let seed = "kMb5dF".parse().expect("a seed");
+    appeal.win(verify(seed, b"hello", difficulty).expect("a solution"));
+    appeal.set_help(12345, 1);
+    let answer = block_on(solve).expect("an answer");
+    assert_eq!(answer.solution.seed(), &seed);
+    assert!(appeal.is_over() && answer.hashes > 12345);
+    assert!(handle.totals().appeals >= 1);
+    end(engine);
+}
+
+#[test]
+fn idle_workers_search_for_guests_until_a_client_comes() {
+    let (engine, handle) = engine(2, LIMIT);
+    let mut guests = handle.join(Arc::<Elsewhere>::default()).expect("the first");
+    let length = SeedLength::of::<11>();
+    let job = |message, difficulty| Job {
+        message,
+        difficulty,
+    };
+    until("idle workers", || handle.has_idle_worker());
+    guests.begin(0, job(b"guest", HOPELESS), length, 0..62u128.pow(7));
+    until("work for it", || guests.progress(0).hashes > 10_000_000);
+    assert!(handle.has_idle_worker());
+    let answer = block_on(handle.solve("own", Difficulty::of::<6>(), None)).expect("found");
+    assert!(verify(*answer.solution.seed(), b"own", Difficulty::of::<6>()).is_some());
+    // A part without a solution, and one that has some.
+    guests.begin(1, job(b"guest", HOPELESS), length, 5000..5100);
+    until("its end", || guests.progress(1).is_exhausted);
+    assert_eq!(guests.progress(1).hashes, 100);
+    guests.begin(
+        2,
+        job(b"guest", Difficulty::of::<4>()),
+        length,
+        1 << 60..1 << 61,
+    );
+    until("a find", || guests.progress(2).winner.is_some());
+    (0..3).for_each(|place| guests.end(place));
+    until_idle(&handle);
+    assert!(handle.totals().guest_hashes > 10_000_000);
     end(engine);
 }

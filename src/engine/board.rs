@@ -2,7 +2,8 @@
 //!
 //! Each worker has one place on it, for the search that it is at. A worker without work of its own helps
 //! for a quantum at a time, each time with the next offer behind the last one, so that all offers get the same help
-//! as they come and go. While every worker has work of its own, the board costs a long search one load of
+//! as they come and go. Behind the workers' places are some for guests: searches of other engines, which get what no
+//! client here wants. While every worker has work of its own, the board costs a long search one load of
 //! a number that nobody writes, and a short one nothing.
 
 use std::fmt::Debug;
@@ -28,10 +29,15 @@ impl Wake for mio::Waker {
     }
 }
 
+/// Places for searches of other engines.
+pub(crate) const GUESTS: usize = 4;
+
 /// What workers know of each other.
 #[derive(Debug)]
 pub(crate) struct Board {
+    /// One for each worker, then those for guests.
     places: Box<[CachePadded<Place>]>,
+    wakers: Box<[Box<dyn Wake>]>,
     parking: Parking,
     /// Workers that are helping, asleep, or at something easy that they are soon done with.
     available: CachePadded<AtomicUsize>,
@@ -39,15 +45,14 @@ pub(crate) struct Board {
     offers: CachePadded<AtomicUsize>,
 }
 
-/// One worker's place.
+/// One worker's place, or a guest's.
 #[derive(Debug)]
 struct Place {
     /// Set by the worker whose place it is, looked at by the others after each quantum of help. Without a lock,
     /// which all helpers of one search would take from each other thousands of times a second.
     offer: ArcSwapOption<SharedSearch>,
-    /// The offer is for a client that has ended its stream.
+    /// The offer is for a client that has ended its stream, or for a guest.
     background: AtomicBool,
-    waker: Box<dyn Wake>,
 }
 
 /// A search to help with.
@@ -69,19 +74,17 @@ impl Place {
 impl Board {
     /// A board for the workers with these wakers.
     pub(crate) fn new(wakers: impl IntoIterator<Item = Box<dyn Wake>>) -> Arc<Board> {
-        let place = |waker| Place {
+        let wakers: Box<[_]> = wakers.into_iter().collect();
+        let place = || Place {
             offer: ArcSwapOption::empty(),
             background: AtomicBool::new(false),
-            waker,
         };
-        let places: Box<[_]> = wakers
-            .into_iter()
-            .map(place)
-            .map(CachePadded::new)
-            .collect();
         Arc::new(Board {
-            parking: Parking::new(places.len()),
-            places,
+            parking: Parking::new(wakers.len()),
+            places: (0..wakers.len() + GUESTS)
+                .map(|_| CachePadded::new(place()))
+                .collect(),
+            wakers,
             available: CachePadded::default(),
             offers: CachePadded::default(),
         })
@@ -89,19 +92,35 @@ impl Board {
 
     /// Wakes worker `worker`, which has mail.
     pub(crate) fn wake(&self, worker: usize) {
-        if let Err(error) = self.places[worker].waker.wake() {
+        if let Err(error) = self.wakers[worker].wake() {
             tracing::error!(worker, %error, "cannot wake a worker");
         }
     }
 
     /// Wakes every worker.
     pub(crate) fn wake_all(&self) {
-        (0..self.places.len()).for_each(|worker| self.wake(worker));
+        (0..self.wakers.len()).for_each(|worker| self.wake(worker));
     }
 
     /// Whether a worker is available. Not whether another one is: who asks is at hard work.
     pub(crate) fn has_help(&self) -> bool {
         self.available.load(Relaxed) > 0
+    }
+
+    /// Whether a worker has nothing to do for this engine: it is available, and no other one's search is open to it.
+    pub(crate) fn has_idle_worker(&self) -> bool {
+        let of_workers = &self.places[..self.wakers.len()];
+        self.has_help() && of_workers.iter().all(|place| place.offer.load().is_none())
+    }
+
+    /// The place of guest `guest`, below [`GUESTS`].
+    pub(crate) fn guest(&self, guest: usize) -> usize {
+        self.wakers.len() + guest
+    }
+
+    /// Whether a place is a guest's.
+    pub(crate) fn is_guest(&self, place: usize) -> bool {
+        place >= self.wakers.len()
     }
 
     /// A worker has become available, or is no longer.
@@ -113,7 +132,7 @@ impl Board {
         }
     }
 
-    /// Puts `search` in the place of worker `owner`, whatever was there, and wakes a helper.
+    /// Puts `search` in the place of worker or guest `owner`, whatever was there, and wakes a helper.
     ///
     /// To be said again now and then while the search goes on: a helper that was woken may have found work of
     /// its own, and have woken no other.
@@ -149,9 +168,9 @@ impl Board {
             return None;
         }
         let background = standing == Standing::Background;
-        let workers = self.places.len();
-        (1..=workers)
-            .map(|distance| (after + distance) % workers)
+        let places = self.places.len();
+        (1..=places)
+            .map(|distance| (after + distance) % places)
             .filter(|&owner| self.places[owner].background.load(Relaxed) == background)
             .map(|owner| (owner, self.places[owner].offer.load()))
             .find(|(_, offer)| offer.as_ref().is_some_and(|search| search.is_claimable()))
@@ -168,7 +187,7 @@ impl Board {
             .any(|standing| self.find(worker, standing).is_some())
     }
 
-    /// Wakes one parked worker, the nearest after `from`. Each that finds work wakes one more: an offer
+    /// Wakes one parked worker, the nearest after place `from`. Each that finds work wakes one more: an offer
     /// costs its owner one system call, however many are parked.
     pub(crate) fn wake_helper(&self, from: usize) {
         if let Some(worker) = self.parking.take_parked(from) {
@@ -217,7 +236,7 @@ mod tests {
             difficulty: Difficulty::MAX,
         };
         let ring = Ring::new(SeedLength::DEFAULT, 0);
-        search.begin(job, ring, 0, NonZeroU64::MIN);
+        search.begin(job, ring, 0..ring.steps(), NonZeroU64::MIN);
         Arc::new(search)
     }
 
@@ -262,6 +281,24 @@ mod tests {
             board.find(2, Standing::Open).map(|offer| offer.owner),
             Some(0)
         );
+    }
+
+    #[test]
+    fn guests_get_what_no_client_here_wants() {
+        let board = board(2);
+        let (own, guests) = (search(), search());
+        board.set_available(true);
+        assert!(board.has_idle_worker());
+        board.offer(board.guest(0), &guests, Standing::Background);
+        assert!(board.find(0, Standing::Open).is_none());
+        let found = board.find(0, Standing::Background).expect("the guest's");
+        assert!(board.is_guest(found.owner) && !board.is_guest(1));
+        assert!(board.has_idle_worker());
+        board.offer(1, &own, Standing::Open);
+        assert!(!board.has_idle_worker());
+        board.withdraw(1, &own);
+        board.set_available(false);
+        assert!(!board.has_idle_worker());
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::time::Duration;
 use powd_core::Difficulty;
 use powd_core::unstable::whole_batches;
 
+use super::outpost::WORTH;
+
 /// What a worker does between two looks at its sockets.
 const QUANTUM: Duration = Duration::from_micros(250);
 
@@ -75,6 +77,11 @@ impl Portions {
     /// Whether a search is long enough to be worth waking a helper: two quanta or more on average.
     pub(crate) fn is_worth_sharing(&self, difficulty: Difficulty, blocks: u64) -> bool {
         difficulty.expected_hashes() * blocks as f64 >= 2.0 * self.quantum as f64
+    }
+
+    /// Whether a search is long enough to ask other engines for help.
+    pub(crate) fn is_worth_a_call(&self, difficulty: Difficulty, blocks: u64) -> bool {
+        difficulty.expected_hashes() * blocks as f64 >= self.rate * WORTH.as_secs_f64()
     }
 
     /// Whether to find the reply to a message of one block takes longer, on average, than to write it.

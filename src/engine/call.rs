@@ -70,6 +70,7 @@ pub(crate) type Outcome = Result<Answer, SolveError>;
 pub struct Effort {
     begun: AtomicBool,
     hashes: AtomicU64,
+    helpers: AtomicUsize,
 }
 
 impl Effort {
@@ -81,6 +82,11 @@ impl Effort {
     /// Seeds tried so far, on all cores; known once per turn.
     pub fn hashes(&self) -> u64 {
         self.hashes.load(Relaxed)
+    }
+
+    /// Other engines that search for it, too.
+    pub fn helpers(&self) -> usize {
+        self.helpers.load(Relaxed)
     }
 }
 
@@ -196,6 +202,7 @@ impl Call {
         let hashes = task.hashes();
         self.effort.begun.store(true, Relaxed);
         self.effort.hashes.store(hashes, Relaxed);
+        self.effort.helpers.store(task.helpers(), Relaxed);
         match progress {
             Progress::Found(solution) => {
                 let time = self.asked.elapsed();

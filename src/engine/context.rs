@@ -1,6 +1,6 @@
 //! What a worker searches with, and lends to the client whose turn it is.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use powd_core::unstable::{Draws, SharedSearch, blocks};
@@ -12,6 +12,7 @@ use super::client::{Cancel, Drain, Host, Work};
 use super::counters::Counters;
 use super::long_searches::LongSearches;
 use super::options::Options;
+use super::outpost::{APPEALS, Appeal, LASTED, Outpost};
 use super::task::Task;
 
 /// Searches of one worker that can be open to helpers at once. While there are helpers to be had, there
@@ -35,6 +36,10 @@ pub struct Context {
     pub(crate) hashed_blocks: u64,
     draws: Draws,
     shared_searches: Vec<Arc<SharedSearch>>,
+    outpost: Arc<OnceLock<Arc<dyn Outpost>>>,
+    /// Made when first needed: most engines have no outpost.
+    appeals: Vec<Arc<Appeal>>,
+    appeals_made: usize,
     /// Whether the board counts this worker as available.
     available: bool,
 }
@@ -46,6 +51,7 @@ impl Context {
         board: Arc<Board>,
         counters: Arc<Counters>,
         long_searches: Arc<LongSearches>,
+        outpost: Arc<OnceLock<Arc<dyn Outpost>>>,
     ) -> Context {
         let max = options.max_message_bytes.get();
         let shared_search = || Arc::new(SharedSearch::with_capacity(max));
@@ -61,6 +67,9 @@ impl Context {
             hashed_blocks: 0,
             draws: Draws::reproducible(options.rng_seed, worker),
             shared_searches: (0..SHARED_SEARCHES).map(|_| shared_search()).collect(),
+            outpost,
+            appeals: Vec::with_capacity(APPEALS),
+            appeals_made: 0,
             available: false,
             options,
         }
@@ -119,6 +128,49 @@ impl Context {
     /// Takes a shared search back. It is free again when the last helper has let go of it.
     pub(crate) fn keep_shared(&mut self, search: Arc<SharedSearch>) {
         self.shared_searches.push(search);
+    }
+
+    /// Asks other engines for help with a search for `job`, of so many blocks a hash, that has gone on since `since` and
+    /// is at seeds of `length`: if it is worth it, and there is anybody to ask.
+    pub(crate) fn call_for_help(
+        &mut self,
+        job: Job<'_>,
+        blocks: u64,
+        length: SeedLength,
+        since: Instant,
+    ) -> Option<Arc<Appeal>> {
+        let has_lasted = self.now.saturating_duration_since(since) >= LASTED;
+        if !has_lasted || !self.portions.is_worth_a_call(job.difficulty, blocks) {
+            return None;
+        }
+        let outpost = self.outpost.get()?;
+        if self.appeals.is_empty() && self.appeals_made < APPEALS {
+            let max = self.options.max_message_bytes.get();
+            self.appeals.push(Arc::new(Appeal::with_capacity(max)));
+            self.appeals_made += 1;
+        }
+        // Nobody elsewhere looks at it any more.
+        let mut appeals = self.appeals.iter_mut().enumerate();
+        let (place, free) =
+            appeals.find_map(|(place, appeal)| Some((place, Arc::get_mut(appeal)?)))?;
+        free.begin(job, length);
+        let appeal = self.appeals.swap_remove(place);
+        outpost.call(&appeal);
+        self.counters.appeals.add(1);
+        Some(appeal)
+    }
+
+    /// Nobody needs help with that any more.
+    pub(crate) fn end_appeal(&mut self, appeal: Arc<Appeal>) {
+        appeal.end();
+        self.appeals.push(appeal);
+        self.wake_outpost();
+    }
+
+    pub(crate) fn wake_outpost(&self) {
+        if let Some(outpost) = self.outpost.get() {
+            outpost.wake();
+        }
     }
 
     fn blocks(&self, bytes: usize) -> u64 {

@@ -83,6 +83,10 @@ counters! {
         help_quanta,
         /// Seeds that helpers tried.
         help_hashes,
+        /// Seeds that were tried for searches of other engines.
+        guest_hashes,
+        /// Searches that others elsewhere were asked to help with.
+        appeals,
         /// Nanoseconds in which the worker was not waiting.
         busy_nanoseconds,
     }

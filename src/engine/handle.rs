@@ -12,9 +12,11 @@ use powd_core::{Difficulty, SeedLength};
 
 use super::call::{Answer, Call, Effort, SolveError};
 use super::counters::Totals;
+use super::guests::Guests;
 use super::long_searches::LongSearch;
 use super::mailbox::least_loaded;
 use super::options::Options;
+use super::outpost::Outpost;
 use super::shared::Shared;
 
 /// The way to an engine from any thread; cheap to clone.
@@ -144,6 +146,26 @@ impl Handle {
     /// Whether balancers are to send it clients: no drain has begun or been announced.
     pub fn is_ready(&self) -> bool {
         self.0.shared.is_ready()
+    }
+
+    /// Joins the engine with others: from now on its long searches are shown to `outpost`, which gets the places for
+    /// the searches of others. `None`: it has an outpost.
+    pub fn join(&self, outpost: Arc<dyn Outpost>) -> Option<Guests> {
+        let Inner {
+            shared, options, ..
+        } = &*self.0;
+        shared.outpost.set(outpost).ok()?;
+        Some(Guests::new(Arc::clone(shared), options.hash_rate))
+    }
+
+    /// Whether a worker has nothing to do for a client of this engine.
+    pub fn has_idle_worker(&self) -> bool {
+        self.0.shared.board.has_idle_worker()
+    }
+
+    /// Whether a drain has ended: nobody is left to answer, and nobody comes any more.
+    pub fn has_drained(&self) -> bool {
+        self.0.shared.has_drained()
     }
 
     /// What the engine was told at its start.

@@ -33,10 +33,12 @@ mod client;
 mod context;
 mod counters;
 mod durations;
+mod guests;
 mod handle;
 mod long_searches;
 mod mailbox;
 mod options;
+mod outpost;
 mod parking;
 mod scheduler;
 mod shared;
@@ -71,11 +73,13 @@ pub use context::Context;
 pub(crate) use counters::counters;
 pub use counters::{Counter, Counters, Totals};
 pub use durations::{Durations, Histogram};
+pub use guests::{GuestProgress, Guests};
 pub use handle::{Handle, Query, Solve};
 pub use long_searches::LongSearch;
 pub use mailbox::Mailbox;
 pub(crate) use mailbox::least_loaded;
 pub use options::{MessageBytes, MessageBytesError, Options};
+pub use outpost::{Appeal, Outpost};
 pub use shared::Pass;
 pub use task::Task;
 pub(crate) use worker::WAKER;
@@ -173,7 +177,9 @@ impl Engine {
                         let counters = Arc::clone(&shared.counters[number]);
                         let long_searches = Arc::clone(&shared.long_searches[number]);
                         let board = Arc::clone(&shared.board);
-                        let context = Context::new(number, options, board, counters, long_searches);
+                        let outpost = Arc::clone(&shared.outpost);
+                        let context =
+                            Context::new(number, options, board, counters, long_searches, outpost);
                         Worker::new(context, door, shared, poll, handoffs, calls).run()
                     })
                 });

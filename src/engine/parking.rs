@@ -32,12 +32,14 @@ impl Parking {
         self.0[worker].store(false, Relaxed);
     }
 
-    /// The nearest parked worker after `from`, which counts as awake from now on: its caller wakes it.
+    /// The nearest parked worker after `from`, which counts as awake from now on: its caller wakes it. `from` is the
+    /// worker that asks, or a number behind all workers.
     pub(crate) fn take_parked(&self, from: usize) -> Option<usize> {
         fence(SeqCst);
         let workers = self.0.len();
-        (1..workers)
+        (1..=workers)
             .map(|distance| (from + distance) % workers)
+            .filter(|worker| *worker != from)
             .find(|&worker| {
                 let parked = &self.0[worker];
                 parked.load(Relaxed) && parked.swap(false, Relaxed)
@@ -59,6 +61,8 @@ mod tests {
         assert_eq!(parking.take_parked(1), Some(0));
         // Who asks is not asleep.
         assert_eq!(parking.take_parked(1), None);
+        assert_eq!(parking.take_parked(4), Some(1));
+        parking.park(1);
         parking.unpark(1);
         assert_eq!(parking.take_parked(0), None);
     }

@@ -1,7 +1,7 @@
 //! What all threads of one engine share: whether it drains, how many clients are open, what was counted.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crossbeam_utils::CachePadded;
 
@@ -9,6 +9,7 @@ use super::board::Board;
 use super::call::Desk;
 use super::counters::{Counters, Totals};
 use super::long_searches::LongSearches;
+use super::outpost::Outpost;
 
 /// Wakes the thread of a door.
 type OnDrain = Box<dyn Fn() + Send + Sync>;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) long_searches: Box<[Arc<LongSearches>]>,
     /// Where each worker takes requests of other threads.
     pub(crate) desks: Box<[CachePadded<Desk>]>,
+    /// Set at most once: the way to other engines.
+    pub(crate) outpost: Arc<OnceLock<Arc<dyn Outpost>>>,
     /// Told when a drain begins.
     on_drain: Mutex<Vec<OnDrain>>,
 }
@@ -60,6 +63,7 @@ impl Shared {
             counters,
             long_searches,
             desks,
+            outpost: Arc::default(),
             on_drain: Mutex::new(Vec::new()),
         }
     }

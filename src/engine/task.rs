@@ -1,14 +1,16 @@
 //! One search that a worker is at: alone, or shared with idle workers.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use powd_core::unstable::SharedSearch;
-use powd_core::{Difficulty, Job, Progress, Search, SeedLength, Tally};
+use powd_core::{Job, Progress, Search, SeedLength, Solution, Tally};
 
 use super::budget::{Budget, TurnKind, seeds};
 use super::client::Standing;
 use super::context::Context;
 use super::long_searches::Spot;
+use super::outpost::Appeal;
 
 /// A search that is under way. The message stays with the client.
 #[derive(Debug)]
@@ -24,6 +26,12 @@ pub struct Task {
     shared: Option<Arc<SharedSearch>>,
     /// Set while it is shown to those who watch.
     spot: Option<Spot>,
+    /// The end of its first turn, which did not end it.
+    since: Option<Instant>,
+    /// Set while other engines are asked for help.
+    appeal: Option<Arc<Appeal>>,
+    /// Seeds tried by other engines.
+    hashes_elsewhere: u64,
 }
 
 impl Task {
@@ -35,12 +43,23 @@ impl Task {
             hashes_alone: 0,
             spot: None,
             shared: None,
+            since: None,
+            appeal: None,
+            hashes_elsewhere: 0,
         }
     }
 
-    /// Seeds tried so far, by all workers, those of chunks that they are still at included.
+    /// Seeds tried so far, by all workers, those of chunks that they are still at included, and by other engines.
     pub(crate) fn hashes(&self) -> u64 {
+        let elsewhere = self.appeal.as_ref().map_or(0, |appeal| appeal.hashes());
         self.hashes
+            .saturating_add(self.hashes_elsewhere)
+            .saturating_add(elsewhere)
+    }
+
+    /// Other engines that search for it now.
+    pub(crate) fn helpers(&self) -> usize {
+        self.appeal.as_ref().map_or(0, |appeal| appeal.helpers())
     }
 
     /// Works on it for about what is left of `budget`.
@@ -56,8 +75,15 @@ impl Task {
         let is_hard = context
             .portions
             .is_worth_sharing(job.difficulty, self.blocks);
-        if is_hard && self.shared.is_none() {
-            self.try_to_share(context, job, budget.kind());
+        if is_hard {
+            if let Some(solution) = self.won_elsewhere() {
+                self.stop_sharing(context);
+                self.end(context);
+                return Progress::Found(solution);
+            }
+            if self.shared.is_none() {
+                self.try_to_share(context, job, budget.kind());
+            }
         }
         let mut tally = Tally::default();
         let progress = match self.shared.take() {
@@ -76,26 +102,46 @@ impl Task {
         context.count(tally, job, self.blocks);
         match progress {
             Progress::Found(_) | Progress::Exhausted => self.end(context),
-            Progress::Pending | Progress::Stalled => self.show(context, job.difficulty),
+            Progress::Pending | Progress::Stalled => self.go_on(context, job),
         }
         progress
     }
 
     /// Takes in that it is over, found or not.
     #[inline]
-    pub(crate) fn end(&mut self, context: &Context) {
+    pub(crate) fn end(&mut self, context: &mut Context) {
         context.counters.searches_ended.add(1);
         if let Some(spot) = self.spot.take() {
             context.long_searches.remove(spot);
         }
+        self.end_appeal(context);
     }
 
-    /// Shows how far it has come to those who watch.
-    fn show(&mut self, context: &Context, difficulty: Difficulty) {
+    /// Takes in that it takes another turn: shows how far it has come to those who watch, and asks other engines for help.
+    fn go_on(&mut self, context: &mut Context, job: Job<'_>) {
+        let since = *self.since.get_or_insert(context.now);
         let searches = &context.long_searches;
-        self.spot = self.spot.or_else(|| searches.show(difficulty, context.now));
+        self.spot = self
+            .spot
+            .or_else(|| searches.show(job.difficulty, context.now));
         if let Some(spot) = self.spot {
-            searches.update(spot, self.hashes);
+            searches.update(spot, self.hashes());
+        }
+        if self.appeal.is_none() {
+            let (ring, _) = self.search.position();
+            self.appeal = context.call_for_help(job, self.blocks, ring.length(), since);
+        }
+    }
+
+    /// What another engine has found.
+    fn won_elsewhere(&self) -> Option<Solution> {
+        self.appeal.as_ref().and_then(|appeal| appeal.winner())
+    }
+
+    fn end_appeal(&mut self, context: &mut Context) {
+        if let Some(appeal) = self.appeal.take() {
+            self.hashes_elsewhere += appeal.hashes();
+            context.end_appeal(appeal);
         }
     }
 
@@ -106,9 +152,10 @@ impl Task {
         }
     }
 
-    /// Stops it on every other core. What was walked together is lost: the search would go on from where sharing
-    /// began.
+    /// Stops it on every other core, here and elsewhere. What was walked together is lost: the search would go on from
+    /// where sharing began.
     pub(crate) fn stop_sharing(&mut self, context: &mut Context) {
+        self.end_appeal(context);
         if let Some(shared) = self.shared.take() {
             end_sharing(context, shared);
         }
@@ -162,7 +209,8 @@ impl Task {
             return;
         }
         self.hashes_alone = self.hashes;
-        self.shared = context.begin_shared(|shared| shared.begin(job, ring, walked, chunk));
+        let steps = walked..ring.steps();
+        self.shared = context.begin_shared(|shared| shared.begin(job, ring, steps, chunk));
     }
 }
 

@@ -369,7 +369,7 @@ impl<D: Door> Worker<D> {
         }
     }
 
-    /// Helps for a quantum with a search of another worker, if one of that standing is offered.
+    /// Helps for a quantum with a search of another worker, or of a guest, if one of that standing is offered.
     fn help(&mut self, standing: Standing) -> bool {
         let Some(Offer { owner, search }) = self.shared.board.find(self.helped, standing) else {
             return false;
@@ -378,10 +378,18 @@ impl<D: Door> Worker<D> {
         self.helped = owner;
         // One helper brings the next, as long as there is an offer.
         self.shared.board.wake_helper(self.context.worker);
-        let tally = share(&mut self.context, &search);
+        let (tally, progress) = share(&mut self.context, &search);
         let counters = &self.context.counters;
-        counters.help_hashes.add(tally.hashes);
-        counters.help_quanta.add(1);
+        if self.shared.board.is_guest(owner) {
+            counters.guest_hashes.add(tally.hashes);
+            if progress != Progress::Pending {
+                // Who brought it does not search.
+                self.context.wake_outpost();
+            }
+        } else {
+            counters.help_hashes.add(tally.hashes);
+            counters.help_quanta.add(1);
+        }
         true
     }
 
@@ -422,14 +430,17 @@ impl<D: Door> Worker<D> {
     }
 }
 
-/// A quantum of help with a search of another worker.
-fn share(context: &mut Context, search: &SharedSearch) -> Tally {
+/// A quantum of help with a search of another worker or a guest.
+fn share(context: &mut Context, search: &SharedSearch) -> (Tally, Progress) {
     let mut tally = Tally::default();
     let job = search.job();
     let blocks = blocks(search.ring().length().get() + job.message.len()) as u64;
     let budget = seeds(context.portions.quantum(), blocks).get();
     let mut share = search.join(&mut context.searcher);
-    while share.work(&mut tally) == Progress::Pending && tally.hashes < budget {}
+    let mut progress = Progress::Pending;
+    while progress == Progress::Pending && tally.hashes < budget {
+        progress = share.work(&mut tally);
+    }
     context.count(tally, job, blocks);
-    tally
+    (tally, progress)
 }

@@ -145,6 +145,8 @@ impl Snapshot {
             searches_shared,
             help_quanta,
             help_hashes,
+            guest_hashes: _,
+            appeals: _,
             busy_nanoseconds: _,
         } = engine;
         let Totals {

@@ -208,7 +208,8 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
         let mut lengths =
             std::iter::successors(Some(options.seed_length), |length| length.longer());
         let solution = lengths.find_map(|length| {
-            self.shared.begin(job, Ring::new(length, draw), 0, chunk);
+            let ring = Ring::new(length, draw);
+            self.shared.begin(job, ring, 0..ring.steps(), chunk);
             let (kernel, shared, tried) = (options.kernel, &self.shared, &*self.tried);
             let shares = self.threads.broadcast(|_| work(kernel, shared, tried));
             let mut winner = None;

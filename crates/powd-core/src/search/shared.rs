@@ -29,7 +29,7 @@ use crate::sync::{AtomicBool, AtomicU64, First};
 ///
 /// let job = Job { message: b"hello", difficulty: Difficulty::of::<4>() };
 /// let mut search = SharedSearch::with_capacity(job.message.len());
-/// search.begin(job, Ring::new(SeedLength::DEFAULT, 42), 0, whole_batches(1000));
+/// search.begin(job, Ring::new(SeedLength::DEFAULT, 42), 0..62u128.pow(5), whole_batches(1000));
 /// let work = || {
 ///     let mut searcher = Searcher::new(Kernel::PORTABLE, 0);
 ///     let mut share = search.join(&mut searcher);
@@ -53,8 +53,8 @@ pub struct SharedSearch {
     message: Vec<u8>,
     difficulty: Difficulty,
     ring: Ring,
-    /// The steps before the first chunk, which are proven empty.
-    base: u128,
+    /// The steps to search: those before are proven empty, those behind are for others.
+    steps: Range<u128>,
     chunk: NonZeroU64,
     /// On a cache line of its own: every claim writes here, every batch reads `over`.
     claims: CachePadded<Claims>,
@@ -82,7 +82,7 @@ impl SharedSearch {
             message: Vec::with_capacity(max_message_bytes),
             difficulty: Difficulty::MAX,
             ring: Ring::new(SeedLength::MIN, 0),
-            base: 0,
+            steps: 0..0,
             chunk: NonZeroU64::MIN,
             claims: CachePadded::default(),
             over: AtomicBool::new(true),
@@ -90,16 +90,16 @@ impl SharedSearch {
         }
     }
 
-    /// Begins to search for `job` on `ring`, from step `base` on, in chunks of `chunk` seeds.
+    /// Begins to search for `job` on these steps of `ring`, in chunks of `chunk` seeds.
     ///
     /// A thread looks at nothing else until its chunk is done, so a chunk must not be long. Each
     /// claim takes a cache line from all other threads, so it must not be short.
-    pub fn begin(&mut self, job: Job<'_>, ring: Ring, base: u128, chunk: NonZeroU64) {
+    pub fn begin(&mut self, job: Job<'_>, ring: Ring, steps: Range<u128>, chunk: NonZeroU64) {
         self.message.clear();
         self.message.extend_from_slice(job.message);
         self.difficulty = job.difficulty;
         self.ring = ring;
-        self.base = base;
+        self.steps = steps;
         self.chunk = chunk;
         self.claims = CachePadded::default();
         self.over = AtomicBool::new(false);
@@ -139,14 +139,19 @@ impl SharedSearch {
     fn claim(&self) -> Option<Range<u128>> {
         let number = u128::from(self.claims.next.fetch_add(1, Relaxed));
         let chunk = u128::from(self.chunk.get());
-        let start = self.base + number * chunk;
-        let end = (start + chunk).min(self.ring.steps());
+        let start = self.steps.start + number * chunk;
+        let end = (start + chunk).min(self.steps.end);
         (start < end).then_some(start..end)
     }
 
+    /// How many steps there are to search.
+    fn length(&self) -> u128 {
+        self.steps.end - self.steps.start
+    }
+
     /// Whether every chunk was searched to its end, and is empty.
-    fn is_exhausted(&self) -> bool {
-        let chunks = (self.ring.steps() - self.base).div_ceil(u128::from(self.chunk.get()));
+    pub fn is_exhausted(&self) -> bool {
+        let chunks = self.length().div_ceil(u128::from(self.chunk.get()));
         u128::from(self.claims.emptied.load(Acquire)) == chunks
     }
 }
@@ -162,13 +167,18 @@ impl SharedSearch {
     /// Seeds of the chunks that were claimed so far, whether or not these are searched to their end.
     pub fn claimed(&self) -> u64 {
         let claimed = u128::from(self.claims.next.load(Relaxed)) * u128::from(self.chunk.get());
-        u64::try_from(claimed.min(self.ring.steps() - self.base)).unwrap_or(u64::MAX)
+        u64::try_from(claimed.min(self.length())).unwrap_or(u64::MAX)
     }
 
     /// Whether a thread that joins now would find a chunk to claim. A hint: others claim at the same time.
     pub fn is_claimable(&self) -> bool {
         let claimed = u128::from(self.claims.next.load(Relaxed)) * u128::from(self.chunk.get());
-        !self.is_over() && self.base + claimed < self.ring.steps()
+        !self.is_over() && claimed < self.length()
+    }
+
+    /// What was found, if it was: for an owner that does not search.
+    pub fn winner(&self) -> Option<Solution> {
+        self.winner.get()
     }
 
     /// Calls the search off: every thread stops after the batch that it is at.
@@ -256,7 +266,7 @@ mod tests {
         let mut search = SharedSearch::with_capacity(100);
         let ring = Ring::new(SeedLength::of::<3>(), 1 << 60);
         let job = hopeless(b"nothing has sixty-four zeros");
-        search.begin(job, ring, 1000, CHUNK);
+        search.begin(job, ring, 1000..ring.steps() - 500, CHUNK);
         let tallies = thread::scope(|scope| {
             let threads = [(); 4].map(|()| scope.spawn(|| work_to_the_end(&search)));
             threads.map(|thread| thread.join().expect("no panic"))
@@ -265,7 +275,7 @@ mod tests {
             assert!(matches!(progress, Progress::Stalled | Progress::Exhausted));
         }
         let hashes: u64 = tallies.iter().map(|(_, tally)| tally.hashes).sum();
-        assert_eq!(u128::from(hashes), ring.steps() - 1000);
+        assert_eq!(u128::from(hashes), ring.steps() - 1500);
         assert_eq!(
             work_to_the_end(&search),
             (Progress::Exhausted, Tally::default())
@@ -282,7 +292,8 @@ mod tests {
                 message: message.as_bytes(),
                 difficulty: Difficulty::of::<3>(),
             };
-            search.begin(job, Ring::new(SeedLength::DEFAULT, round << 50), 0, CHUNK);
+            let ring = Ring::new(SeedLength::DEFAULT, round << 50);
+            search.begin(job, ring, 0..ring.steps(), CHUNK);
             thread::scope(|scope| {
                 for _ in 0..3 {
                     scope.spawn(|| {
@@ -302,7 +313,8 @@ mod tests {
     #[test]
     fn calling_off_stops_the_work() {
         let mut search = SharedSearch::with_capacity(10);
-        search.begin(hopeless(b"x"), Ring::new(SeedLength::MAX, 0), 0, CHUNK);
+        let ring = Ring::new(SeedLength::MAX, 0);
+        search.begin(hopeless(b"x"), ring, 0..ring.steps(), CHUNK);
         search.call_off();
         assert_eq!(
             work_to_the_end(&search),

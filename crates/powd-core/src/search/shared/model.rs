@@ -101,7 +101,7 @@ impl Play {
         };
         let mut search = SharedSearch::with_capacity(message.len());
         let ring = Ring::new(SeedLength::MIN, 0);
-        search.begin(job, ring, u128::from(FIRST), NonZeroU64::MIN);
+        search.begin(job, ring, u128::from(FIRST)..ring.steps(), NonZeroU64::MIN);
         Play {
             scene,
             search,

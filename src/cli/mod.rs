@@ -42,7 +42,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
     Solve(solve::Args),
     Verify(verify::Args),
     Speed(speed::Args),
@@ -69,7 +69,7 @@ pub fn run() -> ExitCode {
         .and_then(|matches| Cli::from_arg_matches(&matches));
     let outcome = match parsed {
         Ok(cli) => match cli.command {
-            Command::Serve(args) => serve::run(args),
+            Command::Serve(args) => serve::run(*args),
             Command::Solve(args) => solve::run(args),
             Command::Verify(args) => verify::run(args),
             Command::Speed(args) => speed::run(args),

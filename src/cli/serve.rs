@@ -3,6 +3,8 @@
 #[cfg(feature = "http")]
 mod http;
 mod listen;
+#[cfg(feature = "nats")]
+mod nats;
 
 use std::io::Write as _;
 use std::num::NonZeroUsize;
@@ -20,8 +22,14 @@ use super::log::{Format, Log};
 use super::values::{CpuList, count, duration, number, positive_duration, yes_or_no};
 use super::workers::Workers;
 use super::{Error, kernel, rng_seed};
+#[cfg(feature = "nats")]
+use crate::cluster::Cluster;
 use crate::cpus;
 use crate::engine::{self, MessageBytes};
+#[cfg(feature = "http")]
+use crate::http::Doors;
+#[cfg(feature = "nats")]
+use crate::line::ServerError;
 use crate::line::{Control, Limits, Listener, Options, Server};
 use crate::protocol::Framing;
 use crate::supervisor::{self, Inherited};
@@ -167,9 +175,24 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_RNG_SEED", value_name = "N", value_parser = number)]
     rng_seed: Option<u64>,
 
+    /// The highest difficulty that can be asked for by HTTP and by NATS, 0 to 64. Raise it with --deadline: at 10 a
+    /// search takes some hours of a fast core.
+    #[cfg(any(feature = "http", feature = "nats"))]
+    #[arg(
+        long,
+        env = "POWD_MAX_DIFFICULTY",
+        value_name = "N",
+        default_value = "10"
+    )]
+    max_difficulty: Difficulty,
+
     #[cfg(feature = "http")]
     #[command(flatten)]
     http: http::Flags,
+
+    #[cfg(feature = "nats")]
+    #[command(flatten)]
+    nats: nats::Flags,
 }
 
 fn framing(text: &str) -> Result<Framing, String> {
@@ -215,6 +238,8 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
     let listeners = listeners.bind()?;
     #[cfg(feature = "http")]
     let doors = doors.bind()?;
+    #[cfg(feature = "nats")]
+    let cluster = nats::options(args)?;
     // Heard from here on: what takes time comes now, and the loop that waits for them last.
     let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
     let (kernel, hash_rate) = kernel::to_serve_with(kernel);
@@ -224,8 +249,22 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
     let announcement = announce(&listeners, &engine)?;
     #[cfg(feature = "http")]
     let announcement = http::announce(&doors)? + &announcement;
-    #[cfg_attr(not(feature = "http"), expect(unused_mut, reason = "for the doors"))]
+    #[cfg_attr(
+        not(any(feature = "http", feature = "nats")),
+        expect(unused_mut, reason = "no further doors")
+    )]
     let mut server = Server::start(listeners, engine, options)?;
+    #[cfg(feature = "nats")]
+    let cluster = cluster
+        .map(|options| Cluster::join(&mut server, options))
+        .transpose()
+        .map_err(ServerError::from)?;
+    #[cfg(feature = "http")]
+    let doors = Doors {
+        #[cfg(feature = "nats")]
+        cluster,
+        ..doors
+    };
     #[cfg(feature = "http")]
     let _files = doors.open(&mut server)?;
     let control = server.control();

@@ -1,6 +1,8 @@
 //! `powd solve`: messages in, reply lines out.
 
 mod display;
+#[cfg(feature = "nats")]
+mod nats;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -44,6 +46,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = number)]
     rng_seed: Option<u64>,
 
+    #[cfg(feature = "nats")]
+    #[command(flatten)]
+    nats: nats::Flags,
+
     /// The messages; without any, the lines of standard input, each answered as it comes.
     #[arg(value_name = "MESSAGE")]
     messages: Vec<OsString>,
@@ -51,6 +57,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     lines::expect_lines(&args.messages, MAX_MESSAGE_BYTES)?;
+    #[cfg(feature = "nats")]
+    if args.nats.is_given() {
+        return nats::run(args);
+    }
     let kernel = kernel::choose(&args.kernel)?;
     let threads = args.threads.unwrap_or_else(cpus::available);
     let options = SolverOptions {

@@ -122,6 +122,21 @@ fn seconds_up_to(longest: Duration, text: &str) -> Result<Duration, String> {
         })
 }
 
+/// Reads the file of `--nats-creds`.
+#[cfg(feature = "nats")]
+pub(super) fn credentials(
+    path: Option<&std::path::Path>,
+) -> Result<Option<crate::cluster::Credentials>, super::Error> {
+    let read = |path: &std::path::Path| {
+        let failed = |error: &dyn std::error::Error| {
+            super::Error::Usage(format!("--nats-creds {}: {error}", path.display()))
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| failed(&error))?;
+        crate::cluster::Credentials::parse(text).map_err(|error| failed(&error))
+    };
+    path.map(read).transpose()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

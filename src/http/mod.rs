@@ -42,6 +42,9 @@ pub struct Doors {
     pub http: Vec<Listener>,
     /// Where the admin address is, if anywhere.
     pub admin: Vec<Listener>,
+    /// The cluster that is watched there, if there is one.
+    #[cfg(feature = "nats")]
+    pub cluster: Option<crate::cluster::Cluster>,
     /// What they are told.
     pub options: Options,
 }
@@ -57,12 +60,19 @@ impl Doors {
         let Doors {
             http,
             mut admin,
+            #[cfg(feature = "nats")]
+            cluster,
             options,
         } = self;
         let files = admin.iter_mut().filter_map(Listener::take_file).collect();
         let api = api::Api::new(server.control().engine().clone(), options);
         if !admin.is_empty() {
-            let watched = admin::Watched::new(server.control(), api.clone());
+            let watched = admin::Watched::new(
+                server.control(),
+                api.clone(),
+                #[cfg(feature = "nats")]
+                cluster,
+            );
             admin::open(admin, watched)?;
         }
         if !http.is_empty() {

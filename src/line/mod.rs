@@ -148,7 +148,7 @@ impl Server {
     }
 
     /// Its engine, for another door.
-    #[cfg(feature = "http")]
+    #[cfg(any(feature = "http", feature = "nats"))]
     pub(crate) fn engine(&mut self) -> &mut Engine {
         &mut self.engine
     }

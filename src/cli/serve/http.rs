@@ -11,7 +11,6 @@ use crate::cli::place::Place;
 use crate::cli::values::{count, duration};
 use crate::http::{Doors, Jobs, Limits, Options, Tokens};
 use crate::sockets::Listener;
-use powd_core::Difficulty;
 
 /// How long a connection may do nothing where `--idle-timeout` says nothing. HTTP clients keep connections in store, and
 /// expect that unused ones are closed; longer than the minute for which nginx keeps its own.
@@ -28,16 +27,6 @@ pub(super) struct Flags {
     /// Prometheus, /livez and /readyz for balancers, /status in JSON. By default nowhere. Keep strangers from it.
     #[arg(long, env = "POWD_ADMIN", value_name = "WHERE")]
     admin: Option<Place>,
-
-    /// The highest difficulty that can be asked for by HTTP, 0 to 64. Raise it with --deadline: at 10 a search
-    /// takes some hours of a fast core.
-    #[arg(
-        long,
-        env = "POWD_MAX_DIFFICULTY",
-        value_name = "N",
-        default_value = "10"
-    )]
-    max_difficulty: Difficulty,
 
     /// A file with a token on each line, of which each HTTP request has to show one: Authorization: Bearer TOKEN. It
     /// is read at start. By default none is asked for.
@@ -79,7 +68,7 @@ pub(super) fn resolve(
     let options = Options {
         difficulty: args.difficulty,
         limits: Limits {
-            max_difficulty: flags.max_difficulty,
+            max_difficulty: args.max_difficulty,
             deadline: args.deadline,
             idle_timeout: args.idle_timeout.unwrap_or(IDLE_TIMEOUT),
         },
@@ -103,6 +92,8 @@ impl Unbound {
         Ok(Doors {
             http: self.http.bind("--http")?,
             admin: self.admin.bind("--admin")?,
+            #[cfg(feature = "nats")]
+            cluster: None,
             options: self.options,
         })
     }

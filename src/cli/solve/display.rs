@@ -37,6 +37,8 @@ struct State {
     /// Messages in all, where that is known.
     messages: Option<u64>,
     tried: Arc<AtomicU64>,
+    /// How many members of a cluster search, where one does.
+    members: Option<Arc<AtomicU64>>,
     work: Option<Work>,
     /// The line on the terminal, while it is there.
     bar: Option<ProgressBar>,
@@ -69,6 +71,7 @@ impl Display {
             difficulty,
             messages,
             tried,
+            members: None,
             work: None,
             bar: None,
         }))));
@@ -90,6 +93,13 @@ impl Display {
             }
         })?;
         Ok(display)
+    }
+
+    /// The same, which also shows how many members of a cluster search.
+    #[cfg(feature = "nats")]
+    pub(super) fn with_members(self, members: Arc<AtomicU64>) -> Display {
+        self.with(|state| state.members = Some(members));
+        self
     }
 
     /// The search for message `number`, counted from 1, begins.
@@ -183,6 +193,7 @@ impl State {
             message: work.message,
             messages: self.messages,
             rate: (tried - tried_then) as f64 / seconds.max(1e-3),
+            members: self.members.as_ref().map(|members| members.load(Relaxed)),
             hashes: is_long(work.message_since).then_some(tried - work.tried_before),
             difficulty: self.difficulty,
         })
@@ -201,6 +212,8 @@ struct Line {
     messages: Option<u64>,
     /// Hashes per second.
     rate: f64,
+    /// Members of a cluster that search.
+    members: Option<u64>,
     /// Tried for this message, where that is a long search.
     hashes: Option<u64>,
     difficulty: Difficulty,
@@ -217,6 +230,11 @@ impl fmt::Display for Line {
             None => write!(f, "message {}, ", HumanCount(self.message))?,
         }
         write!(f, "{:.1} MH/s", self.rate / 1e6)?;
+        match self.members {
+            None | Some(0) => {}
+            Some(1) => write!(f, " by 1 member")?,
+            Some(members) => write!(f, " by {} members", HumanCount(members))?,
+        }
         let Some(hashes) = self.hashes else {
             return Ok(());
         };
@@ -253,6 +271,7 @@ mod tests {
             message: 3,
             messages,
             rate: 96_812_345.0,
+            members: None,
             hashes,
             difficulty: Difficulty::new(nibbles).expect("0 to 64"),
         };
@@ -281,6 +300,7 @@ mod tests {
             difficulty: Difficulty::new(8).expect("0 to 64"),
             messages: None,
             tried: Arc::clone(&tried),
+            members: None,
             work: None,
             bar: None,
         };

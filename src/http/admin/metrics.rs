@@ -91,6 +91,8 @@ impl Collector for Watched {
         self.encode_engine(&mut writer)?;
         self.encode_doors(&mut writer)?;
         self.encode_durations(&mut writer)?;
+        #[cfg(feature = "nats")]
+        self.encode_cluster(&mut writer)?;
         encode_process(self, &mut writer)
     }
 }
@@ -211,6 +213,82 @@ impl Watched {
                 ];
                 encode_histogram(latencies, family.0.encode_family(&labels)?)?;
             }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "nats")]
+impl Watched {
+    fn encode_cluster(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let Some(cluster) = self.cluster() else {
+            return Ok(());
+        };
+        for (name, help, value) in [
+            (
+                "powd_cluster_connected",
+                "Whether the broker is there",
+                u64::from(cluster.is_connected),
+            ),
+            (
+                "powd_cluster_members",
+                "Members heard lately, this one included",
+                cluster.members.len() as u64,
+            ),
+            (
+                "powd_cluster_hashes_per_second",
+                "Seeds tried per second, by all members together",
+                cluster.hash_rate(),
+            ),
+            (
+                "powd_cluster_helping",
+                "Searches of other members that workers of this one are at",
+                cluster.helping as u64,
+            ),
+        ] {
+            writer.gauge(name, help, value)?;
+        }
+        for (name, help, count) in [
+            (
+                "powd_cluster_searches",
+                "Searches that other members were asked to help with",
+                self.engine().appeals,
+            ),
+            (
+                "powd_cluster_help_hashes_given",
+                "Seeds tried for searches of other members",
+                self.engine().guest_hashes,
+            ),
+            (
+                "powd_cluster_help_hashes_received",
+                "Seeds that other members say they tried for searches of this one",
+                cluster.help_hashes_received,
+            ),
+            (
+                "powd_cluster_hashes_wasted",
+                "Those of them that were tried when the search was over already",
+                cluster.hashes_wasted,
+            ),
+            (
+                "powd_cluster_winners",
+                "Seeds that other members found for this one",
+                cluster.winners,
+            ),
+            (
+                "powd_cluster_wrong_winners",
+                "Seeds of other members that were no solution",
+                cluster.wrong_winners,
+            ),
+        ] {
+            writer.counter(name, help, count)?;
+        }
+        let mut family = writer.family(
+            "powd_cluster_messages_refused",
+            "Messages of other members that were not heard",
+            MetricType::Counter,
+        )?;
+        for (reason, count) in cluster.messages_refused {
+            family.add(&[("reason", reason)], &ConstCounter::new(count))?;
         }
         Ok(())
     }

@@ -8,6 +8,8 @@ use axum::response::IntoResponse as _;
 use serde::Serialize;
 
 use super::watched::{Door, Watched};
+#[cfg(feature = "nats")]
+use crate::cluster::{self, Peer};
 use crate::engine::{Histogram, LongSearch};
 
 /// Searches in progress that are listed; the gauge beside them counts all.
@@ -31,11 +33,71 @@ struct Status {
     connections_refused: Refused,
     /// The upper ends of the buckets of the doors' durations, in seconds.
     duration_bounds: Vec<f64>,
-    doors: [Door; 2],
+    doors: Vec<Door>,
     /// Those that take more than a turn, the longest first.
     searches: Vec<Search>,
     /// The highest difficulty that can be asked for here and by HTTP.
     max_difficulty: u8,
+    /// None where this machine is alone.
+    #[cfg(feature = "nats")]
+    cluster: Option<Cluster>,
+}
+
+/// The cluster, as this member sees it.
+#[cfg(feature = "nats")]
+#[derive(Debug, Serialize)]
+struct Cluster {
+    name: String,
+    connected: bool,
+    /// Seeds per second, of all members together.
+    hash_rate: u64,
+    /// Searches of other members that workers of this one are at.
+    helping: usize,
+    /// Seeds that workers of this one tried for others, and others for this one.
+    help_hashes_given: u64,
+    help_hashes_received: u64,
+    hashes_wasted: u64,
+    winners: u64,
+    wrong_winners: u64,
+    messages_refused: u64,
+    /// This one first.
+    members: Vec<Member>,
+}
+
+#[cfg(feature = "nats")]
+#[derive(Debug, Serialize)]
+struct Member {
+    id: String,
+    label: String,
+    workers: u32,
+    hash_rate: u64,
+}
+
+#[cfg(feature = "nats")]
+impl Cluster {
+    fn new(status: cluster::Status, watched: &Watched) -> Cluster {
+        let hash_rate = status.hash_rate();
+        let member = |peer: Peer| Member {
+            id: peer.id,
+            label: peer.label,
+            workers: peer.workers,
+            hash_rate: peer.hash_rate,
+        };
+        let refused = status.messages_refused.iter();
+        Cluster {
+            name: status.name,
+            connected: status.is_connected,
+            hash_rate,
+            helping: status.helping,
+            help_hashes_given: watched.engine().guest_hashes,
+            help_hashes_received: status.help_hashes_received,
+            hashes_wasted: status.hashes_wasted,
+            winners: status.winners,
+            wrong_winners: status.wrong_winners,
+            messages_refused: refused.map(|(_, count)| count).sum(),
+            members: status.members.into_iter().map(member).collect(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -107,6 +169,10 @@ pub(super) async fn status(State(watched): State<Watched>) -> Response<Body> {
         doors: watched.doors(),
         searches: searches.map(Search::from).collect(),
         max_difficulty: watched.api().options().limits.max_difficulty.nibbles(),
+        #[cfg(feature = "nats")]
+        cluster: watched
+            .cluster()
+            .map(|status| Cluster::new(status, &watched)),
     };
     let body = serde_json::to_vec(&status).unwrap_or_default();
     ([(CONTENT_TYPE, JSON), (CACHE_CONTROL, NO_STORE)], body).into_response()

@@ -7,6 +7,8 @@ use powd_core::Difficulty;
 use serde::Serialize;
 
 use crate::admission::Refusal;
+#[cfg(feature = "nats")]
+use crate::cluster::{self, Cluster};
 use crate::engine::{Durations, Histogram, LongSearch, Totals};
 use crate::http::api::Api;
 use crate::http::problem::Code;
@@ -20,6 +22,8 @@ pub(in crate::http) struct Watched(Arc<Inner>);
 struct Inner {
     service: Control,
     api: Api,
+    #[cfg(feature = "nats")]
+    cluster: Option<Cluster>,
     started: Instant,
     start_time: SystemTime,
 }
@@ -27,7 +31,7 @@ struct Inner {
 /// What one kind of door counts.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Door {
-    /// `line` or `http`.
+    /// `line`, `http` or `nats`.
     pub(super) door: &'static str,
     pub(super) requests: u64,
     pub(super) replies: u64,
@@ -57,10 +61,16 @@ pub(super) struct Latencies {
 }
 
 impl Watched {
-    pub(in crate::http) fn new(service: Control, api: Api) -> Watched {
+    pub(in crate::http) fn new(
+        service: Control,
+        api: Api,
+        #[cfg(feature = "nats")] cluster: Option<Cluster>,
+    ) -> Watched {
         Watched(Arc::new(Inner {
             service,
             api,
+            #[cfg(feature = "nats")]
+            cluster,
             started: Instant::now(),
             start_time: SystemTime::now(),
         }))
@@ -124,8 +134,35 @@ impl Watched {
         ]
     }
 
-    pub(super) fn doors(&self) -> [Door; 2] {
-        [self.line(), self.http()]
+    /// One for each kind that there is.
+    pub(super) fn doors(&self) -> Vec<Door> {
+        let doors = vec![self.line(), self.http()];
+        #[cfg(feature = "nats")]
+        let doors = doors.into_iter().chain(self.nats()).collect();
+        doors
+    }
+
+    /// The cluster, as this member sees it.
+    #[cfg(feature = "nats")]
+    pub(super) fn cluster(&self) -> Option<cluster::Status> {
+        self.0.cluster.as_ref().map(Cluster::status)
+    }
+
+    #[cfg(feature = "nats")]
+    fn nats(&self) -> Option<Door> {
+        let cluster = self.0.cluster.as_ref()?;
+        let (requests, replies) = cluster.requests();
+        let errors = cluster.errors();
+        Some(Door {
+            door: "nats",
+            requests,
+            replies,
+            // One to the broker, which is nobody's in particular.
+            connections: u64::from(cluster.status().is_connected),
+            connections_opened: cluster.connections_opened(),
+            errors: errors.map(|(code, count)| Errors { code, count }).collect(),
+            durations: latencies(std::iter::once(cluster.durations())),
+        })
     }
 
     fn line(&self) -> Door {

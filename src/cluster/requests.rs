@@ -1,0 +1,317 @@
+//! `powd.solve` and `powd.verify`: who asks the cluster gets an answer from one of its members.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use async_nats::client::RequestErrorKind;
+use async_nats::{Client, HeaderMap, Message};
+use powd_core::Difficulty;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::counters::Counters;
+use super::options::Options;
+use crate::engine::{Answer, Handle, Query, Solve, SolveError};
+use crate::protocol::Reply;
+
+/// The zeros asked for.
+pub(super) const DIFFICULTY: &str = "Powd-Difficulty";
+
+/// The longest search, with its unit.
+pub(super) const DEADLINE: &str = "Powd-Deadline";
+
+/// A subject on which who asks listens for news of its search.
+pub(super) const PROGRESS: &str = "Powd-Progress";
+
+/// The code of an error, and the same in words, as of the micro services of NATS (ADR-32).
+pub(super) const ERROR_CODE: &str = "Nats-Service-Error-Code";
+pub(super) const ERROR: &str = "Nats-Service-Error";
+
+/// How often that is told.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// Requests of one member that wait or search, for each of its workers. More are told that it is
+/// busy.
+const REQUESTS_PER_WORKER: usize = 256;
+
+/// Why a request has no answer, as of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    Malformed,
+    TooLong,
+    Difficulty,
+    Exhausted,
+    Failed,
+    Busy,
+    Draining,
+    Deadline,
+    /// Who asked has gone: nobody hears this.
+    Gone,
+}
+
+impl Code {
+    /// In the order of their numbers.
+    pub(super) const ALL: &[Code] = &[
+        Code::Malformed,
+        Code::TooLong,
+        Code::Difficulty,
+        Code::Exhausted,
+        Code::Failed,
+        Code::Busy,
+        Code::Draining,
+        Code::Deadline,
+        Code::Gone,
+    ];
+
+    fn status(self) -> u16 {
+        match self {
+            Code::Malformed | Code::Gone => 400,
+            Code::TooLong => 413,
+            Code::Difficulty | Code::Exhausted => 422,
+            Code::Failed => 500,
+            Code::Busy | Code::Draining => 503,
+            Code::Deadline => 504,
+        }
+    }
+
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Code::Malformed => "malformed",
+            Code::TooLong => "too-long",
+            Code::Difficulty => "difficulty",
+            Code::Exhausted => "exhausted",
+            Code::Failed => "failed",
+            Code::Busy => "busy",
+            Code::Draining => "draining",
+            Code::Deadline => "deadline",
+            Code::Gone => "gone",
+        }
+    }
+}
+
+/// An error, for people.
+type Problem = (Code, String);
+
+fn problem(error: SolveError) -> Problem {
+    let code = match error {
+        SolveError::TooLong { .. } => Code::TooLong,
+        SolveError::Deadline => Code::Deadline,
+        SolveError::Exhausted => Code::Exhausted,
+        SolveError::Draining => Code::Draining,
+        SolveError::Failed => Code::Failed,
+    };
+    (code, error.to_string())
+}
+
+/// What all requests of one member share.
+#[derive(Debug)]
+pub(super) struct Requests {
+    engine: Handle,
+    client: Client,
+    options: Options,
+    counters: Arc<Counters>,
+    room: Arc<Semaphore>,
+    room_in_all: usize,
+}
+
+impl Requests {
+    pub(super) fn new(
+        engine: Handle,
+        client: Client,
+        options: Options,
+        counters: Arc<Counters>,
+    ) -> Arc<Requests> {
+        let room_in_all = engine.options().workers.get() * REQUESTS_PER_WORKER;
+        Arc::new(Requests {
+            engine,
+            client,
+            options,
+            counters,
+            room: Arc::new(Semaphore::new(room_in_all)),
+            room_in_all,
+        })
+    }
+
+    /// Whether nobody waits for an answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.room.available_permits() == self.room_in_all
+    }
+
+    /// Begins to answer a request for a seed; `done` gets whether it was answered, and how long
+    /// that took.
+    pub(super) fn solve(
+        self: &Arc<Self>,
+        message: Message,
+        done: impl FnOnce(bool, Duration) + Send + 'static,
+    ) {
+        self.counters.requests.fetch_add(1, Relaxed);
+        let begin = std::time::Instant::now();
+        let permit = Arc::clone(&self.room).try_acquire_owned().ok();
+        let requests = Arc::clone(self);
+        tokio::spawn(async move {
+            let answered = requests.solve_and_reply(message, permit).await;
+            done(answered, begin.elapsed());
+        });
+    }
+
+    async fn solve_and_reply(
+        &self,
+        message: Message,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> bool {
+        let solved = match permit.is_some() {
+            true => self.find(&message).await,
+            false => Err((
+                Code::Busy,
+                "this member has enough to do: ask again".to_owned(),
+            )),
+        };
+        let is_answered = solved.is_ok();
+        let result = solved.map(|(difficulty, answer)| {
+            self.counters.replies.fetch_add(1, Relaxed);
+            let durations = &self.counters.durations;
+            durations.record_shared(difficulty, answer.time);
+            reply_line(&message.payload, &answer)
+        });
+        self.respond(message, result).await;
+        drop(permit);
+        is_answered
+    }
+
+    /// Checks a reply line.
+    pub(super) async fn verify(&self, message: Message) -> bool {
+        let verdict = difficulty_in(message.headers.as_ref(), Difficulty::MAX).map(|asked| {
+            let difficulty = asked.unwrap_or(self.options.difficulty);
+            let line = message.payload.as_ref();
+            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            match Reply::parse(line).and_then(|reply| reply.check(difficulty)) {
+                Ok(()) => b"true".to_vec(),
+                Err(fault) => format!("false {fault}").into_bytes(),
+            }
+        });
+        let is_answered = verdict.is_ok();
+        self.respond(message, verdict).await;
+        is_answered
+    }
+
+    /// The answer to a request.
+    async fn find(&self, message: &Message) -> Result<(Difficulty, Answer), Problem> {
+        let headers = message.headers.as_ref();
+        let difficulty = difficulty_in(headers, self.options.max_difficulty)?;
+        let difficulty = difficulty.unwrap_or(self.options.difficulty);
+        let asked = header(headers, DEADLINE).map(deadline).transpose()?;
+        let solve = self.engine.ask(Query {
+            message: message.payload.to_vec(),
+            difficulty,
+            seed_length: None,
+            deadline: asked.into_iter().chain(self.options.deadline).min(),
+        });
+        let outcome = match header(headers, PROGRESS) {
+            None => solve.await,
+            Some(subject) => self.tell_progress(solve, subject).await?,
+        };
+        outcome.map(|answer| (difficulty, answer)).map_err(problem)
+    }
+
+    /// Waits for an answer, and tells how far it is meanwhile. When nobody listens, who asked has
+    /// gone: to drop the search ends it everywhere.
+    async fn tell_progress(
+        &self,
+        mut solve: Solve,
+        subject: &str,
+    ) -> Result<Result<Answer, SolveError>, Problem> {
+        let effort = Arc::clone(solve.effort());
+        let mut ticks = interval(PROGRESS_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut solve => return Ok(outcome),
+                _ = ticks.tick() => {}
+            }
+            let seen = self.counters.seen();
+            let others: u64 = seen.peers.iter().map(|peer| peer.hash_rate).sum();
+            let news = format!(
+                "1 {} {} {} {}",
+                effort.hashes(),
+                effort.helpers(),
+                seen.peers.len() + 1,
+                seen.hash_rate.saturating_add(others)
+            );
+            let told = self.client.request(subject.to_owned(), news.into());
+            tokio::select! {
+                biased;
+                outcome = &mut solve => return Ok(outcome),
+                told = told => if let Err(error) = told
+                    && error.kind() == RequestErrorKind::NoResponders
+                {
+                    return Err((Code::Gone, "nobody waits for it any more".to_owned()));
+                }
+            }
+        }
+    }
+
+    async fn respond(&self, message: Message, result: Result<Vec<u8>, Problem>) {
+        let mut headers = HeaderMap::new();
+        let payload = result.unwrap_or_else(|(code, detail)| {
+            self.counters.count_error(code);
+            headers.insert(ERROR_CODE, code.status().to_string());
+            headers.insert(ERROR, format!("{} {detail}", code.word()));
+            Vec::new()
+        });
+        let Some(reply) = message.reply else {
+            return;
+        };
+        let sent = match headers.is_empty() {
+            true => self.client.publish(reply, payload.into()).await,
+            false => {
+                let client = &self.client;
+                client
+                    .publish_with_headers(reply, headers, payload.into())
+                    .await
+            }
+        };
+        if let Err(error) = sent {
+            tracing::warn!(%error, "an answer could not be sent");
+        }
+    }
+}
+
+fn reply_line(message: &[u8], answer: &Answer) -> Vec<u8> {
+    let mut line = Vec::with_capacity(message.len() + Reply::OVERHEAD);
+    let Ok(()) = Reply::write_solution(message, &answer.solution, |piece| {
+        line.extend_from_slice(piece);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    // A message between programs ends where it ends.
+    line.pop();
+    line
+}
+
+fn header<'h>(headers: Option<&'h HeaderMap>, name: &str) -> Option<&'h str> {
+    headers?.get(name).map(|value| value.as_str())
+}
+
+fn difficulty_in(
+    headers: Option<&HeaderMap>,
+    max: Difficulty,
+) -> Result<Option<Difficulty>, Problem> {
+    let Some(text) = header(headers, DIFFICULTY) else {
+        return Ok(None);
+    };
+    let difficulty = text.trim().parse().ok();
+    let difficulty = difficulty.filter(|difficulty: &Difficulty| difficulty <= &max);
+    difficulty.map(Some).ok_or_else(|| {
+        let detail = format!("a difficulty is a whole number, here from 0 to {max}");
+        (Code::Difficulty, detail)
+    })
+}
+
+fn deadline(text: &str) -> Result<Duration, Problem> {
+    let time = humantime::parse_duration(text.trim()).ok();
+    time.filter(|time| !time.is_zero()).ok_or_else(|| {
+        let detail = "a deadline is a time above 0 with its unit: 300ms, 5s, 2m";
+        (Code::Malformed, detail.to_owned())
+    })
+}

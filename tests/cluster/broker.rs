@@ -1,0 +1,84 @@
+//! A `nats-server` on a free port of the loopback.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+
+use powd_testkit::process::Process;
+use powd_testkit::{skip, until};
+
+use crate::nats::Nats;
+
+/// A broker, killed when dropped.
+pub(crate) struct Broker {
+    port: u16,
+    process: Option<Process>,
+}
+
+/// Where Debian has it, or anywhere in the path.
+const PROGRAMS: [&str; 2] = ["nats-server", "/usr/sbin/nats-server"];
+
+impl Broker {
+    /// A running broker, if there is such a program here.
+    pub(crate) fn start() -> Option<Broker> {
+        let mut broker = Broker::stopped()?;
+        broker.run();
+        Some(broker)
+    }
+
+    /// A broker that does not run yet.
+    pub(crate) fn stopped() -> Option<Broker> {
+        program()?;
+        // Free now, and nobody takes it: the system gives others.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        let port = listener.local_addr().expect("it has an address").port();
+        Some(Broker {
+            port,
+            process: None,
+        })
+    }
+
+    pub(crate) fn run(&mut self) {
+        let program = program().expect("it was there");
+        let child = Command::new(program)
+            .args(["-a", "127.0.0.1", "-p", &self.port.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it can be started");
+        self.process = Some(Process::new(child));
+        let address = self.address();
+        until("a broker", || TcpStream::connect(address).is_ok());
+    }
+
+    /// Kills it, with -9.
+    pub(crate) fn kill(&mut self) {
+        self.process = None;
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://{}", self.address())
+    }
+
+    pub(crate) fn connect(&self) -> Nats {
+        Nats::connect(self.address())
+    }
+}
+
+/// The program, or a word about its absence.
+fn program() -> Option<&'static str> {
+    let runs = |program: &&str| {
+        let mut version = Command::new(program);
+        version.arg("--version").stdout(Stdio::null());
+        version.status().is_ok_and(|status| status.success())
+    };
+    let program = PROGRAMS.into_iter().find(|program| runs(program));
+    if program.is_none() {
+        skip("nats-server is missing");
+    }
+    program
+}

@@ -1,0 +1,63 @@
+//! What a member was sent is answered when it ends.
+
+use std::collections::HashMap;
+
+use powd_testkit::{oracle, until};
+
+use crate::broker::Broker;
+use crate::members::{members, number, status};
+
+/// Requests that are under way or on their way at any time of a drain.
+const REQUESTS: usize = 400;
+
+#[test]
+fn nothing_is_lost_when_a_member_drains_under_load() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let [mut one, two] = members(&broker, &["-d", "3"]);
+    let mut nats = broker.connect();
+    let mut open = HashMap::new();
+    let ask = |nats: &mut crate::nats::Nats, open: &mut HashMap<_, _>, number: usize| {
+        let message = format!("message {number}");
+        open.insert(nats.ask("powd.solve", &[], message.as_bytes()), message);
+    };
+    for number in 0..200 {
+        ask(&mut nats, &mut open, number);
+    }
+    until("requests at each", || {
+        let came = |member| number(&status(member)["doors"][2]["requests"]) > 10;
+        came(&one) && came(&two)
+    });
+    one.signal("TERM");
+    // More come while it drains, and some of them to it.
+    for number in 200..REQUESTS {
+        ask(&mut nats, &mut open, number);
+    }
+    while !open.is_empty() {
+        let answer = nats.next();
+        if let Some(message) = open.remove(&answer.subject) {
+            oracle::check(&answer.payload, message.as_bytes(), 3);
+        }
+    }
+    assert!(one.wait().success());
+    let answer = nats.request("powd.solve", &[], b"the other one");
+    oracle::check(&answer.payload, b"the other one", 3);
+}
+
+#[test]
+fn what_is_open_when_the_time_of_a_drain_is_over_is_told_so() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let [mut one] = members(&broker, &["-d", "12", "--drain-timeout", "300ms"]);
+    let mut nats = broker.connect();
+    let inbox = nats.ask("powd.solve", &[], b"hello");
+    until("its search", || {
+        number(&status(&one)["searches_in_progress"]) == 1
+    });
+    one.signal("TERM");
+    let answer = nats.wait_for(|message| message.subject == inbox);
+    answer.expect_error("503", "draining");
+    assert!(one.wait().success());
+}

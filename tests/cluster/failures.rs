@@ -1,0 +1,99 @@
+//! Kill -9, of each in turn: the others go on, and nobody waits for the dead.
+
+use powd_testkit::until;
+
+use crate::broker::Broker;
+use crate::members::{HOPELESS, cluster, hopeless, member, members, until_helping, until_stopped};
+
+#[test]
+fn a_search_goes_on_when_its_helper_is_killed() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let [owner, helper] = members(&broker, &["-d", "7"]);
+    let mut client = owner.connect();
+    client.send(b"hello\n");
+    until_helping(&helper);
+    helper.signal("KILL");
+    // Where the two had found it by then, this is no less true.
+    client.reply(b"hello", 7);
+}
+
+#[test]
+fn helpers_stop_when_the_owner_is_killed() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let [owner, helper] = members(&broker, &["-d", HOPELESS]);
+    let _client = hopeless(&owner);
+    until_helping(&helper);
+    owner.signal("KILL");
+    until_stopped(&helper);
+    until("it to be alone", || {
+        cluster(&helper)["members"].as_array().map(Vec::len) == Some(1)
+    });
+}
+
+#[test]
+fn members_serve_on_without_the_broker_and_help_again_when_it_is_back() {
+    let Some(mut broker) = Broker::start() else {
+        return;
+    };
+    let [owner, helper] = members(
+        &broker,
+        &["--listen", "127.0.0.1:0@12", "--listen", "127.0.0.1:0@5"],
+    );
+    let _client = hopeless(&owner);
+    until_helping(&helper);
+    broker.kill();
+    until_stopped(&helper);
+    assert_eq!(cluster(&helper)["connected"], false);
+    for member in [&owner, &helper] {
+        let mut client = powd_testkit::Client::connect(member.addresses()[1]);
+        client.ask(b"hello", 5);
+    }
+    broker.run();
+    until_helping(&helper);
+    assert_eq!(cluster(&helper)["connected"], true);
+    let answer = broker.connect().request("powd.solve", &[], b"again");
+    powd_testkit::oracle::check(&answer.payload, b"again", 3);
+}
+
+#[test]
+fn a_broker_that_comes_later_is_waited_for() {
+    let Some(mut broker) = Broker::stopped() else {
+        return;
+    };
+    let owner = member(
+        &broker,
+        &[
+            "-d",
+            HOPELESS,
+            "--listen",
+            "127.0.0.1:0",
+            "--listen",
+            "127.0.0.1:0@2",
+        ],
+    );
+    let helper = member(&broker, &[]);
+    powd_testkit::Client::connect(owner.addresses()[1]).ask(b"alone", 2);
+    let _client = hopeless(&owner);
+    assert_eq!(cluster(&owner)["connected"], false);
+    broker.run();
+    until_helping(&helper);
+}
+
+#[test]
+fn a_member_without_its_broker_drains_as_one_that_is_alone() {
+    let Some(broker) = Broker::stopped() else {
+        return;
+    };
+    let mut alone = member(&broker, &["-d", "5"]);
+    let mut client = alone.connect();
+    client.send(b"hello\n");
+    until("its search", || alone.counter("/requests") == 1);
+    alone.signal("TERM");
+    client.reply(b"hello", 5);
+    client.expect_end();
+    assert!(alone.wait().success());
+}

@@ -1,0 +1,17 @@
+//! `powd serve --nats` from outside: members as processes, one real broker, and a client that
+//! speaks its protocol.
+
+#![cfg(all(feature = "http", feature = "nats"))]
+
+mod broker;
+mod drain;
+mod failures;
+mod help;
+mod members;
+mod nats;
+mod service;
+mod strangers;
+
+use powd_testkit::Program;
+
+const POWD: Program = Program::at(env!("CARGO_BIN_EXE_powd"));

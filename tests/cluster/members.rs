@@ -1,0 +1,96 @@
+//! Members as processes, and what each tells of the cluster.
+
+use std::collections::HashSet;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+
+use powd_testkit::{Client, DEADLINE, Powd, until};
+use serde_json::Value;
+
+use crate::POWD;
+use crate::broker::Broker;
+
+/// What no search finds in the time of a test.
+pub(crate) const HOPELESS: &str = "12";
+
+/// A member with one worker, all its doors open.
+pub(crate) fn member(broker: &Broker, flags: &[&str]) -> Powd {
+    let url = broker.url();
+    let doors = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let joined = ["--nats", &url, "--workers", "1", "--max-difficulty", "20"];
+    POWD.serve(&[&doors[..], &joined, flags].concat())
+}
+
+/// So many members that can be asked, and know each other.
+pub(crate) fn members<const N: usize>(broker: &Broker, flags: &[&str]) -> [Powd; N] {
+    let mut nats = broker.connect();
+    nats.subscribe("powd.cluster.beat");
+    nats.flush();
+    let members = [(); N].map(|()| member(broker, flags));
+    // The broker has what a member subscribes to before it has its first sign of life.
+    let mut heard = HashSet::new();
+    while heard.len() < N {
+        let beat = nats.next().text();
+        heard.insert(beat.split(' ').nth(1).map(str::to_owned));
+    }
+    for member in &members {
+        until("all members to know each other", || {
+            cluster(member)["members"].as_array().map(Vec::len) == Some(N)
+        });
+    }
+    members
+}
+
+/// What a member shows of its cluster.
+pub(crate) fn cluster(member: &Powd) -> Value {
+    status(member)["cluster"].clone()
+}
+
+pub(crate) fn status(member: &Powd) -> Value {
+    serde_json::from_slice(&get(member, "/status")).expect("JSON")
+}
+
+/// What the admin address answers.
+pub(crate) fn get(member: &Powd, path: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(member.door("admin")).expect("it listens");
+    stream.set_read_timeout(Some(DEADLINE)).expect("above 0");
+    // The body then ends with the stream.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: powd\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        reader.read_line(&mut line).expect("a header");
+    }
+    let mut body = Vec::new();
+    reader.read_to_end(&mut body).expect("a body");
+    body
+}
+
+pub(crate) fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("{value}"))
+}
+
+/// Waits until a member's workers search for another one, and have come so far.
+pub(crate) fn until_helping(member: &Powd) {
+    let before = number(&cluster(member)["help_hashes_given"]);
+    until("help", || {
+        number(&cluster(member)["help_hashes_given"]) > before + 1_000_000
+    });
+}
+
+/// Waits until a member's workers search for nobody.
+pub(crate) fn until_stopped(member: &Powd) {
+    until("an end of its help", || {
+        number(&cluster(member)["helping"]) == 0
+    });
+    member.until_quiet();
+}
+
+/// A client that waits for an answer that does not come, at the hopeless listener of a member.
+pub(crate) fn hopeless(member: &Powd) -> Client {
+    let client = member.connect();
+    client.send(b"hopeless\n");
+    client
+}

@@ -26,7 +26,7 @@ use super::{Error, kernel, rng_seed};
 use crate::cluster::Cluster;
 use crate::cpus;
 use crate::engine::{self, MessageBytes};
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", feature = "nats"))]
 use crate::http::Doors;
 #[cfg(feature = "nats")]
 use crate::line::ServerError;
@@ -255,16 +255,16 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
     )]
     let mut server = Server::start(listeners, engine, options)?;
     #[cfg(feature = "nats")]
+    #[cfg_attr(
+        not(feature = "http"),
+        expect(unused_variables, reason = "only the admin address shows it")
+    )]
     let cluster = cluster
         .map(|options| Cluster::join(&mut server, options))
         .transpose()
         .map_err(ServerError::from)?;
-    #[cfg(feature = "http")]
-    let doors = Doors {
-        #[cfg(feature = "nats")]
-        cluster,
-        ..doors
-    };
+    #[cfg(all(feature = "http", feature = "nats"))]
+    let doors = Doors { cluster, ..doors };
     #[cfg(feature = "http")]
     let _files = doors.open(&mut server)?;
     let control = server.control();

@@ -81,7 +81,7 @@ impl Asker {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(AskError::Start)?;
         let failed = |error: &dyn std::fmt::Display| AskError::Connect(error.to_string());
-        let options = connect_options(credentials).map_err(|error| failed(&error))?;
+        let options = connect_options(at, credentials).map_err(|error| failed(&error))?;
         let client = runtime.block_on(async {
             let connecting = options.connection_timeout(CONNECT).connect(servers(at));
             match timeout(CONNECT, connecting).await {

@@ -110,6 +110,7 @@ pub(super) struct Member {
     rate: Rate,
     next_show: Instant,
     told: HashMap<Refusal, Instant>,
+    told_of_broker: Option<(String, Instant)>,
     stage: Stage,
 }
 
@@ -155,6 +156,7 @@ impl Member {
             started: now,
             next_show: now,
             told: HashMap::new(),
+            told_of_broker: None,
             stage: Stage::Serving,
         }
     }
@@ -269,20 +271,24 @@ impl Member {
         }
     }
 
-    fn tell_event(&self, event: &Event) {
-        match event {
-            Event::ServerError(error) => tracing::warn!(%error, "the broker refuses something"),
-            Event::SlowConsumer(_) => {
-                tracing::warn!(
-                    "messages of the broker were lost: they come faster than they are read"
-                );
-            }
-            Event::ClientError(error) => tracing::debug!(%error, "the broker is not there"),
+    /// Tells what is wrong with the connection, though not each time.
+    fn tell_event(&mut self, event: &Event) {
+        let text = match event {
+            Event::ServerError(error) => error.to_string(),
+            // It is said each second while the broker is not there.
+            Event::ClientError(error) => error.to_string(),
+            Event::SlowConsumer(_) => "its messages come faster than they are read".to_owned(),
             Event::Connected
             | Event::Disconnected
             | Event::LameDuckMode
             | Event::Draining
-            | Event::Closed => {}
+            | Event::Closed => return,
+        };
+        let now = Instant::now();
+        let is_new = |(told, at): &(String, Instant)| *told != text || now >= *at + TELL_AGAIN;
+        if self.told_of_broker.as_ref().is_none_or(is_new) {
+            tracing::warn!(error = text, "something is wrong with the broker");
+            self.told_of_broker = Some((text, now));
         }
     }
 

@@ -170,7 +170,7 @@ impl Cluster {
 /// A client that never gives up, and what it tells of its connection.
 async fn connect(options: &Options) -> io::Result<(Client, mpsc::Receiver<Event>)> {
     let (tell, events) = mpsc::channel(16);
-    let connect = connect_options(options.credentials.as_ref())?
+    let connect = connect_options(&options.servers, options.credentials.as_ref())?
         .name(format!("powd {}", env!("CARGO_PKG_VERSION")))
         .no_echo()
         .retry_on_initial_connect()
@@ -189,11 +189,25 @@ async fn connect(options: &Options) -> io::Result<(Client, mpsc::Receiver<Event>
     Ok((client.map_err(io::Error::other)?, events))
 }
 
-fn connect_options(credentials: Option<&Credentials>) -> io::Result<ConnectOptions> {
-    match credentials {
-        Some(credentials) => ConnectOptions::with_credentials(credentials.text()),
-        None => Ok(ConnectOptions::new()),
+/// Who we are: by the credentials file, or by what stands in the first address that has a user.
+fn connect_options(
+    servers: &[Server],
+    credentials: Option<&Credentials>,
+) -> io::Result<ConnectOptions> {
+    if let Some(credentials) = credentials {
+        return ConnectOptions::with_credentials(credentials.text());
     }
+    let options = ConnectOptions::new();
+    let mut servers = servers.iter().map(Server::address);
+    let Some(server) = servers.find(|server| server.username().is_some()) else {
+        return Ok(options);
+    };
+    let text = |text: Option<&str>| text.map(str::to_owned);
+    Ok(match (text(server.username()), text(server.password())) {
+        (Some(user), Some(password)) => options.user_and_password(user, password),
+        (Some(token), None) => options.token(token),
+        (None, _) => options,
+    })
 }
 
 fn servers(servers: &[Server]) -> Vec<async_nats::ServerAddr> {

@@ -58,6 +58,15 @@ impl FromStr for Server {
         if address.host().is_empty() {
             return Err(ServerError("it has no host".to_owned()));
         }
+        // They would have to be decoded; a credentials file needs none of it.
+        let user = [address.username(), address.password()];
+        if user.iter().flatten().any(|text| text.contains('%')) {
+            return Err(ServerError(
+                "a user and a password with other characters than letters and digits need \
+                 --nats-creds"
+                    .to_owned(),
+            ));
+        }
         match address.scheme() {
             "nats" | "tls" => Ok(Server(address)),
             other => Err(ServerError(format!("{other}:// is not spoken here"))),
@@ -162,7 +171,14 @@ mod tests {
         assert_eq!(shown("tls://one:1").as_deref(), Some("one:1"));
         assert_eq!(shown("one").as_deref(), Some("one:4222"));
         assert_eq!(shown("nats://me:secret@one").as_deref(), Some("one:4222"));
-        for wrong in ["", "http://one", "nats://", "nats://one:x", "wss://one"] {
+        for wrong in [
+            "",
+            "http://one",
+            "nats://",
+            "nats://one:x",
+            "wss://one",
+            "nats://me:a%20b@one",
+        ] {
             assert_eq!(shown(wrong), None, "{wrong:?}");
         }
     }

@@ -11,6 +11,7 @@ use crate::nats::Nats;
 /// A broker, killed when dropped.
 pub(crate) struct Broker {
     port: u16,
+    flags: Vec<String>,
     process: Option<Process>,
 }
 
@@ -20,7 +21,13 @@ const PROGRAMS: [&str; 2] = ["nats-server", "/usr/sbin/nats-server"];
 impl Broker {
     /// A running broker, if there is such a program here.
     pub(crate) fn start() -> Option<Broker> {
+        Broker::start_with(&[])
+    }
+
+    /// The same, with flags of its own.
+    pub(crate) fn start_with(flags: &[&str]) -> Option<Broker> {
         let mut broker = Broker::stopped()?;
+        broker.flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
         broker.run();
         Some(broker)
     }
@@ -33,6 +40,7 @@ impl Broker {
         let port = listener.local_addr().expect("it has an address").port();
         Some(Broker {
             port,
+            flags: Vec::new(),
             process: None,
         })
     }
@@ -41,6 +49,7 @@ impl Broker {
         let program = program().expect("it was there");
         let child = Command::new(program)
             .args(["-a", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(&self.flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -3,6 +3,7 @@
 
 #![cfg(all(feature = "http", feature = "nats"))]
 
+mod access;
 mod broker;
 mod drain;
 mod failures;

@@ -1,13 +1,14 @@
 //! `powd.solve` and `powd.verify`, and what NATS's tools see of a member.
 
 use std::collections::HashSet;
+use std::process::{Command, Stdio};
 
 use powd_testkit::{oracle, until};
 use serde_json::Value;
 
 use crate::POWD;
 use crate::broker::Broker;
-use crate::members::{HOPELESS, cluster, members, number, status, until_stopped};
+use crate::members::{HOPELESS, cluster, get, members, number, status, until_stopped};
 
 #[test]
 fn a_request_gets_the_reply_line_and_errors_as_of_http() {
@@ -224,4 +225,37 @@ fn powd_solve_asks_the_cluster() {
     );
     let output = solve(&["--threads", "2", "hello"], b"");
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn promtool_has_nothing_to_say_of_a_member() {
+    let found = Command::new("promtool")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if found.is_err() {
+        return powd_testkit::skip("promtool is missing");
+    }
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let [one, _two] = members(&broker, &["-d", "1"]);
+    let answer = broker.connect().request("powd.verify", &[], b"x");
+    assert!(answer.text().starts_with("false"));
+    let metrics = get(&one, "/metrics");
+    let mut promtool = Command::new("promtool");
+    promtool.args(["check", "metrics"]);
+    let output = powd_testkit::program::run(promtool, &metrics);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    let text = String::from_utf8_lossy(&metrics).into_owned();
+    for line in [
+        "powd_cluster_members 2",
+        "powd_cluster_connected 1",
+        "powd_requests_total{door=\"nats\"} 0",
+        "powd_cluster_messages_refused_total{reason=\"version\"} 0",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+    }
 }

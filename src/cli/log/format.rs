@@ -3,6 +3,9 @@
 use std::io::{self, Write};
 
 use tracing::Level;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::Log;
 
@@ -23,9 +26,14 @@ impl Format {
             .with_target(false)
             // It would panic where it cannot tell them.
             .log_internal_errors(false);
+        // The client of the broker tells each attempt to reach it, every second.
+        let own = Targets::new().with_target("powd", Level::INFO);
         match self {
-            Format::Text => subscriber.init(),
-            Format::Json => subscriber.json().flatten_event(true).init(),
+            Format::Text => subscriber.finish().with(own).init(),
+            Format::Json => {
+                let subscriber = subscriber.json().flatten_event(true);
+                subscriber.finish().with(own).init();
+            }
         }
     }
 

@@ -4,6 +4,8 @@
 mod chaos;
 mod drain;
 mod fairness;
+#[cfg(all(target_os = "linux", feature = "http"))]
+mod haproxy;
 mod limits;
 mod linger;
 mod listeners;

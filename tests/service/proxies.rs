@@ -204,33 +204,16 @@ fn a_balancer_on_a_socket_file_names_its_clients() {
     let _ = std::fs::remove_file(&path);
 }
 
-/// A running HAProxy, stopped when dropped.
-#[cfg(target_os = "linux")]
-struct HaProxy {
-    process: std::process::Child,
-    config: std::path::PathBuf,
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for HaProxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = std::fs::remove_file(&self.config);
-    }
-}
-
 /// HAProxy itself, with health checks, in both versions.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "http"))]
 #[test]
 fn clients_of_haproxy_are_judged_by_their_own_addresses() {
+    use crate::haproxy::HaProxy;
     use crate::limits::connect_from;
 
     let powd = serve(&["--allow", "127.0.0.2"]);
     let free = || std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let ports = [free(), free()].map(|port| port.local_addr().expect("bound"));
-    let name = format!("powd-test-{}-haproxy.cfg", std::process::id());
-    let config = std::env::temp_dir().join(name);
     let server = powd.address();
     let mut text =
         "defaults\n mode tcp\n timeout connect 60s\n timeout client 60s\n timeout server 60s\n"
@@ -240,16 +223,9 @@ fn clients_of_haproxy_are_judged_by_their_own_addresses() {
             "listen {send}\n bind {port}\n server powd {server} {send} check inter 20ms\n"
         );
     }
-    std::fs::write(&config, text).expect("a directory for files");
-    let process = std::process::Command::new("haproxy")
-        .args(["-q", "-db", "-f"])
-        .arg(&config)
-        .spawn();
-    let process = match process {
-        Ok(process) => process,
-        Err(error) => return powd_testkit::skip(&format!("haproxy cannot be started: {error}")),
+    let Some(haproxy) = HaProxy::start("versions", &text) else {
+        return;
     };
-    let haproxy = HaProxy { process, config };
     for port in ports {
         until("HAProxy", || std::net::TcpStream::connect(port).is_ok());
         let mut client = connect_from("127.0.0.2", port);

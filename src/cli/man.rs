@@ -3,7 +3,8 @@
 //! Options, defaults and variables come from the definition of the command line, which `--help` shows too; what is
 //! only in the pages is in `notes`.
 
-#[cfg(all(test, feature = "http"))]
+// The file has the flags of all doors.
+#[cfg(all(test, feature = "http", feature = "nats"))]
 mod defaults;
 mod notes;
 

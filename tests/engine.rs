@@ -80,7 +80,7 @@ fn all_workers_help_and_all_stop_when_nobody_waits_any_more() {
     let (engine, handle) = engine(3, LIMIT);
     let solve = handle.solve("hopeless", HOPELESS, None);
     until("help", || handle.totals().help_hashes > 0);
-    assert!(solve.effort().has_begun());
+    until("the owner's first turn", || solve.effort().has_begun());
     drop(solve);
     until("cancelled", || handle.totals().cancelled_searches == 1);
     until_idle(&handle);

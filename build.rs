@@ -39,8 +39,9 @@ fn checked_out() -> Option<String> {
     if Path::new(&top_level).canonicalize().ok()? != package {
         return None;
     }
-    // It changes with HEAD and with what HEAD points at. Where these are git says: in a worktree `.git` is a
-    // file, which names the directory of the one and, by another file, that of the others.
+    // It changes with HEAD and with what HEAD points at. Where these are git says: in a worktree
+    // `.git` is a file, which names the directory of the one and, by another file, that of the
+    // others.
     for name in ["HEAD", "refs", "packed-refs"] {
         let path = git(&["rev-parse", "--git-path", name])?;
         // One that does not exist would count as changed at every build.

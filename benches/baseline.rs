@@ -1,12 +1,14 @@
 //! powd against the Python server that it replaces: the same load, the same machine, in turn.
 //!
-//! `cargo bench --bench baseline` prints a table and writes JSON and a plot. Each round starts a fresh
-//! server: the baseline goes on computing for clients that left, which would slow down whoever comes next.
-//! `POWD_BENCH_SECONDS` is the length of one round at the easy difficulties; the hard ones take several
-//! times that. A name such as `100` or `cpus` runs only that number of connections.
+//! `cargo bench --bench baseline` prints a table and writes JSON and a plot. Each round starts a
+//! fresh server: the baseline goes on computing for clients that left, which would slow down
+//! whoever comes next. `POWD_BENCH_SECONDS` is the length of one round at the easy difficulties;
+//! the hard ones take several times that. A name such as `100` or `cpus` runs only that number of
+//! connections.
 //!
-//! A rate that luck gives an error of 1 % or more is all replies over all seconds, and has that error beside it;
-//! so has a ratio that is made of it. Any other rate is the median of the rounds, which noise changes least.
+//! A rate that luck gives an error of 1 % or more is all replies over all seconds, and has that
+//! error beside it; so has a ratio that is made of it. Any other rate is the median of the rounds,
+//! which noise changes least.
 
 mod plot;
 mod round;

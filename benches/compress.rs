@@ -1,5 +1,5 @@
-//! Nanoseconds per SHA-256 block: the first one of a message, which holds the seed, and a later one, whose
-//! schedule is computed once for all seeds.
+//! Nanoseconds per SHA-256 block: the first one of a message, which holds the seed, and a later
+//! one, whose schedule is computed once for all seeds.
 
 #[path = "support/scanning.rs"]
 mod scanning;
@@ -69,8 +69,8 @@ fn kernels(criterion: &mut Criterion) {
         let blocks_per_head = template.blocks() as u64;
         group.bench_function(BenchmarkId::from_parameter(kernel), |bencher| {
             bencher.iter_custom(|blocks| {
-                // Whole batches, so that no lane is idle; the time is then that of as many blocks as asked
-                // for.
+                // Whole batches, so that no lane is idle; the time is then that of as many blocks
+                // as asked for.
                 let heads = whole_batches(blocks.div_ceil(blocks_per_head)).get();
                 let time = scan_time(kernel, &template, heads);
                 time.mul_f64(blocks as f64 / (heads * blocks_per_head) as f64)

@@ -3,14 +3,15 @@
 //! `cargo bench --bench machine` has five parts, each of which can be run alone by its name:
 //!
 //! - `servers`: two servers with one worker each, side by side, against one alone;
-//! - `neighbour`: a server beside one busy program, its workers bound as by default and with `--no-pin`; and both without
-//!   the neighbour;
-//! - `way out`: the same with one connection, whose worker shares its CPU with a program that is bound to it, while the
-//!   other workers have nothing to do;
-//! - `storm`: 30 clients that connect, ask once at difficulty 6, close after a second and ask again, against the same
-//!   with `--half-close-timeout 0s`, where the end of a stream ends the search;
-//! - `starts`: starts beside more busy programs than CPUs, by the kernel that each chose; and how long a start takes
-//!   without them.
+//! - `neighbour`: a server beside one busy program, its workers bound as by default and with
+//!   `--no-pin`; and both without the neighbour;
+//! - `way out`: the same with one connection, whose worker shares its CPU with a program that is
+//!   bound to it, while the other workers have nothing to do;
+//! - `storm`: 30 clients that connect, ask once at difficulty 6, close after a second and ask
+//!   again, against the same with `--half-close-timeout 0s`, where the end of a stream ends the
+//!   search;
+//! - `starts`: starts beside more busy programs than CPUs, by the kernel that each chose; and how
+//!   long a start takes without them.
 //!
 //! The sides run in alternating rounds. Rates are those that the servers count themselves.
 

@@ -1,6 +1,6 @@
-//! The plot of the comparison: replies per second over difficulty, on a log scale, one panel for each number
-//! of connections. Drawn twice by the same code, as SVG and as PNG; the PNG's letters come from a font that
-//! a crate carries, since a fresh machine may have none.
+//! The plot of the comparison: replies per second over difficulty, on a log scale, one panel for
+//! each number of connections. Drawn twice by the same code, as SVG and as PNG; the PNG's letters
+//! come from a font that a crate carries, since a fresh machine may have none.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,8 @@ const PYTHON: RGBColor = RGBColor(213, 94, 0);
 const PUBLISHED: RGBColor = RGBColor(130, 130, 130);
 const INK: RGBColor = RGBColor(40, 40, 40);
 const GRID: RGBColor = RGBColor(228, 228, 228);
-/// The rates that have a place on the scale, at least. What gave no reply at all stands on the lowest.
+/// The rates that have a place on the scale, at least. What gave no reply at all stands on the
+/// lowest.
 const FLOOR: f64 = 0.03;
 const CEILING: f64 = 1_000_000.0;
 
@@ -110,7 +111,8 @@ where
     Ok(())
 }
 
-/// The rates from the bottom to the top of all panels: room for each point, and for the legend above them.
+/// The rates from the bottom to the top of all panels: room for each point, and for the legend
+/// above them.
 fn scale(outcome: &Outcome) -> Range<f64> {
     let lines = outcome.comparisons.iter().flat_map(lines);
     let rates: Vec<f64> = lines.flat_map(|line| line.rates).flatten().collect();
@@ -219,7 +221,8 @@ where
     Ok(())
 }
 
-/// The ratio on that side of powd's point where Python's is not; above the floor's crosses, what they mean.
+/// The ratio on that side of powd's point where Python's is not; above the floor's crosses, what
+/// they mean.
 fn label_ratio<B: DrawingBackend>(
     chart: &mut Panel<'_, B>,
     row: &Row,
@@ -254,7 +257,8 @@ where
     Ok(())
 }
 
-/// A legend inside the panel, in its empty upper right corner, in the order of the lines from the top.
+/// A legend inside the panel, in its empty upper right corner, in the order of the lines from the
+/// top.
 fn name_lines<B: DrawingBackend>(
     chart: &mut Panel<'_, B>,
     lines: &[Line],

@@ -1,4 +1,5 @@
-//! Hashes per second of every kernel, for messages of one, two and 16 blocks, and what a short scan costs.
+//! Hashes per second of every kernel, for messages of one, two and 16 blocks, and what a short scan
+//! costs.
 
 #[path = "support/scanning.rs"]
 mod scanning;
@@ -47,8 +48,9 @@ fn heads_of(request: u32) -> Range<u32> {
     start..start + 100_000
 }
 
-/// A whole short request without its socket: lay out the message, scan until the first find. Difficulty 0
-/// shows what the layout costs, difficulty 1 (16 hashes on average) what lanes cost that were not needed.
+/// A whole short request without its socket: lay out the message, scan until the first find.
+/// Difficulty 0 shows what the layout costs, difficulty 1 (16 hashes on average) what lanes cost
+/// that were not needed.
 fn requests(criterion: &mut Criterion) {
     for nibbles in [0, 1, 2] {
         let difficulty = Difficulty::new(nibbles).expect("0 to 64");

@@ -2,16 +2,17 @@
 //!
 //! `cargo bench --bench service` has three parts, each of which can be run alone by its name:
 //!
-//! - `bare`: difficulty 0 against a bare epoll loop that computes nothing, one CPU for the server and one for
-//!   the client, with 1, 16 and 64 requests in flight on each of 100 connections. Replies per second alone
-//!   hide the server's cost, since the client is often the slower side; so its CPU time per reply is compared
-//!   as well.
-//! - `hard`: difficulties 4 and 5 with 1, 2, 100 and 1000 connections against the kernel alone on all CPUs, by
-//!   hashes per second; one request in flight on each, and once four, so that the server need not wait for the
-//!   only client. `hard 4` runs one difficulty. The kernel is measured in two ways: by `powd speed`,
-//!   the median of turns of 20 ms, which leaves out what interrupts the machine; and by its mean over a whole
-//!   round, which has the interruptions in it, as the service's rate has. And the service is seen from both
-//!   sides: by its replies, which luck is in, and by the hashes that it counts itself.
+//! - `bare`: difficulty 0 against a bare epoll loop that computes nothing, one CPU for the server
+//!   and one for the client, with 1, 16 and 64 requests in flight on each of 100 connections.
+//!   Replies per second alone hide the server's cost, since the client is often the slower side; so
+//!   its CPU time per reply is compared as well.
+//! - `hard`: difficulties 4 and 5 with 1, 2, 100 and 1000 connections against the kernel alone on
+//!   all CPUs, by hashes per second; one request in flight on each, and once four, so that the
+//!   server need not wait for the only client. `hard 4` runs one difficulty. The kernel is measured
+//!   in two ways: by `powd speed`, the median of turns of 20 ms, which leaves out what interrupts
+//!   the machine; and by its mean over a whole round, which has the interruptions in it, as the
+//!   service's rate has. And the service is seen from both sides: by its replies, which luck is in,
+//!   and by the hashes that it counts itself.
 //!
 //! - `http`: the same service over HTTP, see `over_http.rs`.
 //!
@@ -55,14 +56,16 @@ struct Bare {
     powd: Vec<Round>,
 }
 
-/// The kernel and the service at one difficulty with so many connections, and requests in flight on each.
+/// The kernel and the service at one difficulty with so many connections, and requests in flight on
+/// each.
 #[derive(Debug, Serialize)]
 struct Hard {
     difficulty: u8,
     connections: usize,
     in_flight: usize,
     kernel: String,
-    /// Hashes per second of the kernel alone, by round: the median of short turns, as `powd speed` has it.
+    /// Hashes per second of the kernel alone, by round: the median of short turns, as `powd speed`
+    /// has it.
     kernel_hashes_per_s: Vec<f64>,
     /// The same over a whole round, interruptions included.
     kernel_mean_hashes_per_s: Vec<f64>,
@@ -223,7 +226,8 @@ impl Rounds {
     }
 }
 
-/// Hashes per second of the kernel on all CPUs, as `powd speed` measures it: the median of short turns.
+/// Hashes per second of the kernel on all CPUs, as `powd speed` measures it: the median of short
+/// turns.
 fn kernel_in_turns(kernel: &str, duration: Duration) -> f64 {
     let output = POWD
         .command(&["speed", "--threads", "all", "--json", "--kernel", kernel])

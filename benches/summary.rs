@@ -1,8 +1,8 @@
-//! Makes the comparison with the Python baseline the last thing that a plain `cargo bench` shows. Measures
-//! nothing.
+//! Makes the comparison with the Python baseline the last thing that a plain `cargo bench` shows.
+//! Measures nothing.
 //!
-//! Cargo runs benchmarks in the order of their names: `baseline` first, so that the others scroll it away, and
-//! this one last. It prints what `baseline` has left in `target/bench/baseline.md`.
+//! Cargo runs benchmarks in the order of their names: `baseline` first, so that the others scroll
+//! it away, and this one last. It prints what `baseline` has left in `target/bench/baseline.md`.
 
 use powd_testkit::Program;
 use powd_testkit::bench::Arguments;

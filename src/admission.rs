@@ -60,8 +60,8 @@ pub(crate) struct Permit {
     origin: Option<IpAddr>,
 }
 
-/// What counts as one address: an IPv4 address, or a /64 of IPv6, any address of which its subscriber can
-/// take (RFC 6177, RFC 8981).
+/// What counts as one address: an IPv4 address, or a /64 of IPv6, any address of which its
+/// subscriber can take (RFC 6177, RFC 8981).
 fn origin(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(_) => ip,
@@ -81,8 +81,8 @@ impl Admission {
     /// A permit for a client from there, or the reason why there is none.
     pub(crate) fn admit(self: &Arc<Self>, from: Origin) -> Result<Permit, Refusal> {
         let ip = match from {
-            // A socket that takes both sees IPv4 clients as ::ffff:a.b.c.d. The listeners here do not, but a
-            // limit must not hang on that.
+            // A socket that takes both sees IPv4 clients as ::ffff:a.b.c.d. The listeners here do
+            // not, but a limit must not hang on that.
             Origin::Address(ip) => Some(ip.to_canonical()),
             // Nothing to judge by: the permissions of the socket file have decided.
             Origin::Local => None,

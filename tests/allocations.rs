@@ -1,7 +1,7 @@
 //! A request costs no heap allocation: proved by an allocator that counts, under the real workers.
 //!
-//! The server runs in this process, so that the allocator is the workers' own. Threads of the test exempt
-//! themselves. One test alone: the counter is of the whole process.
+//! The server runs in this process, so that the allocator is the workers' own. Threads of the test
+//! exempt themselves. One test alone: the counter is of the whole process.
 
 #![allow(
     unsafe_code,
@@ -76,8 +76,8 @@ fn engine() -> engine::Options {
     }
 }
 
-/// Sends all at once and then reads: no second thread, whose start would allocate. It is little enough to
-/// fit into the sockets.
+/// Sends all at once and then reads: no second thread, whose start would allocate. It is little
+/// enough to fit into the sockets.
 fn ask_at_once(client: &mut Client, messages: &[Vec<u8>], nibbles: u8) {
     client.send(&lines(messages));
     for message in messages {
@@ -85,8 +85,8 @@ fn ask_at_once(client: &mut Client, messages: &[Vec<u8>], nibbles: u8) {
     }
 }
 
-/// What is asked in one round, the same in each: short and long messages, one at a time and pipelined, on
-/// every connection; and a hard one, which both workers search together.
+/// What is asked in one round, the same in each: short and long messages, one at a time and
+/// pipelined, on every connection; and a hard one, which both workers search together.
 fn round(easy: &mut [(Client, u8)], hard: &mut Client) {
     let short: Vec<Vec<u8>> = (0..200).map(|number| vec![b'x'; number]).collect();
     let long = [vec![b'y'; 1000], vec![b'z'; 8192]];

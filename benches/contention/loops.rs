@@ -1,8 +1,8 @@
 //! Loops of the rounds' instruction and others, in assembly: here the order is what is measured.
 //!
-//! A pass of a loop is [`ROUNDS`] times `sha256rnds2`, each behind a load of its words, as the kernels have it.
-//! They belong to eight chains, so that the next one never waits for the result of the last. What stands beside
-//! them never waits for them.
+//! A pass of a loop is [`ROUNDS`] times `sha256rnds2`, each behind a load of its words, as the
+//! kernels have it. They belong to eight chains, so that the next one never waits for the result of
+//! the last. What stands beside them never waits for them.
 
 #![allow(
     unsafe_code,
@@ -28,7 +28,8 @@ impl Loop {
     /// Runs it, `passes` times.
     pub(crate) fn run(self, passes: u64) {
         let mut lines = Lines([0; 128]);
-        // SAFETY: `Needs::are_met` was asked before this was handed out. The lines are there to read and to write.
+        // SAFETY: `Needs::are_met` was asked before this was handed out. The lines are there to
+        // read and to write.
         unsafe { self.0(passes.max(1), &raw mut lines) };
         black_box(lines.0);
     }
@@ -76,8 +77,8 @@ pub(crate) fn sequences() -> impl Iterator<Item = &'static Row> {
 /// How often [`additions`] adds.
 pub(crate) const ADDITIONS: u64 = 64;
 
-/// The clock: additions of which each waits for the one before, one cycle each. (Of registers: some CPUs add
-/// constants ahead of time.)
+/// The clock: additions of which each waits for the one before, one cycle each. (Of registers: some
+/// CPUs add constants ahead of time.)
 pub(crate) fn additions(passes: u64) {
     // SAFETY: it reads and writes the two registers that it was given.
     unsafe {
@@ -99,17 +100,17 @@ pub(crate) fn additions(passes: u64) {
 
 /// A loop of what is given four times.
 ///
-/// The rounds have `xmm1` to `xmm8` for their chains, `xmm9` to read, `xmm0` for words. The others have `ymm10` to
-/// write, `ymm11` and `ymm12` to read; with AVX-512 `ymm21` to `ymm28` to write, `ymm29` and `ymm30` to read. In
-/// memory, `rsi` is a line to read and `rsi + 64` one to write.
+/// The rounds have `xmm1` to `xmm8` for their chains, `xmm9` to read, `xmm0` for words. The others
+/// have `ymm10` to write, `ymm11` and `ymm12` to read; with AVX-512 `ymm21` to `ymm28` to write,
+/// `ymm29` and `ymm30` to read. In memory, `rsi` is a line to read and `rsi + 64` one to write.
 macro_rules! passes {
     ($body:expr) => {{
         /// # Safety
         ///
         /// This CPU has the instructions; `lines` are there to read and to write.
         unsafe fn run(passes: u64, lines: *mut Lines) {
-            // SAFETY: by the promise of the caller. All registers are named that anything is written to. No upper
-            // half is left that would slow down what follows.
+            // SAFETY: by the promise of the caller. All registers are named that anything is
+            // written to. No upper half is left that would slow down what follows.
             unsafe {
                 asm!(
                     "vzeroupper",
@@ -132,7 +133,8 @@ macro_rules! passes {
     }};
 }
 
-/// The rounds' instruction for the chains `$chains`, with `$beside` behind each, and `$behind` behind them all.
+/// The rounds' instruction for the chains `$chains`, with `$beside` behind each, and `$behind`
+/// behind them all.
 macro_rules! rounds {
     ($chains:literal, $beside:expr, $behind:expr) => {
         concat!(
@@ -206,7 +208,8 @@ static PAIRS: &[Row] = pairs! {
     Avx2 "vpsrld ymm" "vpsrld ymm10, ymm11, 3"
     Avx2 "vpslld ymm" "vpslld ymm10, ymm11, 3"
     Avx2 "vpunpckldq ymm" "vpunpckldq ymm10, ymm11, ymm12"
-    // Upper halves in use slow SHA-NI down on some CPUs, but not those that `vzeroupper` leaves alone.
+    // Upper halves in use slow SHA-NI down on some CPUs, but not those that `vzeroupper` leaves
+    // alone.
     Avx512 "vpaddd ymm16+" "vpaddd ymm2\\i, ymm29, ymm30"
     Avx512 "vpxord ymm16+" "vpxord ymm2\\i, ymm29, ymm30"
     Avx512 "vpternlogd ymm16+" "vpternlogd ymm2\\i, ymm29, ymm30, 150"
@@ -233,7 +236,8 @@ macro_rules! rotations_and_additions {
     };
 }
 
-/// Half of a schedule word: one of the two `small_sigma`, its exclusive or as given, and two additions.
+/// Half of a schedule word: one of the two `small_sigma`, its exclusive or as given, and two
+/// additions.
 macro_rules! half_a_word {
     ($xor3:expr) => {
         concat!(

@@ -27,8 +27,8 @@ pub(crate) const TEST: Effort = Effort {
 };
 
 impl Effort {
-    /// Cycles for each `sha256rnds2`, of every loop. They take turns: what disturbs the CPU for a while disturbs
-    /// a few turns of all, not all turns of one.
+    /// Cycles for each `sha256rnds2`, of every loop. They take turns: what disturbs the CPU for a
+    /// while disturbs a few turns of all, not all turns of one.
     pub(crate) fn cycles(self, loops: &[Loop]) -> Vec<f64> {
         let passes = loops
             .iter()

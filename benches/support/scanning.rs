@@ -1,5 +1,5 @@
-//! What the benchmarks of the kernels share: a template to scan, and the check that a kernel finds what the
-//! oracle finds. It measures nothing by itself.
+//! What the benchmarks of the kernels share: a template to scan, and the check that a kernel finds
+//! what the oracle finds. It measures nothing by itself.
 
 use std::ops::Range;
 

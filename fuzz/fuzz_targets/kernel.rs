@@ -1,5 +1,5 @@
-//! Every kernel of this CPU against the oracle: any message, any seed length, any short range of heads, any
-//! difficulty at which it is feasible to know the answer.
+//! Every kernel of this CPU against the oracle: any message, any seed length, any short range of
+//! heads, any difficulty at which it is feasible to know the answer.
 
 #![no_main]
 

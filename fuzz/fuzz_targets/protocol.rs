@@ -1,6 +1,6 @@
-//! The cutter against the definition of each framing: any bytes, arriving in any pieces, with any limit, are the same
-//! messages; what comes back from a reply line is what went in; and what a proxy's header is does not depend on how
-//! much has come behind it.
+//! The cutter against the definition of each framing: any bytes, arriving in any pieces, with any
+//! limit, are the same messages; what comes back from a reply line is what went in; and what a
+//! proxy's header is does not depend on how much has come behind it.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Notices that nobody reads standard output any more, while nothing is written to it: `powd solve ... | head -1`.
+//! Notices that nobody reads standard output any more, while nothing is written to it: `powd solve
+//! ... | head -1`.
 
 use std::io;
 use std::process;

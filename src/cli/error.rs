@@ -44,7 +44,8 @@ pub(super) enum Error {
 }
 
 impl Error {
-    /// What the parser of the command line says, about the value of an environment variable if one is at fault.
+    /// What the parser of the command line says, about the value of an environment variable if one
+    /// is at fault.
     pub(super) fn of_parser(error: clap::Error, variable: Option<&str>) -> Error {
         if !error.use_stderr()
             || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
@@ -63,7 +64,8 @@ impl Error {
         matches!(self, Error::Stream(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// For commands whose exit code is a verdict: it stands, whether or not somebody read the output.
+    /// For commands whose exit code is a verdict: it stands, whether or not somebody read the
+    /// output.
     pub(super) fn unless_closed_pipe(outcome: Result<(), Error>) -> Result<(), Error> {
         match outcome {
             Err(error) if error.is_closed_pipe() => Ok(()),
@@ -91,7 +93,8 @@ impl Error {
     }
 
     fn tell(&self, stderr: &mut impl Write) {
-        // Not `eprintln!`, which panics when nobody is left to read it. In one write: the line stays whole.
+        // Not `eprintln!`, which panics when nobody is left to read it. In one write: the line
+        // stays whole.
         let _ = stderr.write_all(format!("powd: {self}\n").as_bytes());
     }
 }

@@ -22,9 +22,9 @@ const ANSWER_MAX: u64 = 64 * 1024;
 /// Asks a service whether it is ready; exit code 0: it is; 1: it is not, or does not answer.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The admin address of the service: ADDR:PORT, NAME:PORT or unix:PATH; or http://HOST:PORT with or without a
-    /// path (by default /readyz). A service in the same container has the same variable. 0.0.0.0 and [::] mean
-    /// this machine.
+    /// The admin address of the service: ADDR:PORT, NAME:PORT or unix:PATH; or http://HOST:PORT
+    /// with or without a path (by default /readyz). A service in the same container has the same
+    /// variable. 0.0.0.0 and [::] mean this machine.
     #[arg(env = "POWD_ADMIN", value_name = "URL")]
     url: Url,
 }

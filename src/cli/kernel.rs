@@ -7,8 +7,8 @@ use powd_core::{Kernel, KernelError};
 /// What was typed: a name, or `auto`.
 pub(super) const AUTO: &str = "auto";
 
-/// The kernel of that name, or the fastest for `auto`. One that does not exist or that this CPU lacks is an
-/// error, never another one.
+/// The kernel of that name, or the fastest for `auto`. One that does not exist or that this CPU
+/// lacks is an error, never another one.
 pub(super) fn choose(name: &str) -> Result<Kernel, Error> {
     Ok(named(name)?.unwrap_or_else(Kernel::fastest))
 }
@@ -21,8 +21,8 @@ pub(super) fn named(name: &str) -> Result<Option<Kernel>, Error> {
     Ok(Some(Kernel::named(name)?))
 }
 
-/// The kernel to serve with, and its hashes per second on short messages: the one asked for, or the fastest. The
-/// log says how it stands among the others.
+/// The kernel to serve with, and its hashes per second on short messages: the one asked for, or the
+/// fastest. The log says how it stands among the others.
 pub(super) fn to_serve_with(asked_for: Option<Kernel>) -> (Kernel, f64) {
     let comparison = Comparison::measure();
     let fastest = comparison.fastest();

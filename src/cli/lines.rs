@@ -9,8 +9,8 @@ use crate::protocol::{Cut, Cutter, Framing};
 /// Bytes of standard input taken in at once: thousands of lines, enough to keep many threads busy.
 const BATCH_BYTES: usize = 256 * 1024;
 
-/// Refuses an argument that is no line, which what reads lines would take for several, and one that is longer than
-/// `longest` bytes.
+/// Refuses an argument that is no line, which what reads lines would take for several, and one that
+/// is longer than `longest` bytes.
 pub(super) fn expect_lines(arguments: &[OsString], longest: usize) -> Result<(), Error> {
     for (argument, number) in arguments.iter().zip(1..) {
         let argument = argument.as_encoded_bytes();
@@ -28,9 +28,9 @@ pub(super) fn expect_lines(arguments: &[OsString], longest: usize) -> Result<(),
     Ok(())
 }
 
-/// Calls `each` with the arguments or, without arguments, again and again with the whole lines of standard
-/// input that are at hand, each without its `\n`, and passes on what it has written. A line of more than `longest`
-/// bytes ends it, when those before it have been dealt with.
+/// Calls `each` with the arguments or, without arguments, again and again with the whole lines of
+/// standard input that are at hand, each without its `\n`, and passes on what it has written. A
+/// line of more than `longest` bytes ends it, when those before it have been dealt with.
 pub(super) fn for_each_batch(
     arguments: Vec<OsString>,
     longest: usize,

@@ -26,31 +26,34 @@ use powd_core::Difficulty;
 
 /// Measures a server under load and checks its replies.
 ///
-/// Prints replies per second, latencies, errors and wrong replies. By default each connection asks again as
-/// soon as it was answered (closed loop); with --rate, requests leave by the clock (open loop). Latencies are
-/// those of right replies: what went down with its connection (lost) or was still waiting at the end
-/// (unanswered) is counted beside them, with the longest wait. Ctrl-C ends early with what was measured. Exit
-/// code 1: nothing listens, wrong replies, or none at all, whether or not the output is read.
+/// Prints replies per second, latencies, errors and wrong replies. By default each connection asks
+/// again as soon as it was answered (closed loop); with --rate, requests leave by the clock (open
+/// loop). Latencies are those of right replies: what went down with its connection (lost) or was
+/// still waiting at the end (unanswered) is counted beside them, with the longest wait. Ctrl-C ends
+/// early with what was measured. Exit code 1: nothing listens, wrong replies, or none at all,
+/// whether or not the output is read.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The server: an address or a name with its port, 127.0.0.1:20000 for example, or unix:PATH, a socket
-    /// file. With http:// before it, http://127.0.0.1:8080 for example, it is asked over HTTP: each message is
-    /// a POST /v1/solve. Of a name with several addresses the first that answers is taken.
+    /// The server: an address or a name with its port, 127.0.0.1:20000 for example, or unix:PATH, a
+    /// socket file. With http:// before it, http://127.0.0.1:8080 for example, it is asked over
+    /// HTTP: each message is a POST /v1/solve. Of a name with several addresses the first that
+    /// answers is taken.
     #[arg(value_name = "ADDR:PORT")]
     server: Server,
 
-    /// Connections held open. More show how the server copes with many clients, fewer how fast it answers
-    /// one.
+    /// Connections held open. More show how the server copes with many clients, fewer how fast it
+    /// answers one.
     #[arg(short, long, value_name = "N", default_value = "100", value_parser = connections)]
     connections: usize,
 
-    /// Requests in flight on each connection (with --rate: at most). Raise it for the most replies a server
-    /// can give; leave it at 1 for servers that answer once per read. Over HTTP more than one makes it HTTP/2.
+    /// Requests in flight on each connection (with --rate: at most). Raise it for the most replies
+    /// a server can give; leave it at 1 for servers that answer once per read. Over HTTP more than
+    /// one makes it HTTP/2.
     #[arg(short = 'P', long, value_name = "N", default_value = "1", value_parser = pipeline)]
     pipeline: usize,
 
-    /// Length of the measurement. Raise it for hard difficulties: 10,000 replies give 1 % of luck, 100 give
-    /// 10 %.
+    /// Length of the measurement. Raise it for hard difficulties: 10,000 replies give 1 % of luck,
+    /// 100 give 10 %.
     #[arg(
         short,
         long,
@@ -61,31 +64,34 @@ pub(super) struct Args {
     )]
     seconds: Duration,
 
-    /// Ask so many times in all, and end with the last reply instead of by the clock (or by --seconds, if that is
-    /// given and comes first). There is no warm-up then: each request counts.
+    /// Ask so many times in all, and end with the last reply instead of by the clock (or by
+    /// --seconds, if that is given and comes first). There is no warm-up then: each request counts.
     #[arg(short = 'n', long, value_name = "N", value_parser = requests)]
     requests: Option<u64>,
 
-    /// Open a new connection for each request. The time to connect is part of the latency: what clients see that
-    /// do not keep their connections.
+    /// Open a new connection for each request. The time to connect is part of the latency: what
+    /// clients see that do not keep their connections.
     #[arg(long, conflicts_with = "pipeline")]
     reconnect: bool,
 
-    /// Over HTTP: each connection is one POST /v1/batch that does not end, with --pipeline messages in flight.
+    /// Over HTTP: each connection is one POST /v1/batch that does not end, with --pipeline messages
+    /// in flight.
     #[arg(long, conflicts_with = "reconnect")]
     batch: bool,
 
-    /// The server's difficulty: each hash must start with so many zeros, and hashes/s are shown. Without it
-    /// any right hash is taken. Over HTTP it is what is asked for.
+    /// The server's difficulty: each hash must start with so many zeros, and hashes/s are shown.
+    /// Without it any right hash is taken. Over HTTP it is what is asked for.
     #[arg(short, long, value_name = "N")]
     difficulty: Option<Difficulty>,
 
-    /// Requests per second in all, sent by the clock whether answered or not; latency counts from the moment
-    /// each was due. For the latency at a known load, where the closed loop would hide a stall.
+    /// Requests per second in all, sent by the clock whether answered or not; latency counts from
+    /// the moment each was due. For the latency at a known load, where the closed loop would hide a
+    /// stall.
     #[arg(long, value_name = "R", value_parser = rate)]
     rate: Option<f64>,
 
-    /// Length of each message; from about 8 on all differ. From 51 on a request takes two SHA-256 blocks.
+    /// Length of each message; from about 8 on all differ. From 51 on a request takes two SHA-256
+    /// blocks.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = message_bytes)]
     message_bytes: usize,
 
@@ -93,8 +99,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "TEXT", conflicts_with = "message_bytes", value_parser = fixed_message)]
     fixed_message: Option<String>,
 
-    /// Threads of this client; by default one per CPU it may use (or per CPU of --pin). One is enough for
-    /// difficulties above 1.
+    /// Threads of this client; by default one per CPU it may use (or per CPU of --pin). One is
+    /// enough for difficulties above 1.
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
 
@@ -113,8 +119,8 @@ pub(super) struct Args {
     )]
     warmup: Duration,
 
-    /// Give a connection up when the server neither sends nor takes a byte of it for so long, and open it
-    /// again. Raise it for difficulties that take longer.
+    /// Give a connection up when the server neither sends nor takes a byte of it for so long, and
+    /// open it again. Raise it for difficulties that take longer.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = positive_duration)]
     timeout: Duration,
 

@@ -1,9 +1,10 @@
 //! Standard error of the service: nobody who writes to it waits for who reads it.
 //!
-//! A full pipe blocks a write, and whoever waits for standard error then waits too: the thread that must
-//! hear SIGTERM, the acceptor, a worker. So one thread does nothing but write, and the others hand their
-//! lines to it. Lines that find [`WAITING`] others before them are lost, as are those that follow the end
-//! of the reader. (Not `tracing-appender`: its end prints to standard output when nobody reads.)
+//! A full pipe blocks a write, and whoever waits for standard error then waits too: the thread that
+//! must hear SIGTERM, the acceptor, a worker. So one thread does nothing but write, and the others
+//! hand their lines to it. Lines that find [`WAITING`] others before them are lost, as are those
+//! that follow the end of the reader. (Not `tracing-appender`: its end prints to standard output
+//! when nobody reads.)
 
 mod format;
 

@@ -1,7 +1,7 @@
 //! `powd man`: the manual pages of all commands.
 //!
-//! Options, defaults and variables come from the definition of the command line, which `--help` shows too; what is
-//! only in the pages is in `notes`.
+//! Options, defaults and variables come from the definition of the command line, which `--help`
+//! shows too; what is only in the pages is in `notes`.
 
 // The file has the flags of all doors.
 #[cfg(all(test, feature = "http", feature = "nats"))]
@@ -23,7 +23,8 @@ use notes::{Entry, Notes};
 /// Writes the manual pages of all commands: powd.1, powd-serve.1 and so on.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The directory to write them to; it is made if it is not there. `man -l DIR/powd.1` shows one.
+    /// The directory to write them to; it is made if it is not there. `man -l DIR/powd.1` shows
+    /// one.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }
@@ -86,8 +87,8 @@ fn page(command: &Command, all: &[String]) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// As pages have it: `powd serve [OPTIONS]`, since the options follow; and whole sentences, whose last full stop clap
-/// takes away.
+/// As pages have it: `powd serve [OPTIONS]`, since the options follow; and whole sentences, whose
+/// last full stop clap takes away.
 fn for_a_page(mut command: Command) -> Command {
     let usage = command.render_usage().to_string();
     let usage = usage.trim_start_matches("Usage:").trim().to_owned();

@@ -1,8 +1,8 @@
 //! The command line: flags, environment, exit codes, what a person sees.
 //!
 //! The only user of `clap`. It knows what can be asked for, not how any of it works. Results go to
-//! standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out, 2 asked
-//! wrongly.
+//! standard output, everything else to standard error. Exit codes: 0 done, 1 it did not work out, 2
+//! asked wrongly.
 
 mod closed_output;
 mod completions;
@@ -32,7 +32,8 @@ use clap::{Arg, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use error::Error;
 pub use speed::median;
 
-/// Finds and serves proofs of work: a short seed such that SHA-256(seed || message) starts with N zeros.
+/// Finds and serves proofs of work: a short seed such that SHA-256(seed || message) starts with N
+/// zeros.
 #[derive(Debug, Parser)]
 #[command(name = "powd", max_term_width = 100, arg_required_else_help = true)]
 struct Cli {

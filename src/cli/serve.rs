@@ -37,15 +37,17 @@ use powd_core::{Difficulty, Kernel, SeedLength};
 
 /// Serves proofs of work over TCP: a line in, message,seed,hash out.
 ///
-/// Each flag can be set by the environment variable named beside it. Sockets that systemd hands over take the
-/// place of --listen; those named http and admin that of --http and --admin. SIGTERM, SIGINT and SIGHUP answer
-/// what was received, then end; a second one ends at once. SIGUSR1 prints the counters as one line of JSON.
+/// Each flag can be set by the environment variable named beside it. Sockets that systemd hands
+/// over take the place of --listen; those named http and admin that of --http and --admin. SIGTERM,
+/// SIGINT and SIGHUP answer what was received, then end; a second one ends at once. SIGUSR1 prints
+/// the counters as one line of JSON.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where to listen; repeatable, or separated by commas: ADDR:PORT, NAME:PORT (each address of the name), or
-    /// unix:PATH, a socket file. @N gives this listener a difficulty of its own: 0.0.0.0:20006@6. Port 0 takes a
-    /// free one. Change it to serve one interface only, two difficulties, or IPv6: [::]:20000 takes IPv6 clients
-    /// only, so give it beside 0.0.0.0:20000 to serve both.
+    /// Where to listen; repeatable, or separated by commas: ADDR:PORT, NAME:PORT (each address of
+    /// the name), or unix:PATH, a socket file. @N gives this listener a difficulty of its own:
+    /// 0.0.0.0:20006@6. Port 0 takes a free one. Change it to serve one interface only, two
+    /// difficulties, or IPv6: [::]:20000 takes IPv6 clients only, so give it beside 0.0.0.0:20000
+    /// to serve both.
     #[arg(
         long,
         env = "POWD_LISTEN",
@@ -55,8 +57,8 @@ pub(super) struct Args {
     )]
     listen: Vec<Listen>,
 
-    /// Zeros that a hash must start with, 0 to 64, where a listener has no @N. Each one more takes clients
-    /// 16 times as long: 3 costs about 50 µs of a fast core, 6 about 0.2 s, 8 a minute.
+    /// Zeros that a hash must start with, 0 to 64, where a listener has no @N. Each one more takes
+    /// clients 16 times as long: 3 costs about 50 µs of a fast core, 6 about 0.2 s, 8 a minute.
     #[arg(
         short,
         long,
@@ -66,18 +68,21 @@ pub(super) struct Args {
     )]
     difficulty: Difficulty,
 
-    /// Worker threads: a number; a share of the CPUs that this process may use, 50%, rounded down; all, one for each
-    /// CPU, or enough for a cgroup's CPU quota; or all-1, one fewer. Fewer leave CPUs to others.
+    /// Worker threads: a number; a share of the CPUs that this process may use, 50%, rounded down;
+    /// all, one for each CPU, or enough for a cgroup's CPU quota; or all-1, one fewer. Fewer leave
+    /// CPUs to others.
     #[arg(long, env = "POWD_WORKERS", value_name = "N", default_value = "all")]
     workers: Workers,
 
-    /// The CPUs to use, 0-5,8; by default all that this process may use. No thread of powd runs on another one,
-    /// and --workers counts these. Give two busy servers on one machine CPUs of their own.
+    /// The CPUs to use, 0-5,8; by default all that this process may use. No thread of powd runs on
+    /// another one, and --workers counts these. Give two busy servers on one machine CPUs of their
+    /// own.
     #[arg(long, env = "POWD_CPUS", value_name = "LIST")]
     cpus: Option<CpuList>,
 
-    /// Never bind a worker to a CPU. By default each is bound where there is one for each CPU and no CPU quota; when
-    /// one waits for its CPU for some seconds while another has nothing to do, all are let go.
+    /// Never bind a worker to a CPU. By default each is bound where there is one for each CPU and
+    /// no CPU quota; when one waits for its CPU for some seconds while another has nothing to do,
+    /// all are let go.
     #[arg(long, env = "POWD_NO_PIN", value_parser = yes_or_no)]
     no_pin: bool,
 
@@ -86,15 +91,16 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_KERNEL", value_name = "NAME", default_value = kernel::AUTO)]
     kernel: String,
 
-    /// Characters of a seed, 1 to 16. A message that has no solution of that length gets a longer one. From
-    /// difficulty 7 on many messages have none of 5 characters (one in 30 at 7, four of five at 8): 6 skips
-    /// that search.
+    /// Characters of a seed, 1 to 16. A message that has no solution of that length gets a longer
+    /// one. From difficulty 7 on many messages have none of 5 characters (one in 30 at 7, four of
+    /// five at 8): 6 skips that search.
     #[arg(long, env = "POWD_SEED_LENGTH", value_name = "N", default_value_t)]
     seed_length: SeedLength,
 
-    /// How requests are told apart. lines: a newline ends each. crlf: so it does, and one carriage return before
-    /// it is no part of the message, for telnet and Windows. reads: each read of up to 8192 bytes is a message,
-    /// for clients that send no newline, as the original server allowed.
+    /// How requests are told apart. lines: a newline ends each. crlf: so it does, and one carriage
+    /// return before it is no part of the message, for telnet and Windows. reads: each read of up
+    /// to 8192 bytes is a message, for clients that send no newline, as the original server
+    /// allowed.
     #[arg(long, env = "POWD_FRAMING", value_name = "HOW", default_value = "lines", value_parser = framing)]
     framing: Framing,
 
@@ -107,8 +113,8 @@ pub(super) struct Args {
     )]
     max_message_bytes: MessageBytes,
 
-    /// Connections open at once; more are told that the service is busy. Raise it with the limit of open
-    /// files (ulimit -Hn); an idle one costs less than 1 KiB.
+    /// Connections open at once; more are told that the service is busy. Raise it with the limit of
+    /// open files (ulimit -Hn); an idle one costs less than 1 KiB.
     #[arg(
         long,
         env = "POWD_MAX_CONNECTIONS",
@@ -118,45 +124,50 @@ pub(super) struct Args {
     )]
     max_connections: NonZeroUsize,
 
-    /// Connections open at once from one address, or from one /64 network of IPv6, which is what one
-    /// subscriber has; by default no limit. Set it where clients are strangers.
+    /// Connections open at once from one address, or from one /64 network of IPv6, which is what
+    /// one subscriber has; by default no limit. Set it where clients are strangers.
     #[arg(long, env = "POWD_MAX_CONNECTIONS_PER_IP", value_name = "N", value_parser = count)]
     max_connections_per_ip: Option<NonZeroUsize>,
 
-    /// Close a connection on which nothing has moved for so long while powd waited for its client: for a
-    /// request, or to take its replies; by default never. Set it where clients come and forget to go.
+    /// Close a connection on which nothing has moved for so long while powd waited for its client:
+    /// for a request, or to take its replies; by default never. Set it where clients come and
+    /// forget to go.
     #[arg(long, env = "POWD_IDLE_TIMEOUT", value_name = "TIME", value_parser = positive_duration)]
     idle_timeout: Option<Duration>,
 
-    /// How long powd goes on working for a client that has ended its stream, counted from then or from its
-    /// last reply: a half-close and a close look the same. 0s takes the end of stream as the end; raise it for
-    /// files piped through `nc -N` at difficulties where one reply takes longer.
+    /// How long powd goes on working for a client that has ended its stream, counted from then or
+    /// from its last reply: a half-close and a close look the same. 0s takes the end of stream as
+    /// the end; raise it for files piped through `nc -N` at difficulties where one reply takes
+    /// longer.
     #[arg(long, env = "POWD_HALF_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = duration)]
     half_close_timeout: Duration,
 
-    /// The longest search, with all that it waits for its turn; after it the request gets an error line. By
-    /// default none: at difficulty 8 and above a search can take minutes to centuries.
+    /// The longest search, with all that it waits for its turn; after it the request gets an error
+    /// line. By default none: at difficulty 8 and above a search can take minutes to centuries.
     #[arg(long, env = "POWD_DEADLINE", value_name = "TIME", value_parser = positive_duration)]
     deadline: Option<Duration>,
 
-    /// How long to go on answering after SIGTERM, SIGINT or SIGHUP; what is open after that gets an error line. Keep
-    /// it below what your supervisor waits before it kills: container runtimes wait 10 s.
+    /// How long to go on answering after SIGTERM, SIGINT or SIGHUP; what is open after that gets an
+    /// error line. Keep it below what your supervisor waits before it kills: container runtimes
+    /// wait 10 s.
     #[arg(long, env = "POWD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "8s", value_parser = duration)]
     drain_timeout: Duration,
 
-    /// How long to go on taking connections and requests after the first SIGTERM or SIGINT, before the drain begins:
-    /// balancers need time to hear from /readyz that this service ends.
+    /// How long to go on taking connections and requests after the first SIGTERM or SIGINT, before
+    /// the drain begins: balancers need time to hear from /readyz that this service ends.
     #[arg(long, env = "POWD_SHUTDOWN_DELAY", value_name = "TIME", default_value = "0s", value_parser = duration)]
     shutdown_delay: Duration,
 
-    /// Serve only clients in this range, 10.0.0.0/8 or a single address; repeatable, or separated by commas. By
-    /// default all. Clients of socket files have no address: the permissions of the file decide.
+    /// Serve only clients in this range, 10.0.0.0/8 or a single address; repeatable, or separated
+    /// by commas. By default all. Clients of socket files have no address: the permissions of the
+    /// file decide.
     #[arg(long, env = "POWD_ALLOW", value_name = "CIDR", value_delimiter = ',', value_parser = range)]
     allow: Vec<IpNet>,
 
-    /// Connections from this range, or over socket files (unix), come from a proxy, and begin with a PROXY header of
-    /// version 1 or 2 (HAProxy: send-proxy); repeatable, or separated by commas. The client's address in it is what
-    /// --allow and --max-connections-per-ip judge by. One without a header is closed. By default none.
+    /// Connections from this range, or over socket files (unix), come from a proxy, and begin with
+    /// a PROXY header of version 1 or 2 (HAProxy: send-proxy); repeatable, or separated by commas.
+    /// The client's address in it is what --allow and --max-connections-per-ip judge by. One
+    /// without a header is closed. By default none.
     #[arg(
         long,
         env = "POWD_PROXY_PROTOCOL",
@@ -165,18 +176,19 @@ pub(super) struct Args {
     )]
     proxy_protocol: Vec<Proxy>,
 
-    /// How lines of the log, on standard error, are written. text: for people, and for journald. json: an object on
-    /// each line with timestamp, level, message and what else there is, for programs that gather logs.
+    /// How lines of the log, on standard error, are written. text: for people, and for journald.
+    /// json: an object on each line with timestamp, level, message and what else there is, for
+    /// programs that gather logs.
     #[arg(long, env = "POWD_LOG_FORMAT", value_name = "HOW", value_enum, hide_possible_values = true, default_value_t = Format::Text)]
     log_format: Format,
 
-    /// Makes the seeds found repeatable (with --workers 1), for tests: the number that the searches' starting
-    /// points are drawn from. By default the system gives one.
+    /// Makes the seeds found repeatable (with --workers 1), for tests: the number that the
+    /// searches' starting points are drawn from. By default the system gives one.
     #[arg(long, env = "POWD_RNG_SEED", value_name = "N", value_parser = number)]
     rng_seed: Option<u64>,
 
-    /// The highest difficulty that can be asked for by HTTP and by NATS, 0 to 64. Raise it with --deadline: at 10 a
-    /// search takes some hours of a fast core.
+    /// The highest difficulty that can be asked for by HTTP and by NATS, 0 to 64. Raise it with
+    /// --deadline: at 10 a search takes some hours of a fast core.
     #[cfg(any(feature = "http", feature = "nats"))]
     #[arg(
         long,
@@ -320,8 +332,9 @@ impl Args {
     }
 }
 
-/// As many open files as the system lets us have: every connection is one. Tells when that is too few for
-/// the connections promised: those beyond would wait in silence, where they should hear that powd is busy.
+/// As many open files as the system lets us have: every connection is one. Tells when that is too
+/// few for the connections promised: those beyond would wait in silence, where they should hear
+/// that powd is busy.
 fn raise_file_limit(listeners: usize, workers: NonZeroUsize, limits: &Limits) {
     let granted = match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(granted) => granted,
@@ -329,8 +342,8 @@ fn raise_file_limit(listeners: usize, workers: NonZeroUsize, limits: &Limits) {
             return tracing::warn!(%error, "the limit of open files could not be raised");
         }
     };
-    // A poll and a waker each for the workers and the acceptor, the listeners, the standard streams, what
-    // hears signals, and a few to spare; one more, to accept those who are refused.
+    // A poll and a waker each for the workers and the acceptor, the listeners, the standard
+    // streams, what hears signals, and a few to spare; one more, to accept those who are refused.
     let others = 2 * (workers.get() + 1) + listeners + 10;
     let max = limits.max_connections;
     let room = granted.saturating_sub(others as u64);
@@ -361,8 +374,8 @@ fn announce(listeners: &[Listener], options: &engine::Options) -> Result<String,
     listeners.iter().map(line).collect()
 }
 
-/// Does what signals ask for, until the process ends. Waits for nothing but signals: one that ends the service
-/// is heard whatever became of standard error.
+/// Does what signals ask for, until the process ends. Waits for nothing but signals: one that ends
+/// the service is heard whatever became of standard error.
 fn handle_signals(mut signals: Signals, control: &Control, delay: Duration, mut log: Log) {
     let mut draining = false;
     for signal in signals.forever() {

@@ -18,16 +18,17 @@ use powd_core::{Difficulty, Kernel, SeedLength, Solution, Solver, SolverOptions}
 
 /// Finds a seed for each message and prints message,seed,hash, one line each, in order.
 ///
-/// On a terminal, what takes longer than a second shows how far it is: the hash rate, the hashes tried for the message at
-/// hand beside the 16^N that it takes on average, and how many of 100 such searches are over by now.
+/// On a terminal, what takes longer than a second shows how far it is: the hash rate, the hashes
+/// tried for the message at hand beside the 16^N that it takes on average, and how many of 100 such
+/// searches are over by now.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Zeros that the hash must start with, 0 to 64; each one more takes 16 times as long.
     #[arg(short, long, value_name = "N", default_value = "3")]
     difficulty: Difficulty,
 
-    /// Threads that search; by default one for each CPU that this process may use. They work on a hard message
-    /// together, and on easy ones, of a millisecond or less, each on its own.
+    /// Threads that search; by default one for each CPU that this process may use. They work on a
+    /// hard message together, and on easy ones, of a millisecond or less, each on its own.
     #[arg(long, value_name = "N", value_parser = threads)]
     threads: Option<usize>,
 
@@ -36,13 +37,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME", default_value = kernel::AUTO)]
     kernel: String,
 
-    /// Characters of a seed, 1 to 16; longer ones are tried only when no seed of that length is a solution.
-    /// From difficulty 7 on many messages have none of 5 characters: 6 skips that search.
+    /// Characters of a seed, 1 to 16; longer ones are tried only when no seed of that length is a
+    /// solution. From difficulty 7 on many messages have none of 5 characters: 6 skips that search.
     #[arg(long, value_name = "N", default_value_t)]
     seed_length: SeedLength,
 
-    /// Makes the seeds found repeatable (with --threads 1): the number that the searches' starting points
-    /// are drawn from.
+    /// Makes the seeds found repeatable (with --threads 1): the number that the searches' starting
+    /// points are drawn from.
     #[arg(long, value_name = "N", value_parser = number)]
     rng_seed: Option<u64>,
 

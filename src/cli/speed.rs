@@ -1,7 +1,7 @@
 //! `powd speed`: hashes per second of each kernel, beside the plain `sha2` crate.
 //!
-//! The rows take turns in short rounds and each one's median counts, so that their ratios hold on a machine
-//! whose speed changes while it is measured.
+//! The rows take turns in short rounds and each one's median counts, so that their ratios hold on a
+//! machine whose speed changes while it is measured.
 
 mod sha2;
 
@@ -24,13 +24,13 @@ const ROUND: Duration = Duration::from_millis(20);
 /// Measures the hashes per second of each kernel here, beside the plain sha2 crate.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Measure only this kernel beside sha2: the name of a row of the table without this option, but for
-    /// sha2's own, or auto for the fastest.
+    /// Measure only this kernel beside sha2: the name of a row of the table without this option,
+    /// but for sha2's own, or auto for the fastest.
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
 
-    /// Threads that hash at the same time, each pinned to a CPU of its own, or "all" for one per CPU that this
-    /// process may use. One shows the kernel, all of them what a service could reach.
+    /// Threads that hash at the same time, each pinned to a CPU of its own, or "all" for one per
+    /// CPU that this process may use. One shows the kernel, all of them what a service could reach.
     #[arg(long, value_name = "N|all", default_value = "1")]
     threads: Threads,
 
@@ -38,8 +38,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = values::message_bytes)]
     message_bytes: usize,
 
-    /// Time for each row, in all its turns, up to an hour. Longer is steadier on a machine that does other
-    /// things too.
+    /// Time for each row, in all its turns, up to an hour. Longer is steadier on a machine that
+    /// does other things too.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = values::seconds_of_an_hour)]
     seconds: Duration,
 

@@ -15,8 +15,8 @@ pub(super) fn without_empty(argument: Arg) -> Arg {
     }
 }
 
-/// The variable that set the value which `error` is about, if one did: clap itself names the flag, which
-/// nobody has typed.
+/// The variable that set the value which `error` is about, if one did: clap itself names the flag,
+/// which nobody has typed.
 pub(super) fn at_fault<'c>(command: &'c Command, error: &clap::Error) -> Option<&'c str> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),

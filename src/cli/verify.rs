@@ -9,9 +9,10 @@ use powd_core::Difficulty;
 
 /// Checks reply lines and prints the bad ones.
 ///
-/// A good line is message,seed,hash with the right hash, a seed of letters and digits, and enough zeros; a
-/// bad one is printed with its reason. A carriage return behind the hash belongs to the line's end. Exit code
-/// 0: all are good; 1: some are bad, also when nobody reads the output to its end, or there was no line at all.
+/// A good line is message,seed,hash with the right hash, a seed of letters and digits, and enough
+/// zeros; a bad one is printed with its reason. A carriage return behind the hash belongs to the
+/// line's end. Exit code 0: all are good; 1: some are bad, also when nobody reads the output to its
+/// end, or there was no line at all.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Zeros that each hash must start with at least, 0 to 64.
@@ -48,7 +49,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         }
         Ok(())
     });
-    // Only bad lines are printed: whoever closed the pipe has missed some, but what was found stands.
+    // Only bad lines are printed: whoever closed the pipe has missed some, but what was found
+    // stands.
     Error::unless_closed_pipe(checked)?;
     if number == 0 {
         return Err(Error::Failed(

@@ -30,7 +30,8 @@ impl Bound {
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 impl Bound {
-    /// The CPU time that it has had so far, to the hundredth of a second; none where the system does not tell.
+    /// The CPU time that it has had so far, to the hundredth of a second; none where the system
+    /// does not tell.
     pub fn cpu_time(&self) -> Option<Duration> {
         let thread = self.thread.as_raw_nonzero();
         let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
@@ -67,8 +68,8 @@ impl Bound {
     }
 }
 
-/// The CPU time in a line of `/proc/PID/stat`: fields 14 and 15 (proc_pid_stat(5)). The second field, the thread's
-/// name, may have any characters.
+/// The CPU time in a line of `/proc/PID/stat`: fields 14 and 15 (proc_pid_stat(5)). The second
+/// field, the thread's name, may have any characters.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn ticks(stat: &str) -> Option<u64> {
     let (_, behind_name) = stat.rsplit_once(')')?;

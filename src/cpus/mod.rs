@@ -1,13 +1,17 @@
-//! The CPUs that this process may use, how many threads keep them busy, and binding threads to them.
+//! The CPUs that this process may use, how many threads keep them busy, and binding threads to
+//! them.
 //!
-//! The only user of `core_affinity`. A CPU is known by its number. It must not know what the threads do.
+//! The only user of `core_affinity`. A CPU is known by its number. It must not know what the
+//! threads do.
 //!
-//! **When binding is sound.** A bound thread cannot give way: on a CPU that somebody else uses it gets half of it,
-//! while another CPU may be idle. So threads get a CPU each only where they are as many as the CPUs ([`one_each`]), and
-//! keep it as long as none waits for its CPU while another has nothing to do ([`Bound`]; the engine looks). Otherwise all is left to the scheduler, which prefers idle cores to busy ones and
-//! whole cores to the second hyper-thread of one. Rejected: the first CPUs for fewer threads (every server would take
-//! the same ones, and two neighbouring numbers may be one core); a draw (collides by chance); binding to what is idle
-//! at the start (says nothing of later).
+//! **When binding is sound.** A bound thread cannot give way: on a CPU that somebody else uses it
+//! gets half of it, while another CPU may be idle. So threads get a CPU each only where they are as
+//! many as the CPUs ([`one_each`]), and keep it as long as none waits for its CPU while another has
+//! nothing to do ([`Bound`]; the engine looks). Otherwise all is left to the scheduler, which
+//! prefers idle cores to busy ones and whole cores to the second hyper-thread of one. Rejected: the
+//! first CPUs for fewer threads (every server would take the same ones, and two neighbouring
+//! numbers may be one core); a draw (collides by chance); binding to what is idle at the start
+//! (says nothing of later).
 
 mod bound;
 mod list;
@@ -18,8 +22,8 @@ use std::thread::available_parallelism;
 pub use bound::Bound;
 pub use list::{ListError, parse};
 
-/// The most threads that are started: more than any machine has CPUs, and few enough to count and to keep
-/// track of. Whether the system gives so many is found out by starting them.
+/// The most threads that are started: more than any machine has CPUs, and few enough to count and
+/// to keep track of. Whether the system gives so many is found out by starting them.
 pub const MAX_THREADS: usize = 10_000;
 
 /// There is no such CPU, or this process may not use it, or may not bind threads at all.
@@ -52,15 +56,16 @@ pub enum RestrictError {
 /// The CPUs of a mask of fixed size, the one that libraries hand to the system.
 const MASK_BITS: usize = 1024;
 
-/// The threads that keep busy all that this process gets: one for each usable CPU, or fewer under a cgroup's quota. A
-/// quota of 1.5 CPUs takes two.
+/// The threads that keep busy all that this process gets: one for each usable CPU, or fewer under a
+/// cgroup's quota. A quota of 1.5 CPUs takes two.
 pub fn available() -> usize {
     let cpus = usable().len();
     // std rounds down, which leaves a part of the quota unused.
     quota::cpus().map_or(cpus, |quota| cpus.min((quota.ceil() as usize).max(1)))
 }
 
-/// The CPUs of the calling thread's affinity mask. Where the system does not tell them, as many as it counts, from 0 on.
+/// The CPUs of the calling thread's affinity mask. Where the system does not tell them, as many as
+/// it counts, from 0 on.
 pub fn usable() -> Vec<usize> {
     let mask = core_affinity::get_core_ids()
         .map(|cpus| cpus.into_iter().map(|cpu| cpu.id).collect::<Vec<_>>());
@@ -69,8 +74,8 @@ pub fn usable() -> Vec<usize> {
         .unwrap_or_else(|| (0..available_parallelism().map_or(1, usize::from)).collect())
 }
 
-/// The same from Linux's files. They are text, so no number of CPUs is too many for them; a mask of [`MASK_BITS`] is
-/// refused on machines that may have more.
+/// The same from Linux's files. They are text, so no number of CPUs is too many for them; a mask of
+/// [`MASK_BITS`] is refused on machines that may have more.
 fn allowed_and_online() -> Option<Vec<usize>> {
     let status = std::fs::read_to_string("/proc/thread-self/status").ok()?;
     let allowed = status
@@ -83,14 +88,14 @@ fn allowed_and_online() -> Option<Vec<usize>> {
     Some(cpus)
 }
 
-/// A CPU for each of `threads` threads: the usable ones in turn, so that more threads than CPUs share them evenly. For
-/// measurements, whose user keeps others away.
+/// A CPU for each of `threads` threads: the usable ones in turn, so that more threads than CPUs
+/// share them evenly. For measurements, whose user keeps others away.
 pub fn assign(threads: usize) -> Vec<usize> {
     usable().into_iter().cycle().take(threads).collect()
 }
 
-/// A CPU for each of `threads` threads, if there is exactly one for each, no quota takes time from them, and they can be
-/// let go again.
+/// A CPU for each of `threads` threads, if there is exactly one for each, no quota takes time from
+/// them, and they can be let go again.
 pub fn one_each(threads: usize) -> Option<Vec<usize>> {
     let cpus = usable();
     let has_quota = quota::cpus().is_some_and(|quota| quota < cpus.len() as f64);

@@ -1,8 +1,9 @@
 //! How much CPU time a Linux cgroup, of version 1 or 2, gives this process.
 //!
-//! Its own group has a quota, and so may have each group above it: the least counts. (`std` knows them all, but rounds
-//! down to whole CPUs. `num_cpus` rounds up, but does not look above the own group, where systemd's slices and
-//! Kubernetes' pods have theirs.) What cannot be read is no quota. See cgroups(7), and proc_pid_mountinfo(5).
+//! Its own group has a quota, and so may have each group above it: the least counts. (`std` knows
+//! them all, but rounds down to whole CPUs. `num_cpus` rounds up, but does not look above the own
+//! group, where systemd's slices and Kubernetes' pods have theirs.) What cannot be read is no
+//! quota. See cgroups(7), and proc_pid_mountinfo(5).
 
 use std::path::{Component, Path};
 
@@ -27,8 +28,8 @@ fn least(groups: &str, mounts: &str, read: Read<'_>) -> Option<f64> {
     let mut quotas = Vec::new();
     for (version, root, mount) in mounts.lines().filter_map(mount) {
         for (_, path) in groups.lines().filter_map(group).filter(|g| g.0 == version) {
-            // The mount shows the tree from `root` on. What is not below it, as seen from inside of a container, is
-            // the mount itself.
+            // The mount shows the tree from `root` on. What is not below it, as seen from inside of
+            // a container, is the mount itself.
             let below = Path::new(path).strip_prefix(root).unwrap_or(Path::new(""));
             let is_plain = |part| matches!(part, Component::Normal(_));
             let below = if below.components().all(is_plain) {
@@ -55,7 +56,8 @@ fn group(line: &str) -> Option<(Version, &str)> {
     }
 }
 
-/// A line of `/proc/self/mountinfo`, if quotas are below it: what part of the tree is shown, and where.
+/// A line of `/proc/self/mountinfo`, if quotas are below it: what part of the tree is shown, and
+/// where.
 fn mount(line: &str) -> Option<(Version, &str, &Path)> {
     let (mount, system) = line.split_once(" - ")?;
     let mut mount = mount.split(' ').skip(3);

@@ -1,9 +1,10 @@
 //! Workers stay bound to their CPUs for as long as that costs them nothing.
 //!
-//! A bound thread cannot give way: when something else wants its CPU it waits there, while an unbound one goes where a
-//! worker has nothing to do. So the time that each bound worker was busy is compared with the CPU time that it got. If
-//! one has lost much of it again and again while another had time to spare, all are let go, for good. Where all are busy
-//! there is no better place, and they stay. (Rejected: to bind them again later, which would have them change places
+//! A bound thread cannot give way: when something else wants its CPU it waits there, while an
+//! unbound one goes where a worker has nothing to do. So the time that each bound worker was busy
+//! is compared with the CPU time that it got. If one has lost much of it again and again while
+//! another had time to spare, all are let go, for good. Where all are busy there is no better
+//! place, and they stay. (Rejected: to bind them again later, which would have them change places
 //! with a neighbour that comes and goes.)
 
 use std::sync::{Arc, Weak};
@@ -60,8 +61,8 @@ impl Looks {
     }
 }
 
-/// Watches these workers, and lets them run on all of `cpus` when one has to wait for its CPU for no need. Where their
-/// time cannot be seen, at once.
+/// Watches these workers, and lets them run on all of `cpus` when one has to wait for its CPU for
+/// no need. Where their time cannot be seen, at once.
 pub(super) fn watch(bound: Vec<(usize, Bound)>, cpus: Vec<usize>, shared: &Arc<Shared>) {
     if cpus.len() < 2 || cfg!(not(any(target_os = "linux", target_os = "android"))) {
         // There is nowhere else to go, or it is not a bond.

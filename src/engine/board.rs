@@ -1,10 +1,11 @@
 //! The board on which workers offer and find searches to help with.
 //!
-//! Each worker has one place on it, for the search that it is at. A worker without work of its own helps
-//! for a quantum at a time, each time with the next offer behind the last one, so that all offers get the same help
-//! as they come and go. Behind the workers' places are some for guests: searches of other engines, which get what no
-//! client here wants. While every worker has work of its own, the board costs a long search one load of
-//! a number that nobody writes, and a short one nothing.
+//! Each worker has one place on it, for the search that it is at. A worker without work of its own
+//! helps for a quantum at a time, each time with the next offer behind the last one, so that all
+//! offers get the same help as they come and go. Behind the workers' places are some for guests:
+//! searches of other engines, which get what no client here wants. While every worker has work of
+//! its own, the board costs a long search one load of a number that nobody writes, and a short one
+//! nothing.
 
 use std::fmt::Debug;
 use std::io;
@@ -48,8 +49,9 @@ pub(crate) struct Board {
 /// One worker's place, or a guest's.
 #[derive(Debug)]
 struct Place {
-    /// Set by the worker whose place it is, looked at by the others after each quantum of help. Without a lock,
-    /// which all helpers of one search would take from each other thousands of times a second.
+    /// Set by the worker whose place it is, looked at by the others after each quantum of help.
+    /// Without a lock, which all helpers of one search would take from each other thousands of
+    /// times a second.
     offer: ArcSwapOption<SharedSearch>,
     /// The offer is for a client that has ended its stream, or for a guest.
     background: AtomicBool,
@@ -107,7 +109,8 @@ impl Board {
         self.available.load(Relaxed) > 0
     }
 
-    /// Whether a worker has nothing to do for this engine: it is available, and no other one's search is open to it.
+    /// Whether a worker has nothing to do for this engine: it is available, and no other one's
+    /// search is open to it.
     pub(crate) fn has_idle_worker(&self) -> bool {
         let of_workers = &self.places[..self.wakers.len()];
         self.has_help() && of_workers.iter().all(|place| place.offer.load().is_none())
@@ -132,10 +135,11 @@ impl Board {
         }
     }
 
-    /// Puts `search` in the place of worker or guest `owner`, whatever was there, and wakes a helper.
+    /// Puts `search` in the place of worker or guest `owner`, whatever was there, and wakes a
+    /// helper.
     ///
-    /// To be said again now and then while the search goes on: a helper that was woken may have found work of
-    /// its own, and have woken no other.
+    /// To be said again now and then while the search goes on: a helper that was woken may have
+    /// found work of its own, and have woken no other.
     pub(crate) fn offer(&self, owner: usize, search: &Arc<SharedSearch>, standing: Standing) {
         let place = &self.places[owner];
         let background = standing == Standing::Background;
@@ -162,7 +166,8 @@ impl Board {
         }
     }
 
-    /// The next offer of that standing behind that of worker `after` with something left to claim, or that one again.
+    /// The next offer of that standing behind that of worker `after` with something left to claim,
+    /// or that one again.
     pub(crate) fn find(&self, after: usize, standing: Standing) -> Option<Offer> {
         if self.offers.load(Relaxed) == 0 {
             return None;
@@ -187,16 +192,16 @@ impl Board {
             .any(|standing| self.find(worker, standing).is_some())
     }
 
-    /// Wakes one parked worker, the nearest after place `from`. Each that finds work wakes one more: an offer
-    /// costs its owner one system call, however many are parked.
+    /// Wakes one parked worker, the nearest after place `from`. Each that finds work wakes one
+    /// more: an offer costs its owner one system call, however many are parked.
     pub(crate) fn wake_helper(&self, from: usize) {
         if let Some(worker) = self.parking.take_parked(from) {
             self.wake(worker);
         }
     }
 
-    /// Worker `worker` is about to park. It must [look for an offer](Board::has_offer) once more after this: one
-    /// that was made before saw it awake, one made later wakes it.
+    /// Worker `worker` is about to park. It must [look for an offer](Board::has_offer) once more
+    /// after this: one that was made before saw it awake, one made later wakes it.
     pub(crate) fn park(&self, worker: usize) {
         self.parking.park(worker);
     }

@@ -1,7 +1,7 @@
 //! How much a worker does at a time, and how much of that a client may use.
 //!
-//! The unit is the compression of one block: what a hash costs is known in blocks, and the rate of the kernel
-//! turns time into blocks. So no clock is read to keep to a budget.
+//! The unit is the compression of one block: what a hash costs is known in blocks, and the rate of
+//! the kernel turns time into blocks. So no clock is read to keep to a budget.
 
 use std::num::NonZeroU64;
 use std::time::Duration;
@@ -23,13 +23,14 @@ const REQUEST_COST: u64 = 8;
 /// However slow the machine, a turn gets further than its own cost.
 const SMALLEST_QUANTUM: u64 = 64;
 
-/// The rate is measured again after so much work: long enough for a quiet and a busy moment to be in it.
+/// The rate is measured again after so much work: long enough for a quiet and a busy moment to be
+/// in it.
 const OBSERVATION: Duration = Duration::from_millis(100);
 
 /// The sizes of a worker's portions of work, in blocks.
 ///
-/// They begin with the rate that was measured at the start, and follow what the worker sees later: that
-/// measurement is short, and the machine may have been busy.
+/// They begin with the rate that was measured at the start, and follow what the worker sees later:
+/// that measurement is short, and the machine may have been busy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Portions {
     rate: f64,
@@ -58,8 +59,8 @@ impl Portions {
         self.observed_time += time;
         if self.observed_time >= OBSERVATION {
             let seen = self.observed_blocks as f64 / self.observed_time.as_secs_f64();
-            // One round that was interrupted for long must not make the portions tiny: halfway there, and never far
-            // down in one step.
+            // One round that was interrupted for long must not make the portions tiny: halfway
+            // there, and never far down in one step.
             *self = Portions::new((self.rate + seen.max(self.rate / 2.0)) / 2.0);
         }
     }
@@ -84,20 +85,22 @@ impl Portions {
         difficulty.expected_hashes() * blocks as f64 >= self.rate * WORTH.as_secs_f64()
     }
 
-    /// Whether to find the reply to a message of one block takes longer, on average, than to write it.
+    /// Whether to find the reply to a message of one block takes longer, on average, than to write
+    /// it.
     pub(crate) fn outlasts_a_write(&self, difficulty: Difficulty) -> bool {
         difficulty.expected_hashes() >= self.turn_cost as f64
     }
 
-    /// Seeds per claim: a quarter of a quantum. A worker finishes a chunk however little is left of its budget,
-    /// so it must not be long; each claim takes a cache line from all others at the search, so it must not be
-    /// short.
+    /// Seeds per claim: a quarter of a quantum. A worker finishes a chunk however little is left of
+    /// its budget, so it must not be long; each claim takes a cache line from all others at the
+    /// search, so it must not be short.
     pub(crate) fn chunk(&self, blocks: u64) -> NonZeroU64 {
         seeds(self.quantum / 4, blocks)
     }
 }
 
-/// The seeds of `blocks` each that `budget` allows, in whole batches: of long messages it allows few.
+/// The seeds of `blocks` each that `budget` allows, in whole batches: of long messages it allows
+/// few.
 pub(crate) fn seeds(budget: u64, blocks: u64) -> NonZeroU64 {
     whole_batches(budget / blocks)
 }
@@ -105,7 +108,8 @@ pub(crate) fn seeds(budget: u64, blocks: u64) -> NonZeroU64 {
 /// Which kind of turn a client has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TurnKind {
-    /// A short one, because something has happened: easy requests are answered, hard searches not begun.
+    /// A short one, because something has happened: easy requests are answered, hard searches not
+    /// begun.
     New,
     /// One of those that wait for more time.
     Old,

@@ -133,7 +133,8 @@ impl Desk {
 
     /// Notes that there is something here; true if the worker is to be woken for it.
     pub(crate) fn ring(&self) -> bool {
-        // The worker takes what was put here before, since its own swap comes later or saw this one.
+        // The worker takes what was put here before, since its own swap comes later or saw this
+        // one.
         !self.has_news.swap(true, AcqRel)
     }
 
@@ -167,8 +168,8 @@ impl Call {
         if context.drain() == Drain::Expired {
             return self.finish(Err(SolveError::Draining));
         }
-        // Before it gets another turn: when there are more searches than time for them, those that come to nothing
-        // must not take half of it.
+        // Before it gets another turn: when there are more searches than time for them, those that
+        // come to nothing must not take half of it.
         if self
             .deadline
             .is_some_and(|deadline| context.now >= deadline)

@@ -1,8 +1,8 @@
 //! What a worker asks of those it works for, and what they ask of it.
 //!
-//! A *client* of a worker is a connection or a request from another thread. The worker gives it turns; the client
-//! says after each turn what it needs next. A [`Door`] brings clients that have sockets; what they speak is not
-//! known here.
+//! A *client* of a worker is a connection or a request from another thread. The worker gives it
+//! turns; the client says after each turn what it needs next. A [`Door`] brings clients that have
+//! sockets; what they speak is not known here.
 
 use std::fmt::Debug;
 use std::io;
@@ -20,11 +20,13 @@ use super::context::Context;
 pub enum Standing {
     /// Its client is there.
     Open,
-    /// Its client has ended its stream, and has probably gone: it gets the time that nobody else wants.
+    /// Its client has ended its stream, and has probably gone: it gets the time that nobody else
+    /// wants.
     Background,
 }
 
-/// Whom a client waits among for more time: those of the same standing whose searches take about as long.
+/// Whom a client waits among for more time: those of the same standing whose searches take about as
+/// long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class {
     /// Whether its client is there.
@@ -33,8 +35,8 @@ pub struct Class {
     pub work: Work,
 }
 
-/// The work of a search on average: the power of sixteen that its blocks come to, rounded down. Requests with
-/// messages of one block have their difficulty.
+/// The work of a search on average: the power of sixteen that its blocks come to, rounded down.
+/// Requests with messages of one block have their difficulty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Work(u8);
 
@@ -42,7 +44,8 @@ impl Work {
     /// All values are below this one: 16^64 hashes of up to 2^15 blocks.
     pub(crate) const COUNT: usize = 68;
 
-    /// The work of a search for `difficulty` where each hash takes `blocks` (at least one, less than 2^16).
+    /// The work of a search for `difficulty` where each hash takes `blocks` (at least one, less
+    /// than 2^16).
     pub fn new(difficulty: Difficulty, blocks: u64) -> Work {
         let bits = 4 * u32::from(difficulty.nibbles()) + blocks.max(1).ilog2().min(15);
         Work((bits / 4) as u8)
@@ -56,8 +59,8 @@ impl Work {
 /// What a client needs after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// More time for a search. With `resumes` it is still at the one that this turn was for, and keeps its place
-    /// among the others; else it waits behind them.
+    /// More time for a search. With `resumes` it is still at the one that this turn was for, and
+    /// keeps its place among the others; else it waits behind them.
     Turn {
         /// Whom it waits among.
         class: Class,
@@ -120,14 +123,16 @@ pub trait Client<D>: Debug + Sized {
     /// When it needs a turn even if nothing happens, if ever.
     fn due(&self, context: &Context, door: &D) -> Option<Instant>;
 
-    /// That time has come. It tries once more what it waits for: that may have come since the last poll.
+    /// That time has come. It tries once more what it waits for: that may have come since the last
+    /// poll.
     fn on_due(&mut self);
 
     /// Gives back what was lent to it, and cancels its search.
     fn close(self, context: &mut Context, door: &mut D);
 }
 
-/// The side of a worker that has sockets: what its clients share, and how they are made. Each worker has its own.
+/// The side of a worker that has sockets: what its clients share, and how they are made. Each
+/// worker has its own.
 pub trait Door: Send + 'static {
     /// What the door's own thread sends for a new client.
     type Handoff: Send + 'static;
@@ -142,7 +147,8 @@ pub trait Door: Send + 'static {
         Self: Sized;
 }
 
-/// What a client has of its worker during a turn: the search. [`Context`] is one; a simulation has another.
+/// What a client has of its worker during a turn: the search. [`Context`] is one; a simulation has
+/// another.
 pub trait Host {
     /// A search that is under way.
     type Task: Debug;
@@ -156,7 +162,8 @@ pub trait Host {
     /// The work of a search for a message of `bytes`.
     fn work(&self, difficulty: Difficulty, bytes: usize) -> Work;
 
-    /// Whether a search of that kind is so long that helpers are woken for it: it is not begun in a short turn.
+    /// Whether a search of that kind is so long that helpers are woken for it: it is not begun in a
+    /// short turn.
     fn is_hard(&self, difficulty: Difficulty, bytes: usize) -> bool;
 
     /// Whether to find a reply takes longer than to write it.
@@ -168,7 +175,8 @@ pub trait Host {
     /// A search for a message of `bytes`, not yet begun.
     fn begin(&mut self, bytes: usize) -> Self::Task;
 
-    /// Works on it for about `budget`, from which what was used is taken. `job` is the same at each call.
+    /// Works on it for about `budget`, from which what was used is taken. `job` is the same at each
+    /// call.
     fn advance(&mut self, task: &mut Self::Task, job: Job<'_>, budget: &mut Budget) -> Progress;
 
     /// Takes it off the board: no further helper finds it until it is worked on again.

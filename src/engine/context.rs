@@ -15,8 +15,8 @@ use super::options::Options;
 use super::outpost::{APPEALS, Appeal, LASTED, Outpost};
 use super::task::Task;
 
-/// Searches of one worker that can be open to helpers at once. While there are helpers to be had, there
-/// are few searches; one too many is done alone.
+/// Searches of one worker that can be open to helpers at once. While there are helpers to be had,
+/// there are few searches; one too many is done alone.
 const SHARED_SEARCHES: usize = 4;
 
 /// The tools of one worker, all allocated at its start.
@@ -82,8 +82,8 @@ impl Context {
         Task::new(length, self.draws.draw(), blocks)
     }
 
-    /// Tells the board whether this worker is available. Easy requests alone do not change that: all workers
-    /// would write to the same place, twice for each time that they wake up.
+    /// Tells the board whether this worker is available. Easy requests alone do not change that:
+    /// all workers would write to the same place, twice for each time that they wake up.
     pub(crate) fn set_available(&mut self, available: bool) {
         if self.available != available {
             self.available = available;
@@ -130,8 +130,9 @@ impl Context {
         self.shared_searches.push(search);
     }
 
-    /// Asks other engines for help with a search for `job`, of so many blocks a hash, that has gone on since `since` and
-    /// is at seeds of `length`: if it is worth it, and there is anybody to ask.
+    /// Asks other engines for help with a search for `job`, of so many blocks a hash, that has gone
+    /// on since `since` and is at seeds of `length`: if it is worth it, and there is anybody to
+    /// ask.
     pub(crate) fn call_for_help(
         &mut self,
         job: Job<'_>,

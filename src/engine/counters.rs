@@ -1,7 +1,7 @@
 //! What the engine counts of itself.
 //!
-//! One set per worker, written by its own thread only and added up when somebody asks. A plain load and store
-//! serves: an atomic addition would lock a cache line that no other thread writes.
+//! One set per worker, written by its own thread only and added up when somebody asks. A plain load
+//! and store serves: an atomic addition would lock a cache line that no other thread writes.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -22,8 +22,8 @@ impl Counter {
     }
 }
 
-/// Defines a set of counters, one for each thread, and the type of their totals. One list for both: no counter can be
-/// forgotten when they are added up.
+/// Defines a set of counters, one for each thread, and the type of their totals. One list for both:
+/// no counter can be forgotten when they are added up.
 macro_rules! counters {
     (
         $(#[$set_doc:meta])* $set:ident,
@@ -44,7 +44,8 @@ macro_rules! counters {
         }
 
         impl $totals {
-            /// Adds up the sets of all threads. Each number is exact; they are not all of one instant.
+            /// Adds up the sets of all threads. Each number is exact; they are not all of one
+            /// instant.
             pub fn of<'a>(sets: impl IntoIterator<Item = &'a $set>) -> $totals {
                 let mut totals = $totals::default();
                 for set in sets {
@@ -71,7 +72,8 @@ counters! {
         searches_begun,
         /// Searches that have ended, in whatever way.
         searches_ended,
-        /// Searches that were stopped because their client was gone, or the time of a drain was over.
+        /// Searches that were stopped because their client was gone, or the time of a drain was
+        /// over.
         cancelled_searches,
         /// Seeds tried, help included.
         hashes,

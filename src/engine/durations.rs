@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use powd_core::Difficulty;
 
-/// The upper ends of the buckets, in microseconds: three for each power of ten, from 100 µs to 1000 s.
+/// The upper ends of the buckets, in microseconds: three for each power of ten, from 100 µs to 1000
+/// s.
 const BOUNDS: [u64; 22] = [
     100,
     250,
@@ -35,7 +36,8 @@ const BOUNDS: [u64; 22] = [
 /// One for each difficulty.
 const ROWS: usize = Difficulty::MAX.nibbles() as usize + 1;
 
-/// The durations of answered requests. Allocated whole when it is made: recording one is two additions.
+/// The durations of answered requests. Allocated whole when it is made: recording one is two
+/// additions.
 #[derive(Debug)]
 pub struct Durations(Box<[Row; ROWS]>);
 

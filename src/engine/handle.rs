@@ -55,8 +55,8 @@ impl Handle {
 
     /// Asks for a seed before `message`, to be found within `deadline`.
     ///
-    /// The request is under way when this returns, in the same queue as those of connections, whether or not the
-    /// future is polled. To drop the future cancels the search, on every core.
+    /// The request is under way when this returns, in the same queue as those of connections,
+    /// whether or not the future is polled. To drop the future cancels the search, on every core.
     pub fn solve(
         &self,
         message: impl Into<Vec<u8>>,
@@ -80,7 +80,8 @@ impl Handle {
         if query.message.len() > max {
             return Solve::refused(SolveError::TooLong { max });
         }
-        // First counted, then looked whether it is too late: a worker that ends looks in the other order.
+        // First counted, then looked whether it is too late: a worker that ends looks in the other
+        // order.
         shared.client_comes();
         if shared.is_closed() {
             shared.client_goes();
@@ -138,7 +139,8 @@ impl Handle {
         self.0.shared.is_draining()
     }
 
-    /// Says that a drain comes soon: from now on the engine is not ready for more clients, though it takes them.
+    /// Says that a drain comes soon: from now on the engine is not ready for more clients, though
+    /// it takes them.
     pub fn announce_drain(&self) {
         self.0.shared.announce_drain();
     }
@@ -148,8 +150,8 @@ impl Handle {
         self.0.shared.is_ready()
     }
 
-    /// Joins the engine with others: from now on its long searches are shown to `outpost`, which gets the places for
-    /// the searches of others. `None`: it has an outpost.
+    /// Joins the engine with others: from now on its long searches are shown to `outpost`, which
+    /// gets the places for the searches of others. `None`: it has an outpost.
     pub fn join(&self, outpost: Arc<dyn Outpost>) -> Option<Guests> {
         let Inner {
             shared, options, ..
@@ -185,7 +187,8 @@ impl Handle {
         workers.map(|counters| Duration::from_nanos(counters.busy_nanoseconds.read()))
     }
 
-    /// The rounds that each worker has begun: one that turns begins the next within milliseconds, or when it is woken.
+    /// The rounds that each worker has begun: one that turns begins the next within milliseconds,
+    /// or when it is woken.
     pub fn rounds(&self) -> impl Iterator<Item = u64> {
         let workers = self.0.shared.counters.iter();
         workers.map(|counters| counters.rounds.read())
@@ -202,7 +205,8 @@ impl Handle {
     }
 }
 
-/// A request under way. It is a future of any runtime; dropped before it is ready, it cancels the search.
+/// A request under way. It is a future of any runtime; dropped before it is ready, it cancels the
+/// search.
 #[derive(Debug)]
 #[must_use = "dropping it cancels the search"]
 pub struct Solve {

@@ -1,8 +1,9 @@
 //! The searches of one worker that take more than a turn, for who watches.
 //!
-//! A table of a fixed size, written by the worker alone with plain stores. A search that is done within its first turn,
-//! as nearly all easy ones are, never gets there. Who reads it while a place changes hands may see the difficulty of one
-//! search with the hashes of another: it is a view for people.
+//! A table of a fixed size, written by the worker alone with plain stores. A search that is done
+//! within its first turn, as nearly all easy ones are, never gets there. Who reads it while a place
+//! changes hands may see the difficulty of one search with the hashes of another: it is a view for
+//! people.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};

@@ -1,8 +1,9 @@
 //! The engine: pinned workers that search for whoever asks, through whatever door.
 //!
-//! A worker owns its clients for their whole life and shares nothing on the path of a request. One that has nothing
-//! to do helps with the search of another, or sleeps. Clients with sockets come through a [`Door`], which the engine
-//! does not look behind; requests of other threads come through a [`Handle`].
+//! A worker owns its clients for their whole life and shares nothing on the path of a request. One
+//! that has nothing to do helps with the search of another, or sleeps. Clients with sockets come
+//! through a [`Door`], which the engine does not look behind; requests of other threads come
+//! through a [`Handle`].
 //!
 //! ```
 //! use std::num::NonZeroUsize;
@@ -113,8 +114,8 @@ impl Engine {
         Engine::with_door(options, |_| NoDoor).map(|(engine, _)| engine)
     }
 
-    /// Starts the workers, each with its own side of a door; returns the mailboxes that the door puts new clients
-    /// in. When it returns, every worker runs.
+    /// Starts the workers, each with its own side of a door; returns the mailboxes that the door
+    /// puts new clients in. When it returns, every worker runs.
     ///
     /// # Errors
     ///
@@ -211,14 +212,14 @@ impl Engine {
         self.handle.clone()
     }
 
-    /// Opens a door: a drain waits until the pass is dropped. `on_drain` is called when a drain begins, by the
-    /// thread that begins it.
+    /// Opens a door: a drain waits until the pass is dropped. `on_drain` is called when a drain
+    /// begins, by the thread that begins it.
     pub fn open_door(&self, on_drain: impl Fn() + Send + Sync + 'static) -> Pass {
         self.shared.open_door(on_drain)
     }
 
-    /// Starts a thread that the engine waits for at its end. If it fails or panics, the engine drains and its end is a
-    /// failure.
+    /// Starts a thread that the engine waits for at its end. If it fails or panics, the engine
+    /// drains and its end is a failure.
     ///
     /// # Errors
     ///

@@ -13,12 +13,13 @@ use crate::cpus;
 pub struct Options {
     /// The workers, each a thread with its own clients.
     pub workers: NonZeroUsize,
-    /// Whether each worker is bound to one CPU, if there are as many as CPUs and no quota takes time from them, and as
-    /// long as none waits for its CPU while another has nothing to do.
+    /// Whether each worker is bound to one CPU, if there are as many as CPUs and no quota takes
+    /// time from them, and as long as none waits for its CPU while another has nothing to do.
     pub pin: bool,
     /// The kernel of every worker.
     pub kernel: Kernel,
-    /// Its rate on messages of one block, hashes/s. Workers begin with it, and correct it by what they see.
+    /// Its rate on messages of one block, hashes/s. Workers begin with it, and correct it by what
+    /// they see.
     pub hash_rate: f64,
     /// Characters of the first seeds tried.
     pub seed_length: SeedLength,
@@ -31,8 +32,8 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// A worker for each CPU, with the fastest kernel, which is measured for some milliseconds. Every engine
-    /// started with this draws the same places.
+    /// A worker for each CPU, with the fastest kernel, which is measured for some milliseconds.
+    /// Every engine started with this draws the same places.
     fn default() -> Options {
         let comparison = Comparison::measure();
         let kernel = comparison.fastest();
@@ -49,8 +50,8 @@ impl Default for Options {
     }
 }
 
-/// A limit for the length of messages, 1 to 65,536 bytes: one batch of hashes of the longest takes more than a
-/// worker's quantum.
+/// A limit for the length of messages, 1 to 65,536 bytes: one batch of hashes of the longest takes
+/// more than a worker's quantum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct MessageBytes(usize);
 

@@ -1,9 +1,9 @@
 //! Which workers are parked, so that who offers a search wakes one of them.
 //!
-//! Two threads write what the other reads: a worker says that it parks, then looks for offers; an owner makes an
-//! offer, then looks for parked workers. A fence between the two steps on either side makes sure that at least one of
-//! them sees the other's (the store buffering of the C++ memory model). Without it a worker could sleep beside an
-//! offer; the model below finds that.
+//! Two threads write what the other reads: a worker says that it parks, then looks for offers; an
+//! owner makes an offer, then looks for parked workers. A fence between the two steps on either
+//! side makes sure that at least one of them sees the other's (the store buffering of the C++
+//! memory model). Without it a worker could sleep beside an offer; the model below finds that.
 
 use crossbeam_utils::CachePadded;
 
@@ -20,8 +20,8 @@ impl Parking {
         Parking((0..workers).map(awake).collect())
     }
 
-    /// Worker `worker` is about to park; what it looks at after this, it sees as others had left it before they
-    /// looked here.
+    /// Worker `worker` is about to park; what it looks at after this, it sees as others had left it
+    /// before they looked here.
     pub(crate) fn park(&self, worker: usize) {
         self.0[worker].store(true, Relaxed);
         fence(SeqCst);
@@ -32,8 +32,8 @@ impl Parking {
         self.0[worker].store(false, Relaxed);
     }
 
-    /// The nearest parked worker after `from`, which counts as awake from now on: its caller wakes it. `from` is the
-    /// worker that asks, or a number behind all workers.
+    /// The nearest parked worker after `from`, which counts as awake from now on: its caller wakes
+    /// it. `from` is the worker that asks, or a number behind all workers.
     pub(crate) fn take_parked(&self, from: usize) -> Option<usize> {
         fence(SeqCst);
         let workers = self.0.len();

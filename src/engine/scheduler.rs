@@ -1,20 +1,23 @@
 //! Whose turn it is: the run state of every client of one worker.
 //!
-//! Deficit round robin with new and old flows, as FQ-CoDel has them (RFC 8290, section 4.2). *New* clients are those
-//! to whom something has happened: bytes, an end, room for replies, a time that is over. They come first, with a short
-//! turn each, so that what is easy, or over, is done with at once, however many hard searches there are. What is not
-//! done by then is *old*. Of each round the old clients get at least the part that they are of all that wait, so
-//! that no stream of new ones keeps them from the CPU; what one kind leaves is the other's.
+//! Deficit round robin with new and old flows, as FQ-CoDel has them (RFC 8290, section 4.2). *New*
+//! clients are those to whom something has happened: bytes, an end, room for replies, a time that
+//! is over. They come first, with a short turn each, so that what is easy, or over, is done with at
+//! once, however many hard searches there are. What is not done by then is *old*. Of each round the
+//! old clients get at least the part that they are of all that wait, so that no stream of new ones
+//! keeps them from the CPU; what one kind leaves is the other's.
 //!
-//! Old clients are in classes, by the work of their search. Between classes a round robin gives each the quantum of
-//! every client in it. Within a class it is first come, first served: a search has no memory, so to give its time
-//! to its equal gains nothing on average and makes the longest wait longer (2,000 connections at difficulty 4,
-//! sharing by slices: p50 0.44 s, p99 3.0 s; in order: both about 0.7 s).
+//! Old clients are in classes, by the work of their search. Between classes a round robin gives
+//! each the quantum of every client in it. Within a class it is first come, first served: a search
+//! has no memory, so to give its time to its equal gains nothing on average and makes the longest
+//! wait longer (2,000 connections at difficulty 4, sharing by slices: p50 0.44 s, p99 3.0 s; in
+//! order: both about 0.7 s).
 //!
-//! Below all of them is the background: clients that have ended their stream, in classes of their own.
+//! Below all of them is the background: clients that have ended their stream, in classes of their
+//! own.
 //!
-//! Rejected: one queue for all, in which an easy request waits a quantum for every search before it: 25 ms behind
-//! 100 of them.
+//! Rejected: one queue for all, in which an easy request waits a quantum for every search before
+//! it: 25 ms behind 100 of them.
 
 mod classes;
 
@@ -33,7 +36,8 @@ enum Run {
     Idle,
     /// It waits for a short turn.
     New,
-    /// It waits among its equals. The ticket tells its entry in their queue from one that it has left behind.
+    /// It waits among its equals. The ticket tells its entry in their queue from one that it has
+    /// left behind.
     Old { class: Class, ticket: u64 },
     /// It has its turn.
     Running,
@@ -118,7 +122,8 @@ impl Scheduler {
         self.runs[key] = Run::Vacant;
     }
 
-    /// Something has happened to the client `key`. One that waits for a turn already will see it then.
+    /// Something has happened to the client `key`. One that waits for a turn already will see it
+    /// then.
     pub(crate) fn wake(&mut self, key: usize) {
         if self.runs[key] == Run::Idle {
             self.runs[key] = Run::New;
@@ -154,8 +159,8 @@ impl Scheduler {
         !self.stalled.is_empty()
     }
 
-    /// Begins a round: a turn at most for each client that waits now, as long as the quantum lasts. Those that waited
-    /// for helpers are back at the head of their class.
+    /// Begins a round: a turn at most for each client that waits now, as long as the quantum lasts.
+    /// Those that waited for helpers are back at the head of their class.
     pub(crate) fn begin_round(&mut self) {
         while let Some(key) = self.stalled.pop() {
             let Run::Stalled(class) = self.runs[key] else {
@@ -215,7 +220,8 @@ impl Scheduler {
         None
     }
 
-    /// A turn of a whole quantum for a client that has ended its stream: for when nobody else wants the time.
+    /// A turn of a whole quantum for a client that has ended its stream: for when nobody else wants
+    /// the time.
     pub(crate) fn next_background(&mut self) -> Option<Turn> {
         let (key, class) = self.background.pop(self.quantum, &self.runs)?;
         self.round = Round {
@@ -366,7 +372,8 @@ mod tests {
         scheduler
     }
 
-    /// One round, in which `work` says what each client uses of its budget and what it needs next. Adds to `used`.
+    /// One round, in which `work` says what each client uses of its budget and what it needs next.
+    /// Adds to `used`.
     fn round(
         scheduler: &mut Scheduler,
         used: &mut [u64],

@@ -1,4 +1,5 @@
-//! What all threads of one engine share: whether it drains, how many clients are open, what was counted.
+//! What all threads of one engine share: whether it drains, how many clients are open, what was
+//! counted.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -112,7 +113,8 @@ impl Shared {
         self.failed.load(Acquire)
     }
 
-    /// Whether a client that comes now is turned away: a drain has begun, and no door is open any more.
+    /// Whether a client that comes now is turned away: a drain has begun, and no door is open any
+    /// more.
     pub(crate) fn is_closed(&self) -> bool {
         self.draining.load(SeqCst) && self.open_doors.load(SeqCst) == 0
     }

@@ -1,14 +1,14 @@
 //! Whether a worker that has nothing to do waits awake for a while, or parks at once.
 //!
-//! To park and be woken takes as long as an easy request, or longer. Most clients ask one thing at a time, and send
-//! the next within microseconds; others ask once a second. What comes next is guessed from what came last: a worker
-//! spins only where its last gaps were shorter than the spin. So a service that gets a request now and then parks
-//! at once, and an idle one uses no CPU.
+//! To park and be woken takes as long as an easy request, or longer. Most clients ask one thing at
+//! a time, and send the next within microseconds; others ask once a second. What comes next is
+//! guessed from what came last: a worker spins only where its last gaps were shorter than the spin.
+//! So a service that gets a request now and then parks at once, and an idle one uses no CPU.
 
 use std::time::{Duration, Instant};
 
-/// How long a worker spins before it parks. One connection at difficulty 3: 8,000 replies/s, 5,500 without
-/// (Zen 4, a virtual machine, 2026-11).
+/// How long a worker spins before it parks. One connection at difficulty 3: 8,000 replies/s, 5,500
+/// without (Zen 4, a virtual machine, 2026-11).
 const SPIN: Duration = Duration::from_micros(100);
 
 /// What a gap may be longer when the worker was parked in it: to wake up takes so long.

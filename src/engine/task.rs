@@ -49,7 +49,8 @@ impl Task {
         }
     }
 
-    /// Seeds tried so far, by all workers, those of chunks that they are still at included, and by other engines.
+    /// Seeds tried so far, by all workers, those of chunks that they are still at included, and by
+    /// other engines.
     pub(crate) fn hashes(&self) -> u64 {
         let elsewhere = self.appeal.as_ref().map_or(0, |appeal| appeal.hashes());
         self.hashes
@@ -117,7 +118,8 @@ impl Task {
         self.end_appeal(context);
     }
 
-    /// Takes in that it takes another turn: shows how far it has come to those who watch, and asks other engines for help.
+    /// Takes in that it takes another turn: shows how far it has come to those who watch, and asks
+    /// other engines for help.
     fn go_on(&mut self, context: &mut Context, job: Job<'_>) {
         let since = *self.since.get_or_insert(context.now);
         let searches = &context.long_searches;
@@ -152,8 +154,8 @@ impl Task {
         }
     }
 
-    /// Stops it on every other core, here and elsewhere. What was walked together is lost: the search would go on from
-    /// where sharing began.
+    /// Stops it on every other core, here and elsewhere. What was walked together is lost: the
+    /// search would go on from where sharing began.
     pub(crate) fn stop_sharing(&mut self, context: &mut Context) {
         self.end_appeal(context);
         if let Some(shared) = self.shared.take() {

@@ -1,10 +1,11 @@
 //! A worker: one thread, one poll loop, its own clients.
 //!
-//! Each round of the loop polls, dispatches what is new, and then works for about one quantum on the clients that have
-//! something to do, in the order of the [`Scheduler`]. Without work of its own a worker helps another for a quantum;
-//! without any it spins for a moment, then parks in the poll. Replies that took a search are written at the end of a
-//! round, or when there are [`WRITES`] of them. What workers share is told of in [`Board`](super::board::Board) and
-//! [`Shared`]. It must not know what a client's socket speaks.
+//! Each round of the loop polls, dispatches what is new, and then works for about one quantum on
+//! the clients that have something to do, in the order of the [`Scheduler`]. Without work of its
+//! own a worker helps another for a quantum; without any it spins for a moment, then parks in the
+//! poll. Replies that took a search are written at the end of a round, or when there are [`WRITES`]
+//! of them. What workers share is told of in [`Board`](super::board::Board) and [`Shared`]. It must
+//! not know what a client's socket speaks.
 
 use std::io;
 use std::sync::Arc;
@@ -38,7 +39,8 @@ const SWEEP_LEAST: Duration = Duration::from_millis(10);
 /// How long the loop waits when its only searches wait for helpers to finish their last chunks.
 const STALL: Duration = Duration::from_millis(1);
 
-/// How long clients may take to hear that their requests are refused, when the time of a drain is over.
+/// How long clients may take to hear that their requests are refused, when the time of a drain is
+/// over.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Clients whose replies are written together.
@@ -98,7 +100,8 @@ impl<D: Door> Worker<D> {
     /// Runs until the engine has drained. An error means that polling itself failed.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
-        // From its first sleep on, not from its first wake-up: the first search must find help, too.
+        // From its first sleep on, not from its first wake-up: the first search must find help,
+        // too.
         self.context.set_available(true);
         while !self.is_done() {
             self.wait(&mut events)?;
@@ -131,14 +134,15 @@ impl<D: Door> Worker<D> {
             self.count_busy(idle_from - before);
             let is_free = !self.scheduler.has_stalled();
             if is_free && self.shared.board.has_offer(me) {
-                // That is no gap. Who gave way after each quantum of help would leave its CPU to any busy program
-                // there: 8 % of it were left beside one (Xeon, 2 CPUs, 2026-11).
+                // That is no gap. Who gave way after each quantum of help would leave its CPU to
+                // any busy program there: 8 % of it were left beside one (Xeon, 2 CPUs, 2026-11).
                 self.gaps.end(idle_from);
                 Some(Duration::ZERO)
             } else if is_free && self.gaps.wait(idle_from) {
-                // It gives way to whoever else wants its CPU: a client there has the next request, and would have
-                // to interrupt it (four connections at difficulty 3: 34,000 replies/s, 28,300 with neither side
-                // giving way; Zen 4, a virtual machine, 2026-11).
+                // It gives way to whoever else wants its CPU: a client there has the next request,
+                // and would have to interrupt it (four connections at difficulty 3: 34,000
+                // replies/s, 28,300 with neither side giving way; Zen 4, a virtual machine,
+                // 2026-11).
                 thread::yield_now();
                 Some(Duration::ZERO)
             } else {
@@ -165,7 +169,8 @@ impl<D: Door> Worker<D> {
         }
     }
 
-    /// Corrects the portions of work by what the round since `before` has done, if that was mostly hashing.
+    /// Corrects the portions of work by what the round since `before` has done, if that was mostly
+    /// hashing.
     fn observe(&mut self, before: Instant) {
         let blocks = std::mem::take(&mut self.context.hashed_blocks);
         if blocks >= self.context.portions.quantum() / 2 {
@@ -270,7 +275,8 @@ impl<D: Door> Worker<D> {
         self.shared.client_goes();
     }
 
-    /// Works for about a quantum: for its own clients, for those of others, or for who has probably gone.
+    /// Works for about a quantum: for its own clients, for those of others, or for who has probably
+    /// gone.
     fn work(&mut self) {
         if self.scheduler.has_foreground() || self.scheduler.has_stalled() {
             self.run_round();
@@ -351,8 +357,8 @@ impl<D: Door> Worker<D> {
         }
     }
 
-    /// Gives a turn to each client whose time has come. One pass over all of them when the first one may be due:
-    /// cheaper than a timer for each, which every request would have to move.
+    /// Gives a turn to each client whose time has come. One pass over all of them when the first
+    /// one may be due: cheaper than a timer for each, which every request would have to move.
     fn sweep(&mut self) {
         if self.next_sweep.is_none_or(|at| self.context.now < at) {
             return;
@@ -369,7 +375,8 @@ impl<D: Door> Worker<D> {
         }
     }
 
-    /// Helps for a quantum with a search of another worker, or of a guest, if one of that standing is offered.
+    /// Helps for a quantum with a search of another worker, or of a guest, if one of that standing
+    /// is offered.
     fn help(&mut self, standing: Standing) -> bool {
         let Some(Offer { owner, search }) = self.shared.board.find(self.helped, standing) else {
             return false;

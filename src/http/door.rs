@@ -46,7 +46,8 @@ const BUFFER: usize = 64 * 1024;
 /// Requests of one HTTP/2 connection at once.
 const STREAMS: u32 = 256;
 
-/// How often an HTTP/2 client that is silent is asked whether it is there, and how long it may take to answer.
+/// How often an HTTP/2 client that is silent is asked whether it is there, and how long it may take
+/// to answer.
 const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
 
 /// One listener's side of all its connections.
@@ -140,8 +141,8 @@ impl Door {
             _ = accepting => {}
             _ = end => {}
         }
-        // What the kernel has taken already would be reset, but where another process gets it. No more than can have
-        // waited.
+        // What the kernel has taken already would be reset, but where another process gets it. No
+        // more than can have waited.
         for listener in listeners.iter().filter(|listener| !listener.is_inherited()) {
             for _ in 0..BACKLOG {
                 match listener.accept().now_or_never() {

@@ -75,7 +75,8 @@ impl Drop for InFlight {
     }
 }
 
-/// Ids for requests that bring none: unique among those of this process, and hardly ever those of another.
+/// Ids for requests that bring none: unique among those of this process, and hardly ever those of
+/// another.
 #[derive(Debug)]
 struct Ids {
     first: u64,

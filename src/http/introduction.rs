@@ -18,7 +18,8 @@ pub(super) enum Introduction {
     Broken,
 }
 
-/// Waits for the header of a connection from `proxy`; where that names no client, for the first byte as well.
+/// Waits for the header of a connection from `proxy`; where that names no client, for the first
+/// byte as well.
 pub(super) async fn introduce(socket: &Socket, proxy: Origin) -> Introduction {
     let until = Instant::now() + PATIENCE;
     let mut client = None;

@@ -1,8 +1,9 @@
 //! The doors by HTTP: the API for those who ask, and the admin address for those who watch.
 //!
-//! Each has threads of its own, which are bound to no CPU; the workers of the [engine](crate::engine) are asked through
-//! its [`Handle`](crate::engine::Handle). The API runs on several threads, the admin address on one, so that it answers while the API has more
-//! than it can do. The only user of an async runtime. It must know nothing of kernels, nor of the command line.
+//! Each has threads of its own, which are bound to no CPU; the workers of the
+//! [engine](crate::engine) are asked through its [`Handle`](crate::engine::Handle). The API runs on
+//! several threads, the admin address on one, so that it answers while the API has more than it can
+//! do. The only user of an async runtime. It must know nothing of kernels, nor of the command line.
 
 mod admin;
 mod api;
@@ -50,8 +51,9 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// Opens them on a running service. When it returns, connections are accepted. The admin address answers until the
-    /// process ends; its socket files are removed when what is returned is dropped.
+    /// Opens them on a running service. When it returns, connections are accepted. The admin
+    /// address answers until the process ends; its socket files are removed when what is returned
+    /// is dropped.
     ///
     /// # Errors
     ///

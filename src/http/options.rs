@@ -81,8 +81,8 @@ impl Tokens {
         }
     }
 
-    /// Whether `token` is one of them. Takes the same time whichever bytes are wrong, so that nobody can guess a token
-    /// byte by byte.
+    /// Whether `token` is one of them. Takes the same time whichever bytes are wrong, so that
+    /// nobody can guess a token byte by byte.
     pub(crate) fn contain(&self, token: &[u8]) -> bool {
         let is_same = |known: &[u8]| {
             let differences = known.iter().zip(token).fold(0, |all, (a, b)| all | (a ^ b));

@@ -1,4 +1,5 @@
-//! What is known of the client of one connection: when bytes last moved, and whether it is powd that it waits for.
+//! What is known of the client of one connection: when bytes last moved, and whether it is powd
+//! that it waits for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
@@ -55,7 +56,8 @@ impl Peer {
         from + timeout
     }
 
-    /// Ends when the client has gone. HTTP/1.1 alone does not see that while another request waits behind this one.
+    /// Ends when the client has gone. HTTP/1.1 alone does not see that while another request waits
+    /// behind this one.
     pub(super) async fn gone(&self) {
         loop {
             tokio::time::sleep(WATCH).await;

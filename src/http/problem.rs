@@ -1,4 +1,5 @@
-//! What is answered in place of a result: problem details (RFC 9457), with a `code` that clients can rely on.
+//! What is answered in place of a result: problem details (RFC 9457), with a `code` that clients
+//! can rely on.
 
 use std::borrow::Cow;
 
@@ -13,10 +14,12 @@ use utoipa::ToSchema;
 use crate::admission::Refusal;
 use crate::engine::SolveError;
 
-/// When to ask again what was too much now. A second: connections end and jobs are done at any moment.
+/// When to ask again what was too much now. A second: connections end and jobs are done at any
+/// moment.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 
-/// Defines the codes, with the status and the word of each: one list, of which the counters are made too.
+/// Defines the codes, with the status and the word of each: one list, of which the counters are
+/// made too.
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $status:ident $word:literal,)+) => {
         /// What kind of problem it is.
@@ -86,7 +89,8 @@ impl Serialize for Code {
     }
 }
 
-/// A code, and what is said to people. As JSON it is what stands in place of a single answer among others.
+/// A code, and what is said to people. As JSON it is what stands in place of a single answer among
+/// others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Problem {
     /// What kind of problem it is: a word that clients can rely on.

@@ -1,4 +1,5 @@
-//! A connection's socket, of which others than its reader can ask whether the client is still there.
+//! A connection's socket, of which others than its reader can ask whether the client is still
+//! there.
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
@@ -52,8 +53,8 @@ impl Socket {
         Ok(ready.is_read_closed())
     }
 
-    /// Tries something with the socket; as long as it comes to nothing, [`readable`](Socket::readable) waits for more
-    /// bytes than there are.
+    /// Tries something with the socket; as long as it comes to nothing,
+    /// [`readable`](Socket::readable) waits for more bytes than there are.
     pub(super) fn when_enough<T>(
         &self,
         attempt: impl FnOnce(BorrowedFd<'_>) -> Option<T>,
@@ -66,7 +67,8 @@ impl Socket {
         outcome.ok()
     }
 
-    /// Whether the client has ended its stream, even where bytes that it sent before are not read yet.
+    /// Whether the client has ended its stream, even where bytes that it sent before are not read
+    /// yet.
     pub(super) fn has_ended(&self) -> bool {
         let ready = either!(self, stream => stream.ready(Interest::READABLE).now_or_never());
         ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))

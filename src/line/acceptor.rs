@@ -1,5 +1,5 @@
-//! The acceptor: one thread that takes connections from all listeners and hands them out, round-robin while
-//! the workers have equally many.
+//! The acceptor: one thread that takes connections from all listeners and hands them out,
+//! round-robin while the workers have equally many.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
@@ -20,7 +20,8 @@ use crate::protocol::ErrorLine;
 use crate::sockets::{self, BACKLOG, Proxies, Seldom, Stream};
 use powd_core::Difficulty;
 
-/// How long accepting pauses when descriptors or memory ran out: they come back when connections close.
+/// How long accepting pauses when descriptors or memory ran out: they come back when connections
+/// close.
 pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections taken from one listener before the next has its turn.
@@ -65,9 +66,10 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// accept(2), "Error handling": Linux returns what has happened to the new connection already, from
-    /// ENETDOWN to the EPERM of a firewall, and the caller is to try again. Those errors are many and
-    /// depend on the system; the shortages are four. So what is no shortage is of one connection.
+    /// accept(2), "Error handling": Linux returns what has happened to the new connection already,
+    /// from ENETDOWN to the EPERM of a firewall, and the caller is to try again. Those errors are
+    /// many and depend on the system; the shortages are four. So what is no shortage is of one
+    /// connection.
     pub(crate) fn of(error: &io::Error) -> Failure {
         match error.raw_os_error() {
             Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Failure::Shortage,
@@ -112,8 +114,8 @@ impl Acceptor {
         })
     }
 
-    /// Accepts until the service drains, then once more what the kernel has already taken: closing a
-    /// listener would reset those clients.
+    /// Accepts until the service drains, then once more what the kernel has already taken: closing
+    /// a listener would reset those clients.
     pub(crate) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(64);
         while !self.pass.is_draining() {
@@ -274,8 +276,8 @@ impl Acceptor {
         let refusal = ErrorLine::from(refusal);
         self.counters.count_error(refusal);
         let line = refusal.to_string();
-        // A new socket has room for one line. What has come in already is read, because closing a socket
-        // with unread bytes resets it, and some systems then drop the line.
+        // A new socket has room for one line. What has come in already is read, because closing a
+        // socket with unread bytes resets it, and some systems then drop the line.
         let _ = stream.write_all(line.as_bytes());
         let _ = stream.end();
         let _ = stream.read(&mut [0; 4096]);

@@ -1,8 +1,10 @@
-//! Connections that are accepted and not admitted yet: those of proxies, until it is known whom they are for.
+//! Connections that are accepted and not admitted yet: those of proxies, until it is known whom
+//! they are for.
 //!
-//! Most headers are there when their connection is accepted. The others are waited for in the acceptor's poll, up to a
-//! bound and not for long. A connection that says only that its proxy is well waits here for its first byte: a health
-//! check ends without one, and costs no worker anything.
+//! Most headers are there when their connection is accepted. The others are waited for in the
+//! acceptor's poll, up to a bound and not for long. A connection that says only that its proxy is
+//! well waits here for its first byte: a health check ends without one, and costs no worker
+//! anything.
 
 use std::os::fd::AsFd as _;
 use std::time::Instant;
@@ -85,7 +87,8 @@ impl Arrivals {
                 let place = self.waiting.vacant_entry();
                 let token = Token(self.first + place.key());
                 let stream = &mut waiting.arrival.stream;
-                // What came since is told at once. Without a place in the poll it cannot be waited for.
+                // What came since is told at once. Without a place in the poll it cannot be waited
+                // for.
                 if stream
                     .register(registry, token, Interest::READABLE)
                     .is_err()

@@ -1,8 +1,8 @@
 //! Buffers, lent to a connection only while it has bytes in them.
 //!
-//! An idle connection owns none, so ten thousand of them cost little. A worker keeps the free ones: after
-//! warm-up nothing is allocated. Rejected: one pair of buffers per connection (48 KiB, idle or not);
-//! one size (a request waiting behind a hard one would hold 16 KiB for 20 bytes).
+//! An idle connection owns none, so ten thousand of them cost little. A worker keeps the free ones:
+//! after warm-up nothing is allocated. Rejected: one pair of buffers per connection (48 KiB, idle
+//! or not); one size (a request waiting behind a hard one would hold 16 KiB for 20 bytes).
 
 use std::convert::Infallible;
 use std::fmt::{self, Write as _};
@@ -11,7 +11,8 @@ use powd_core::Solution;
 
 use crate::protocol::{ErrorLine, Reply};
 
-/// The room for what waits: bytes of unanswered requests that fit are moved here from a large buffer.
+/// The room for what waits: bytes of unanswered requests that fit are moved here from a large
+/// buffer.
 const SMALL: usize = 2048;
 
 /// Replies are gathered up to this size before they are written. 32 KiB: 300 short replies.
@@ -20,8 +21,8 @@ const OUTPUT: usize = 32 * 1024;
 /// A large input buffer; more when one message needs more.
 const INPUT: usize = 16 * 1024;
 
-/// Free large buffers that a worker keeps. A burst of more connections than this, all with much to say at
-/// once, allocates; what it allocated goes back to the system afterwards.
+/// Free large buffers that a worker keeps. A burst of more connections than this, all with much to
+/// say at once, allocates; what it allocated goes back to the system afterwards.
 const KEPT: usize = 256;
 
 /// Free small buffers that a worker keeps, 8 MiB: as many connections can wait for a hard search.
@@ -150,8 +151,8 @@ impl Pool {
         }
     }
 
-    /// An input buffer with room to read into: `held` with its bytes, if it has that room, else a larger
-    /// one that they were moved to.
+    /// An input buffer with room to read into: `held` with its bytes, if it has that room, else a
+    /// larger one that they were moved to.
     pub(crate) fn input(&mut self, held: Option<Buffer>) -> Buffer {
         match held {
             Some(mut large) if large.room.len() == self.input_size => {

@@ -1,4 +1,5 @@
-//! A session with its socket: at most one read and one write a turn, however many requests the read brought.
+//! A session with its socket: at most one read and one write a turn, however many requests the read
+//! brought.
 
 use std::io;
 use std::time::Instant;
@@ -146,9 +147,11 @@ impl<S: Stream, T> Connection<S, T> {
 /// A connection is a client of its worker.
 impl<S: Stream + mio::event::Source> Client<LineDoor> for Connection<S, Task> {
     fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        // Both for the whole life of the connection: edges cost nothing, changes of interest cost a call.
+        // Both for the whole life of the connection: edges cost nothing, changes of interest cost a
+        // call.
         let interest = Interest::READABLE | Interest::WRITABLE;
-        // Urgent data cuts reads short. Other systems' polls do not tell of it; there the next packet has to come.
+        // Urgent data cuts reads short. Other systems' polls do not tell of it; there the next
+        // packet has to come.
         #[cfg(target_os = "linux")]
         let interest = interest | Interest::PRIORITY;
         registry.register(&mut self.stream, token, interest)

@@ -132,7 +132,8 @@ pub struct Help {
 }
 
 impl Snapshot {
-    /// All that a server has counted. The totals are taken apart whole: no counter can be forgotten here.
+    /// All that a server has counted. The totals are taken apart whole: no counter can be forgotten
+    /// here.
     pub(super) fn new(engine: engine::Totals, line: Totals) -> Snapshot {
         let engine::Totals {
             rounds: _,
@@ -167,7 +168,8 @@ impl Snapshot {
         } = line;
         Snapshot {
             connections: Connections {
-                // Read at two moments: one that opened and closed in between must not count as less than none.
+                // Read at two moments: one that opened and closed in between must not count as less
+                // than none.
                 open: connections_opened.saturating_sub(connections_closed),
                 total: connections_opened,
                 refused: Refused {

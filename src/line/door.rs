@@ -22,8 +22,8 @@ pub(crate) struct Handoff {
     pub(crate) permit: Permit,
 }
 
-/// What the connections of one worker share. All but the buffers is allocated at its start; they are made when first
-/// needed and then kept.
+/// What the connections of one worker share. All but the buffers is allocated at its start; they
+/// are made when first needed and then kept.
 #[derive(Debug)]
 pub(crate) struct LineDoor {
     pub(crate) options: Arc<Options>,

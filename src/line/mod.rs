@@ -1,8 +1,8 @@
 //! The line protocol: connections that bring lines and take replies.
 //!
-//! One acceptor hands connections to the workers of the [`engine`]. A `Session` knows the protocol, a `Connection` its
-//! socket. With `load` and `engine` the only user of `mio`. It must know nothing of instruction sets,
-//! nor of how searches are shared, nor of the command line.
+//! One acceptor hands connections to the workers of the [`engine`]. A `Session` knows the protocol,
+//! a `Connection` its socket. With `load` and `engine` the only user of `mio`. It must know nothing
+//! of instruction sets, nor of how searches are shared, nor of the command line.
 
 mod acceptor;
 mod arrivals;
@@ -40,8 +40,8 @@ pub enum ServerError {
     Engine(#[from] EngineError),
 }
 
-/// A running service: an engine with line connections. Dropping it leaves its threads running; [`Server::wait`] ends
-/// with them.
+/// A running service: an engine with line connections. Dropping it leaves its threads running;
+/// [`Server::wait`] ends with them.
 #[derive(Debug)]
 pub struct Server {
     engine: Engine,

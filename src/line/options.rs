@@ -31,7 +31,8 @@ pub struct Limits {
     pub max_connections_per_ip: Option<usize>,
     /// A connection on which nothing moves for so long is closed, unless it waits for a search.
     pub idle_timeout: Option<Duration>,
-    /// How long a client that ended its stream is answered without taking a reply; zero: not at all.
+    /// How long a client that ended its stream is answered without taking a reply; zero: not at
+    /// all.
     pub half_close_timeout: Duration,
     /// The longest search.
     pub deadline: Option<Duration>,

@@ -1,9 +1,9 @@
 //! The line protocol of one connection, without its socket and without a clock.
 //!
-//! Bytes go in, time goes in, bytes come out. A session says in each turn what its connection is to do with the socket
-//! ([`Step`]), takes in what came of it, and answers requests in order. It reads only when it has no whole request at
-//! hand, so what a client can make it hold is one read's worth; and it does nothing at all while its client does not
-//! take what was written.
+//! Bytes go in, time goes in, bytes come out. A session says in each turn what its connection is to
+//! do with the socket ([`Step`]), takes in what came of it, and answers requests in order. It reads
+//! only when it has no whole request at hand, so what a client can make it hold is one read's
+//! worth; and it does nothing at all while its client does not take what was written.
 //!
 //! It must not know sockets, polls or threads: the simulation beside it is all three.
 
@@ -21,8 +21,8 @@ use super::options::{Limits, Options};
 use crate::engine::{Cancel, Class, Drain, Durations, Host, Next, Standing, Urgency};
 use crate::protocol::Cutter;
 
-/// How long a client may take to end its stream after powd has ended its own. Closing at once would reset
-/// the connection if the client has sent more, and could cost it the last reply.
+/// How long a client may take to end its stream after powd has ended its own. Closing at once would
+/// reset the connection if the client has sent more, and could cost it the last reply.
 const LINGER: Duration = Duration::from_secs(1);
 
 /// What the sessions of one worker share.
@@ -199,9 +199,9 @@ impl<T> Session<T> {
         self.readiness.readable |= ready.readable || closed.read;
         self.readiness.writable |= ready.writable;
         self.readiness.urgent |= ready.urgent;
-        // A reset shows as an error and as both directions closed. The latter alone is the orderly end of a
-        // client whose own direction powd has closed before: what it has sent is still to be read, or closing
-        // would reset the connection, and replies on their way would be lost.
+        // A reset shows as an error and as both directions closed. The latter alone is the orderly
+        // end of a client whose own direction powd has closed before: what it has sent is still to
+        // be read, or closing would reset the connection, and replies on their way would be lost.
         let is_lingering = matches!(self.stage, Stage::Lingering { .. });
         if closed.error || (closed.write && !is_lingering) {
             self.peer = Peer::Lost;
@@ -231,8 +231,8 @@ impl<T> Session<T> {
         }
     }
 
-    /// Takes in that a drain begins: the `arrived` bytes that the socket holds are still read. Not what comes later, or
-    /// a client that always has a request on its way would hold up the drain.
+    /// Takes in that a drain begins: the `arrived` bytes that the socket holds are still read. Not
+    /// what comes later, or a client that always has a request on its way would hold up the drain.
     pub(crate) fn begin_drain(&mut self, arrived: usize) {
         self.unread = Unread::Arrived(arrived);
         // The poll may not have told of it yet.
@@ -246,9 +246,10 @@ impl<T> Session<T> {
             return Step::Close;
         }
         if self.output.is_some() {
-            // Of an earlier turn: nothing more is answered before it is written. A client that takes bytes slowly
-            // counts neither as idle nor as gone before one more try, for the poll tells of room only when a third
-            // of the socket's buffer is free. That try comes when its time is over, not in a turn for another reason.
+            // Of an earlier turn: nothing more is answered before it is written. A client that
+            // takes bytes slowly counts neither as idle nor as gone before one more try, for the
+            // poll tells of room only when a third of the socket's buffer is free. That try comes
+            // when its time is over, not in a turn for another reason.
             return match self.readiness.writable {
                 true => Step::Write,
                 false => Step::Wait,
@@ -293,8 +294,9 @@ impl<T> Session<T> {
                 }
                 self.needs_input = false;
                 self.moved = now;
-                // A short read has emptied the socket (epoll(7)): the next bytes come with an event. The
-                // end of the stream may have come with this one; and urgent data cuts a read short.
+                // A short read has emptied the socket (epoll(7)): the next bytes come with an
+                // event. The end of the stream may have come with this one; and urgent data cuts a
+                // read short.
                 self.readiness.readable =
                     count == room || self.peer != Peer::Open || self.readiness.urgent;
             }
@@ -305,8 +307,8 @@ impl<T> Session<T> {
         }
     }
 
-    /// Takes in whether the stream ends behind the last byte that is read: then that makes the message before it
-    /// whole.
+    /// Takes in whether the stream ends behind the last byte that is read: then that makes the
+    /// message before it whole.
     pub(crate) fn peeked(&mut self, is_end: bool, now: Instant) {
         if is_end {
             self.reach_eof(now);
@@ -339,7 +341,8 @@ impl<T> Session<T> {
         }
     }
 
-    /// Whether an operation that failed so may be tried again at once; notes a connection that is lost.
+    /// Whether an operation that failed so may be tried again at once; notes a connection that is
+    /// lost.
     fn outlives(&mut self, error: &io::Error) -> bool {
         match error.kind() {
             ErrorKind::WouldBlock => false,
@@ -353,10 +356,10 @@ impl<T> Session<T> {
 
     /// Whether what was answered is better written together with the replies of others.
     ///
-    /// Replies that took a search to find wait for those of other connections in the same round. To write
-    /// one wakes its client; on a machine that the two share, each by itself would have them take turns on the
-    /// same core for every reply (100 connections at difficulty 4 with the client beside: 19 µs of system time
-    /// for a reply, 30 without; Zen 4, 2026-11).
+    /// Replies that took a search to find wait for those of other connections in the same round. To
+    /// write one wakes its client; on a machine that the two share, each by itself would have them
+    /// take turns on the same core for every reply (100 connections at difficulty 4 with the client
+    /// beside: 19 µs of system time for a reply, 30 without; Zen 4, 2026-11).
     pub(crate) fn writes_later(&self, host: &impl Host<Task = T>) -> bool {
         self.output.is_some() && host.outlasts_a_write(self.difficulty)
     }
@@ -382,8 +385,8 @@ impl<T> Session<T> {
         }
     }
 
-    /// Ends a turn: gives back buffers that are empty, changes a large one for a small one where that holds all, and
-    /// says what comes next.
+    /// Ends a turn: gives back buffers that are empty, changes a large one for a small one where
+    /// that holds all, and says what comes next.
     ///
     /// With `resumes`, a search that is not over keeps its place among its equals.
     pub(crate) fn end_turn(
@@ -416,8 +419,8 @@ impl<T> Session<T> {
         if self.peer == Peer::Lost || self.is_abandoned(now, limits) {
             return After::Next(Next::Close);
         }
-        // Not in a turn for another reason: the poll may not have told yet of what has come. Not in a drain, which ends
-        // the stream of who has nothing more to ask.
+        // Not in a turn for another reason: the poll may not have told yet of what has come. Not in
+        // a drain, which ends the stream of who has nothing more to ask.
         let may_be_idle = self.output.is_some() || host.drain() == Drain::Serving;
         if last_try && may_be_idle && self.is_idle(now, limits) {
             shelf.counters.closed_idle.add(1);
@@ -467,7 +470,8 @@ impl<T> Session<T> {
         }
     }
 
-    /// Takes in whether powd's side of the stream could be ended; then the client is to end its own.
+    /// Takes in whether powd's side of the stream could be ended; then the client is to end its
+    /// own.
     pub(crate) fn ended_stream(&mut self, is_ended: bool, now: Instant) -> Next {
         if !is_ended || self.has_read_eof() {
             return Next::Close;

@@ -1,8 +1,9 @@
 //! One reply line against the message it answers.
 //!
-//! A right reply has the same length and the same commas each time, so it is looked for at the place where
-//! it must be: message, five characters, digest, newline, all compared. Only what fails there is searched
-//! for its newline and taken apart to find out what it is. Both ways hash with the `sha2` crate.
+//! A right reply has the same length and the same commas each time, so it is looked for at the
+//! place where it must be: message, five characters, digest, newline, all compared. Only what fails
+//! there is searched for its newline and taken apart to find out what it is. Both ways hash with
+//! the `sha2` crate.
 
 use crate::protocol::{ErrorLine, Fault, Reply};
 use powd_core::Difficulty;
@@ -96,8 +97,8 @@ fn take_apart(bytes: &[u8], shape: &Shape, place: &Place, difficulty: Difficulty
     Line::Wrong(end + 1, flaw)
 }
 
-/// What an error line says, if `line` is one. Its code is shown to a person, so it is cut and escaped: it could
-/// hold the controls of a terminal.
+/// What an error line says, if `line` is one. Its code is shown to a person, so it is cut and
+/// escaped: it could hold the controls of a terminal.
 pub(super) fn error_line(line: &[u8]) -> Option<Flaw> {
     let code = ErrorLine::code_in(line)?;
     let code = &code[..code.len().min(LONGEST_CODE)];

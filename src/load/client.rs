@@ -1,9 +1,9 @@
 //! One thread of the load client: its connections and its poll loop.
 //!
-//! Per wake-up and connection: one read, one write, two looks at the clock, however many requests are in
-//! flight; and with several connections one `sched_yield` per wake-up. The thread's counts are behind a mutex
-//! that only it and the progress display touch; it is held from one wait to the next, so that it costs
-//! nothing per reply.
+//! Per wake-up and connection: one read, one write, two looks at the clock, however many requests
+//! are in flight; and with several connections one `sched_yield` per wake-up. The thread's counts
+//! are behind a mutex that only it and the progress display touch; it is held from one wait to the
+//! next, so that it costs nothing per reply.
 
 use std::borrow::Cow;
 use std::io;
@@ -27,8 +27,8 @@ use super::window::Window;
 use crate::cpus;
 use powd_core::Difficulty;
 
-/// Connections of all threads that wait for the answer to `connect` at a time: more would overflow a listen
-/// queue.
+/// Connections of all threads that wait for the answer to `connect` at a time: more would overflow
+/// a listen queue.
 pub(super) const CONNECTING_AT_A_TIME: usize = 128;
 /// Between two looks over all connections for those to be reopened or given up.
 const SWEEP: u64 = 10_000_000;
@@ -52,9 +52,10 @@ pub(super) struct Client<'a> {
     connections: Vec<Connection>,
     shared: Shared,
     pace: Option<Pace>,
-    /// Before it looks for replies, let a server on the same CPU go on: it finds several then, where the two
-    /// would change places for each (100 connections at difficulty 3: 35,000 replies/s, 31,500 otherwise;
-    /// 2 CPUs of Zen 4, a virtual machine, 2026-11). In the open loop it would count as latency.
+    /// Before it looks for replies, let a server on the same CPU go on: it finds several then,
+    /// where the two would change places for each (100 connections at difficulty 3: 35,000
+    /// replies/s, 31,500 otherwise; 2 CPUs of Zen 4, a virtual machine, 2026-11). In the open loop
+    /// it would count as latency.
     gives_way: bool,
     connecting: usize,
     /// This thread's share of [`CONNECTING_AT_A_TIME`].
@@ -210,7 +211,8 @@ impl<'a> Client<'a> {
         self.quota.map_or(wanted, |quota| quota.take(wanted))
     }
 
-    /// Asks as often as there is room for (and, in the open loop, as is due), and writes what there is.
+    /// Asks as often as there is room for (and, in the open loop, as is due), and writes what there
+    /// is.
     fn refill(&mut self, index: usize) -> Result<(), Lost> {
         let room = self.options.pipeline - self.connections[index].flight.requests();
         if room > 0 {
@@ -264,7 +266,8 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Opens what is to be opened and gives up what has been silent for too long, every few milliseconds.
+    /// Opens what is to be opened and gives up what has been silent for too long, every few
+    /// milliseconds.
     fn sweep(&mut self, stats: &mut Stats) {
         let now = self.window.now_ns();
         if now < self.next_sweep {
@@ -310,7 +313,8 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Begins to connect; later if too many do at the moment, not at all if there is nothing to ask.
+    /// Begins to connect; later if too many do at the moment, not at all if there is nothing to
+    /// ask.
     fn open(&mut self, index: usize, now: u64) -> Result<(), Lost> {
         if self.options.reconnect && !self.connections[index].reserved {
             let granted = self.granted(1) > 0;
@@ -369,8 +373,8 @@ impl<'a> Client<'a> {
         self.refill(index)
     }
 
-    /// Counts an error and closes the connection; it is opened again at once the first time, later and
-    /// later while no right reply comes.
+    /// Counts an error and closes the connection; it is opened again at once the first time, later
+    /// and later while no right reply comes.
     fn lost(&mut self, index: usize, name: Lost, stats: &mut Stats) {
         stats.error(name);
         let now = self.window.now_ns();

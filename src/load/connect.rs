@@ -20,8 +20,8 @@ pub(crate) fn probe(server: &Address) -> io::Result<()> {
     }
 }
 
-/// Begins to connect, and has the poller tell what comes of it. `WouldBlock`: a socket file whose queue is full,
-/// where TCP would try again by itself.
+/// Begins to connect, and has the poller tell what comes of it. `WouldBlock`: a socket file whose
+/// queue is full, where TCP would try again by itself.
 pub(super) fn connect(server: &Address, registry: &Registry, token: Token) -> io::Result<Stream> {
     let interest = Interest::READABLE | Interest::WRITABLE;
     Ok(match server {

@@ -1,9 +1,9 @@
 //! One connection: what is in flight on it, what is half read, what is still to be written.
 //!
-//! It owns no buffer that is in use only during a wake-up: those are the thread's, lent for one call. Nor does
-//! it keep requests that the socket does not take: they are made from their place in the sequence when it
-//! does, so that a deep pipeline of long messages costs no memory, and is copied once. It does not know the
-//! poller; times come to it in nanoseconds since the run began.
+//! It owns no buffer that is in use only during a wake-up: those are the thread's, lent for one
+//! call. Nor does it keep requests that the socket does not take: they are made from their place in
+//! the sequence when it does, so that a deep pipeline of long messages costs no memory, and is
+//! copied once. It does not know the poller; times come to it in nanoseconds since the run began.
 
 use std::borrow::Cow;
 use std::io::{self, Read as _, Write as _};
@@ -50,11 +50,11 @@ pub(super) struct Connection {
     settled: bool,
     /// A request of the quota is its, to be made when it is open.
     pub(super) reserved: bool,
-    /// Failures in a row without a right reply between them: one that is told `ERR busy` each time it comes must
-    /// not come back at once each time.
+    /// Failures in a row without a right reply between them: one that is told `ERR busy` each time
+    /// it comes must not come back at once each time.
     pub(super) failures: u32,
-    /// The last time that the server was seen to move (bytes came, or a full socket took more of them), or that
-    /// the first request after silence was made.
+    /// The last time that the server was seen to move (bytes came, or a full socket took more of
+    /// them), or that the first request after silence was made.
     pub(super) last_progress: u64,
     /// Requests without a reply.
     pub(super) flight: Flight,
@@ -103,7 +103,8 @@ impl Connection {
         self.half_read.clear();
     }
 
-    /// Makes `requests` requests, to be written by [`Connection::send`]; their latency begins at `since`.
+    /// Makes `requests` requests, to be written by [`Connection::send`]; their latency begins at
+    /// `since`.
     pub(super) fn ask(&mut self, requests: usize, since: u64, now: u64) {
         if requests == 0 {
             return;
@@ -152,9 +153,9 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads until nothing more is there, checks each line, and counts it if `counts`. `clock` is asked
-    /// once per read. `to_the_end`: the poller said that the stream ended, so a short read does not mean
-    /// that all was read.
+    /// Reads until nothing more is there, checks each line, and counts it if `counts`. `clock` is
+    /// asked once per read. `to_the_end`: the poller said that the stream ended, so a short read
+    /// does not mean that all was read.
     pub(super) fn receive(
         &mut self,
         shared: &mut Shared,
@@ -215,7 +216,8 @@ mod tests {
     use super::*;
     use crate::load::Messages;
 
-    /// A connection, the server's end of it, and what its thread shares, for messages of so many bytes.
+    /// A connection, the server's end of it, and what its thread shares, for messages of so many
+    /// bytes.
     fn connected(bytes: usize) -> (Connection, std::net::TcpStream, Shared) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("bound");

@@ -2,9 +2,9 @@
 //!
 //! A request is `POST /v1/solve` and asks for the reply line as text, so that what comes back is
 //! checked as over the line protocol. A connection with one request in flight speaks HTTP/1.1; with
-//! several, HTTP/2, each on a *lane* of its own: its own messages, one request after the other. With
-//! `--batch` a connection is one endless `POST /v1/batch` ([`batch`]). Times are nanoseconds since
-//! the run began.
+//! several, HTTP/2, each on a *lane* of its own: its own messages, one request after the other.
+//! With `--batch` a connection is one endless `POST /v1/batch` ([`batch`]). Times are nanoseconds
+//! since the run began.
 
 mod batch;
 mod solve;

@@ -1,8 +1,8 @@
-//! The messages that are asked for: unique, of a given length, and made by adding one to the text of the
-//! message before.
+//! The messages that are asked for: unique, of a given length, and made by adding one to the text
+//! of the message before.
 //!
-//! A connection counts twice over the same sequence, once for what it asks and once for what must come
-//! back. So nothing is remembered per request, however many are in flight.
+//! A connection counts twice over the same sequence, once for what it asks and once for what must
+//! come back. So nothing is remembered per request, however many are in flight.
 
 use super::Messages;
 
@@ -90,7 +90,8 @@ impl Shape {
         message
     }
 
-    /// Adds one to the counter, from the last digit up; after the last number comes the first again.
+    /// Adds one to the counter, from the last digit up; after the last number comes the first
+    /// again.
     #[inline]
     pub(super) fn advance(&self, place: &mut Place) {
         for digit in place.tail[self.name..self.tail].iter_mut().rev() {

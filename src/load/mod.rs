@@ -1,9 +1,10 @@
-//! The load client: keeps many connections busy, checks every reply, counts and times what comes back.
+//! The load client: keeps many connections busy, checks every reply, counts and times what comes
+//! back.
 //!
-//! It exists to measure: it must be faster than any server it is pointed at, and must not flatter one.
-//! So each reply is hashed again with the `sha2` crate, an open loop measures from the moment a request
-//! *should* have left, and an error has a name. It speaks the line protocol, and HTTP. It must not
-//! know of instruction sets, nor of how the server works.
+//! It exists to measure: it must be faster than any server it is pointed at, and must not flatter
+//! one. So each reply is hashed again with the `sha2` crate, an open loop measures from the moment
+//! a request *should* have left, and an error has a name. It speaks the line protocol, and HTTP. It
+//! must not know of instruction sets, nor of how the server works.
 //!
 //! | file | owns |
 //! | --- | --- |
@@ -51,11 +52,13 @@ use window::Window;
 /// How often the progress hook is called between the changes of phase.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How often it is looked whether all connections were opened or refused, which ends [`Phase::Connecting`].
+/// How often it is looked whether all connections were opened or refused, which ends
+/// [`Phase::Connecting`].
 const LOOK: Duration = Duration::from_millis(2);
 
-/// The longest wait for the first answer to every `connect`. A listen queue that overflows (the Python
-/// baseline's holds five) lets some connections wait for seconds; the measurement then starts without them.
+/// The longest wait for the first answer to every `connect`. A listen queue that overflows (the
+/// Python baseline's holds five) lets some connections wait for seconds; the measurement then
+/// starts without them.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Where a run stands.
@@ -71,7 +74,8 @@ pub enum Phase {
     Done,
 }
 
-/// What the progress hook sees. The hook is called at each change of phase and about five times a second.
+/// What the progress hook sees. The hook is called at each change of phase and about five times a
+/// second.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
     /// Where the run stands.
@@ -90,11 +94,11 @@ pub struct Progress {
     pub open: u64,
 }
 
-/// Runs one measurement: opens the connections, warms up, measures, and closes them. Where nothing can be connected
-/// to at all it fails at once.
+/// Runs one measurement: opens the connections, warms up, measures, and closes them. Where nothing
+/// can be connected to at all it fails at once.
 ///
-/// `progress` runs on the calling thread, which does nothing else. `stop` ends the run early, with what was
-/// measured until then.
+/// `progress` runs on the calling thread, which does nothing else. `stop` ends the run early, with
+/// what was measured until then.
 pub fn run(
     options: &Options,
     progress: &mut dyn FnMut(&Progress),
@@ -103,7 +107,8 @@ pub fn run(
     options.check()?;
     options.raise_descriptor_limit()?;
     if options.reconnect && options.rate.is_some() {
-        // Connections are opened when the timetable says so, which may be late for saying that nobody listens.
+        // Connections are opened when the timetable says so, which may be late for saying that
+        // nobody listens.
         probe(&options.target).map_err(|source| unreachable(options, source))?;
     }
     let window = Window::new();
@@ -115,12 +120,13 @@ pub fn run(
     let threads = options.threads.min(options.connections);
     let stats: Vec<Mutex<Stats>> = (0..threads).map(|_| Mutex::new(Stats::new())).collect();
     let measured = thread::scope(|scope| {
-        // Neither a thread that cannot be started nor a panic in the hook must leave the others running,
-        // which the scope waits for.
+        // Neither a thread that cannot be started nor a panic in the hook must leave the others
+        // running, which the scope waits for.
         let _end = EndOnDrop(&window);
         for (thread, stats) in stats.iter().enumerate() {
-            // Made just before its thread, whose stack is larger than a client of few connections. So where
-            // memory runs out it is a stack that is not given, which is an error and no abort.
+            // Made just before its thread, whose stack is larger than a client of few connections.
+            // So where memory runs out it is a stack that is not given, which is an error and no
+            // abort.
             let (window, quota) = (&window, quota.as_ref());
             let builder = thread::Builder::new().name("load".to_owned());
             match options.exchange {

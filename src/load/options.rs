@@ -7,10 +7,12 @@ use crate::cpus;
 use crate::sockets::Address;
 use powd_core::Difficulty;
 
-/// Descriptors that are neither connections nor pollers: standard streams, what the process had open before.
+/// Descriptors that are neither connections nor pollers: standard streams, what the process had
+/// open before.
 const OTHER_DESCRIPTORS: u64 = 64;
 
-/// The most connections: each is a descriptor, and no system has more for one process without being told.
+/// The most connections: each is a descriptor, and no system has more for one process without being
+/// told.
 pub const MOST_CONNECTIONS: usize = 1_000_000;
 /// The most requests in flight on a connection.
 pub const MOST_IN_FLIGHT: usize = 1_000_000;
@@ -18,14 +20,15 @@ pub const MOST_IN_FLIGHT: usize = 1_000_000;
 const MOST_MESSAGE_BYTES: usize = 1 << 20;
 /// Times are counted in nanoseconds, of which 64 bits hold some hundred years.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// The requests per second that can be asked for: two of them are at least a nanosecond apart, the unit of time,
-/// and at most a quarter of an hour.
+/// The requests per second that can be asked for: two of them are at least a nanosecond apart, the
+/// unit of time, and at most a quarter of an hour.
 pub const RATES: RangeInclusive<f64> = 0.001..=1e9;
 
 /// What to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Messages {
-    /// A new message for each request, of so many bytes. Shorter than about eight bytes, they repeat.
+    /// A new message for each request, of so many bytes. Shorter than about eight bytes, they
+    /// repeat.
     Unique(usize),
     /// The same bytes for each request, for servers that answer nothing else.
     Fixed(Vec<u8>),
@@ -88,8 +91,8 @@ pub struct Options {
     pub threads: usize,
     /// The CPUs that these threads are pinned to, in turn; empty leaves it to the scheduler.
     pub pin: Vec<usize>,
-    /// How long a connection may be without an answer (or without being opened, or full without taking more)
-    /// before it is given up.
+    /// How long a connection may be without an answer (or without being opened, or full without
+    /// taking more) before it is given up.
     pub timeout: Duration,
 }
 
@@ -134,7 +137,8 @@ pub enum Error {
 }
 
 impl Options {
-    /// One connection, one request in flight, one thread, three seconds, no check of the difficulty.
+    /// One connection, one request in flight, one thread, three seconds, no check of the
+    /// difficulty.
     pub fn new(target: impl Into<Address>) -> Options {
         Options {
             target: target.into(),

@@ -1,13 +1,13 @@
-//! The timetable of the open loop: each connection's requests are due at equal distances, whether the one
-//! before was answered or not. What falls behind is sent late and keeps its due time, so that the latency
-//! of a stalled server includes the wait that its users would have had.
+//! The timetable of the open loop: each connection's requests are due at equal distances, whether
+//! the one before was answered or not. What falls behind is sent late and keeps its due time, so
+//! that the latency of a stalled server includes the wait that its users would have had.
 //!
-//! One timetable holds for the connections of all threads: they take turns by their number in the run, counted
-//! from one start. With a start for each thread, as many requests as threads would leave at a time, and the
-//! server would be measured in bursts.
+//! One timetable holds for the connections of all threads: they take turns by their number in the
+//! run, counted from one start. With a start for each thread, as many requests as threads would
+//! leave at a time, and the server would be measured in bursts.
 //!
-//! It knows a connection by its place in the thread's list, and its number from that. Times are nanoseconds
-//! since the run began.
+//! It knows a connection by its place in the thread's list, and its number from that. Times are
+//! nanoseconds since the run began.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -29,7 +29,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// `rate` requests per second in all over `connections`, of which this thread has those with these `numbers`.
+    /// `rate` requests per second in all over `connections`, of which this thread has those with
+    /// these `numbers`.
     pub(super) fn new(rate: f64, connections: usize, numbers: Vec<usize>) -> Pace {
         let step = 1e9 / rate;
         Pace {
@@ -42,9 +43,9 @@ impl Pace {
         }
     }
 
-    /// Puts a connection on the timetable that began at `start`, the same for all threads. It keeps its place
-    /// if it was on it before; otherwise it begins with its first turn from `now` on, since a turn before it was
-    /// open was nobody's wait.
+    /// Puts a connection on the timetable that began at `start`, the same for all threads. It keeps
+    /// its place if it was on it before; otherwise it begins with its first turn from `now` on,
+    /// since a turn before it was open was nobody's wait.
     pub(super) fn join(&mut self, connection: usize, start: u64, now: u64) {
         let first = start as f64 + self.step * self.numbers[connection] as f64;
         let missed = ((now as f64 - first) / self.interval).ceil().max(0.0);
@@ -62,7 +63,8 @@ impl Pace {
         self.next[connection].map(|due| due.ceil() as u64)
     }
 
-    /// The time at which the next request of `connection` was due, if that has come; it is then taken.
+    /// The time at which the next request of `connection` was due, if that has come; it is then
+    /// taken.
     pub(super) fn take(&mut self, connection: usize, now: u64) -> Option<u64> {
         let due = self.next[connection].filter(|&due| due <= now as f64)?;
         self.next[connection] = Some(due + self.interval);
@@ -94,7 +96,8 @@ impl Pace {
         Some(connection)
     }
 
-    /// Requests of `connection` that were due before `end` and not taken, and the time of the first.
+    /// Requests of `connection` that were due before `end` and not taken, and the time of the
+    /// first.
     pub(super) fn overdue(&self, connection: usize, end: u64) -> Option<(u64, u64)> {
         let due = self.next[connection].filter(|&due| due < end as f64)?;
         let requests = ((end as f64 - due) / self.interval) as u64 + 1;

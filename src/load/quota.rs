@@ -33,7 +33,8 @@ impl Quota {
         left.min(wanted as u64) as usize
     }
 
-    /// Notes that `requests` of those taken were answered or lost; true if they were the last of all.
+    /// Notes that `requests` of those taken were answered or lost; true if they were the last of
+    /// all.
     pub(super) fn finish(&self, requests: usize) -> bool {
         requests > 0 && self.unfinished.fetch_sub(requests as u64, Relaxed) == requests as u64
     }

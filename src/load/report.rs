@@ -39,8 +39,8 @@ pub struct Report {
     pub replies_per_s: f64,
     /// The hashes per second that so many replies take on average: replies/s x 16^difficulty.
     pub hashes_per_s: Option<f64>,
-    /// The standard error of these two, as a part of them, from luck alone: searches are geometric, so
-    /// `sqrt((1 - 16^-difficulty) / replies)`.
+    /// The standard error of these two, as a part of them, from luck alone: searches are geometric,
+    /// so `sqrt((1 - 16^-difficulty) / replies)`.
     pub luck_error: Option<f64>,
     /// How long the replies took.
     pub latency: Latency,
@@ -58,10 +58,11 @@ pub struct Report {
     pub wrong: Wrong,
 }
 
-/// Latencies of the right replies, in milliseconds. In the open loop they begin at the moment the request was
-/// due. What was never answered is in [`Report::lost`] and [`Report::unanswered`].
+/// Latencies of the right replies, in milliseconds. In the open loop they begin at the moment the
+/// request was due. What was never answered is in [`Report::lost`] and [`Report::unanswered`].
 ///
-/// Without a reply there is none: each is NaN, which JSON has as `null`. A zero would read as perfect.
+/// Without a reply there is none: each is NaN, which JSON has as `null`. A zero would read as
+/// perfect.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Latency {
     /// The median.

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 /// Wrong replies kept to be shown; the rest are counted.
 const MOST_SAMPLES: usize = 5;
-/// Names of errors kept apart. A server chooses the codes of its error lines; it must not fill memory.
+/// Names of errors kept apart. A server chooses the codes of its error lines; it must not fill
+/// memory.
 const MOST_NAMES: usize = 32;
 
 /// One wrong reply. Bytes that are not printable are escaped.
@@ -28,7 +29,8 @@ pub struct WrongSample {
 pub(super) struct Stats {
     /// Right replies in the window.
     pub(super) replies: u64,
-    /// Their latencies in nanoseconds, to three digits. It begins with 16 KiB and grows with the longest.
+    /// Their latencies in nanoseconds, to three digits. It begins with 16 KiB and grows with the
+    /// longest.
     pub(super) latency: Histogram<u64>,
     /// Errors since the start, by name.
     pub(super) by_name: BTreeMap<Cow<'static, str>, u64>,
@@ -50,9 +52,9 @@ pub(super) struct Stats {
 
 /// Requests that nobody answered.
 ///
-/// They have no latency, so the histogram does not hold them: a wait that ended with a quick reset would make
-/// the percentiles better the worse the server is, and one cut short says only that the reply would have
-/// taken longer. They are shown beside it, with the longest wait.
+/// They have no latency, so the histogram does not hold them: a wait that ended with a quick reset
+/// would make the percentiles better the worse the server is, and one cut short says only that the
+/// reply would have taken longer. They are shown beside it, with the longest wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waits {
     /// How many.

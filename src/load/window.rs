@@ -1,7 +1,7 @@
 //! The time base of a run, and the window in which replies count.
 //!
-//! Times are durations since the run began: small, shared without a lock, and never behind the clock of
-//! another thread. It knows nothing of connections.
+//! Times are durations since the run began: small, shared without a lock, and never behind the
+//! clock of another thread. It knows nothing of connections.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -44,8 +44,8 @@ impl Window {
         nanos(self.base.elapsed())
     }
 
-    /// When the open loop's timetable began, for all threads: when the first connection of any was open, which
-    /// is `now` if none was before.
+    /// When the open loop's timetable began, for all threads: when the first connection of any was
+    /// open, which is `now` if none was before.
     pub(super) fn timetable_start(&self, now: u64) -> u64 {
         *self.timetable_start.get_or_init(|| now)
     }

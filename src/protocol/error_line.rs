@@ -45,8 +45,8 @@ impl ErrorLine {
         }
     }
 
-    /// The code in a line without its `\n`, if that begins like an error line. A reply can begin so too, but
-    /// contains commas.
+    /// The code in a line without its `\n`, if that begins like an error line. A reply can begin so
+    /// too, but contains commas.
     pub fn code_in(line: &[u8]) -> Option<&[u8]> {
         let rest = line.strip_prefix(PREFIX.as_bytes())?;
         rest.split(u8::is_ascii_whitespace).next()

@@ -16,8 +16,8 @@ pub enum Framing {
 const READ_BYTES: usize = 8192;
 
 impl Framing {
-    /// The room that a request needs to be cut from, or to be seen as too long, when messages have up to `max`
-    /// bytes.
+    /// The room that a request needs to be cut from, or to be seen as too long, when messages have
+    /// up to `max` bytes.
     pub fn request_room(self, max: usize) -> usize {
         match self {
             Framing::Lines => max + 1,
@@ -53,9 +53,9 @@ pub enum Cut {
 
 /// Cuts the requests of one connection from its bytes, which the caller keeps.
 ///
-/// Each read goes through [`Cutter::received`], then [`Cutter::cut`] is called until no request is whole.
-/// Between two calls bytes may only be added at the end, until a request is taken: then the bytes must begin
-/// behind it.
+/// Each read goes through [`Cutter::received`], then [`Cutter::cut`] is called until no request is
+/// whole. Between two calls bytes may only be added at the end, until a request is taken: then the
+/// bytes must begin behind it.
 #[derive(Clone, Copy, Debug)]
 pub struct Cutter {
     framing: Framing,
@@ -65,9 +65,11 @@ pub struct Cutter {
 
 #[derive(Clone, Copy, Debug)]
 enum Progress {
-    /// No `\n` is among the first so many bytes: a line that arrives byte by byte is looked at once.
+    /// No `\n` is among the first so many bytes: a line that arrives byte by byte is looked at
+    /// once.
     Line { looked_at: usize },
-    /// The bytes that a read brought, until they are cut. They can be none: a read of nothing but `\n`.
+    /// The bytes that a read brought, until they are cut. They can be none: a read of nothing but
+    /// `\n`.
     Read(Option<usize>),
 }
 
@@ -85,7 +87,8 @@ impl Cutter {
         }
     }
 
-    /// Takes note of what one read brought. Returns how many bytes of it are to be kept, at the front.
+    /// Takes note of what one read brought. Returns how many bytes of it are to be kept, at the
+    /// front.
     pub fn received(&mut self, fresh: &mut [u8]) -> usize {
         match &mut self.progress {
             Progress::Line { .. } => fresh.len(),
@@ -99,8 +102,8 @@ impl Cutter {
         }
     }
 
-    /// Looks for one request at the front of `bytes`. With `ended`, no more bytes will come, and a last line
-    /// without `\n` is a message.
+    /// Looks for one request at the front of `bytes`. With `ended`, no more bytes will come, and a
+    /// last line without `\n` is a message.
     pub fn cut(&mut self, bytes: &[u8], ended: bool) -> Cut {
         match self.progress {
             Progress::Line { looked_at } => self.cut_line(bytes, looked_at, ended),
@@ -205,8 +208,8 @@ mod tests {
         (good, false)
     }
 
-    /// The same by a cutter, as a connection uses it: a read only when no request is whole, and only into as much
-    /// room as is promised to suffice.
+    /// The same by a cutter, as a connection uses it: a read only when no request is whole, and
+    /// only into as much room as is promised to suffice.
     fn cut(reads: &[&[u8]], framing: Framing, max: usize) -> Messages {
         let (mut cutter, mut buffer, mut messages) =
             (Cutter::new(framing, max), Vec::new(), Vec::new());

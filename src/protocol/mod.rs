@@ -1,8 +1,8 @@
-//! The line protocol as bytes: where a request ends, what a reply and an error line look like; and the header that a
-//! proxy puts before.
+//! The line protocol as bytes: where a request ends, what a reply and an error line look like; and
+//! the header that a proxy puts before.
 //!
-//! Pure functions, used by the server, the load client, the commands and the fuzz targets. Nothing here knows a
-//! socket, a clock or a buffer.
+//! Pure functions, used by the server, the load client, the commands and the fuzz targets. Nothing
+//! here knows a socket, a clock or a buffer.
 
 mod error_line;
 mod framing;
@@ -14,5 +14,6 @@ pub use framing::{Cut, Cutter, Framing};
 pub use proxy::{ProxiedFor, ProxyHeader};
 pub use reply::{Fault, Reply};
 
-/// No server accepts longer messages: one batch of hashes of such a message already takes more than a slice.
+/// No server accepts longer messages: one batch of hashes of such a message already takes more than
+/// a slice.
 pub const MAX_MESSAGE_BYTES: usize = 65_536;

@@ -1,7 +1,9 @@
-//! The header that a proxy puts before the bytes of its client: the PROXY protocol, version 1 and 2.
+//! The header that a proxy puts before the bytes of its client: the PROXY protocol, version 1 and
+//! 2.
 //!
-//! The crate `proxy-header` reads it. Here is what that leaves open: where a stream begins otherwise, which is known
-//! from the first wrong byte on; how long a header may be; and who the connection is for.
+//! The crate `proxy-header` reads it. Here is what that leaves open: where a stream begins
+//! otherwise, which is known from the first wrong byte on; how long a header may be; and who the
+//! connection is for.
 //!
 //! See <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>.
 
@@ -52,8 +54,8 @@ pub enum ProxiedFor {
 }
 
 impl ProxyHeader {
-    /// The longest header that is taken. The addresses are 52 bytes at most, or 232 of socket files; the rest is for
-    /// what proxies tell of TLS connections, which is not looked at.
+    /// The longest header that is taken. The addresses are 52 bytes at most, or 232 of socket
+    /// files; the rest is for what proxies tell of TLS connections, which is not looked at.
     pub const MAX: usize = 4096;
 
     /// What these bytes, the first of a connection, are.
@@ -209,7 +211,8 @@ mod tests {
     }
 
     proptest! {
-        /// However it is split, a header is incomplete up to its last byte, and whole from there on.
+        /// However it is split, a header is incomplete up to its last byte, and whole from there
+        /// on.
         #[test]
         fn a_header_is_whole_at_its_last_byte(
             source: (IpAddr, u16),

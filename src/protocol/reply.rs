@@ -1,7 +1,7 @@
 //! A reply line, `message,seed,hash`: put together, read back and checked.
 //!
-//! Used by whoever sends replies, the server and `powd solve`, and by whoever receives them: `powd verify`, the
-//! load client, the tests.
+//! Used by whoever sends replies, the server and `powd solve`, and by whoever receives them: `powd
+//! verify`, the load client, the tests.
 
 use powd_core::unstable::digest;
 use powd_core::{Difficulty, Seed, SeedError, SeedLength, Solution};
@@ -34,7 +34,8 @@ pub enum Fault {
     /// The seed is not one.
     #[error("bad seed: {0}")]
     Seed(#[from] SeedError),
-    /// The hash is not in the form that all are, whichever it is. Shown escaped: a carriage return is easily missed.
+    /// The hash is not in the form that all are, whichever it is. Shown escaped: a carriage return
+    /// is easily missed.
     #[error("bad hash: \"{0}\" is not 64 lowercase hex digits")]
     HashForm(String),
     /// Another hash than `SHA-256(seed || message)`.
@@ -74,8 +75,8 @@ impl<'a> Reply<'a> {
         reply.write(put)
     }
 
-    /// Gives the line with its `\n` to `put`, piece by piece. Inlined, so that pieces of a known length are
-    /// plain stores.
+    /// Gives the line with its `\n` to `put`, piece by piece. Inlined, so that pieces of a known
+    /// length are plain stores.
     #[inline(always)]
     pub fn write<E>(&self, mut put: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         put(self.message)?;
@@ -86,8 +87,9 @@ impl<'a> Reply<'a> {
         put(b"\n")
     }
 
-    /// Splits a line, with its `\n`, where the lengths of its message and seed put the commas; `None` if they or
-    /// the `\n` are elsewhere. For who knows these lengths: nothing is searched for.
+    /// Splits a line, with its `\n`, where the lengths of its message and seed put the commas;
+    /// `None` if they or the `\n` are elsewhere. For who knows these lengths: nothing is searched
+    /// for.
     #[inline]
     pub fn at(line: &'a [u8], message: usize, seed: usize) -> Option<Reply<'a>> {
         if line.len() != Reply::line_length(message, seed) {

@@ -13,13 +13,15 @@ use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 use super::address::Address;
 use super::stream::{Origin, Stream};
 
-/// Connections that the kernel completes before the acceptor gets to them. The most that Linux grants by
-/// default (`net.core.somaxconn`); std fixes it at 128, which a burst of clients overruns.
+/// Connections that the kernel completes before the acceptor gets to them. The most that Linux
+/// grants by default (`net.core.somaxconn`); std fixes it at 128, which a burst of clients
+/// overruns.
 pub(crate) const BACKLOG: i32 = 4096;
 
-/// A client whose cable is cut sends nothing more, no end of stream either. After a minute of silence the
-/// kernel asks it six times, every 10 s (tcp(7)), and resets the connection when no answer comes: two minutes
-/// in all, where the system's own default is two hours, and only for who asks.
+/// A client whose cable is cut sends nothing more, no end of stream either. After a minute of
+/// silence the kernel asks it six times, every 10 s (tcp(7)), and resets the connection when no
+/// answer comes: two minutes in all, where the system's own default is two hours, and only for who
+/// asks.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_time(Duration::from_secs(60))
     .with_interval(Duration::from_secs(10))
@@ -31,7 +33,8 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 pub struct ListenError {
     /// The address asked for.
     pub address: Address,
-    /// What the system said. `AlreadyExists`: a file that is no socket has the path of a socket file.
+    /// What the system said. `AlreadyExists`: a file that is no socket has the path of a socket
+    /// file.
     pub source: io::Error,
 }
 
@@ -45,11 +48,13 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds `address` (port 0: one that is free) and listens. A socket file that nobody listens on is replaced.
+    /// Binds `address` (port 0: one that is free) and listens. A socket file that nobody listens on
+    /// is replaced.
     ///
     /// # Errors
     ///
-    /// When somebody listens there, or the address is not one of this machine, or not allowed to this user.
+    /// When somebody listens there, or the address is not one of this machine, or not allowed to
+    /// this user.
     pub fn bind(address: Address) -> Result<Listener, ListenError> {
         let bound = match &address {
             Address::Tcp(address) => Listener::bind_tcp(*address),
@@ -112,7 +117,8 @@ impl Listener {
         })
     }
 
-    /// Whether another process listens on it, too: who waits there when we end is that one's client.
+    /// Whether another process listens on it, too: who waits there when we end is that one's
+    /// client.
     pub(crate) fn is_inherited(&self) -> bool {
         self.is_inherited
     }
@@ -150,7 +156,8 @@ impl Listener {
         self.socket.local_addr().map(|address| address.is_unix())
     }
 
-    /// Its file, if it is one, to be removed when dropped: for a socket that lives as long as the process.
+    /// Its file, if it is one, to be removed when dropped: for a socket that lives as long as the
+    /// process.
     #[cfg(feature = "http")]
     pub(crate) fn take_file(&mut self) -> Option<SocketFile> {
         self._file.take()
@@ -169,8 +176,8 @@ impl Listener {
         rustix::io::ioctl_fionbio(&socket, true)?;
         let origin = match peer.as_socket() {
             Some(address) => {
-                // Replies are small and complete: waiting for more to send would only delay them. A client that is
-                // gone already is found out later.
+                // Replies are small and complete: waiting for more to send would only delay them. A
+                // client that is gone already is found out later.
                 let _ = socket.set_tcp_nodelay(true);
                 Origin::Address(address.ip())
             }
@@ -215,7 +222,8 @@ fn make_way(path: &Path, address: &SockAddr) -> io::Result<()> {
     }
 }
 
-/// A socket file of our own, removed when dropped. One that another process has put in its place stays.
+/// A socket file of our own, removed when dropped. One that another process has put in its place
+/// stays.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,

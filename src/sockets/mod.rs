@@ -1,5 +1,5 @@
-//! Sockets as every door wants them, over TCP and over socket files: where powd listens, who comes, what of a
-//! connection a proxy says.
+//! Sockets as every door wants them, over TCP and over socket files: where powd listens, who comes,
+//! what of a connection a proxy says.
 //!
 //! Both kinds are one type, so that no door has two of everything. It must not know what is spoken.
 

@@ -1,7 +1,8 @@
-//! Connections that a proxy opens for its clients: they begin with a header, which is taken off here.
+//! Connections that a proxy opens for its clients: they begin with a header, which is taken off
+//! here.
 //!
-//! The bytes are looked at and left in the socket until the header is whole. So nothing behind it is read, and who
-//! serves the connection then finds its first byte.
+//! The bytes are looked at and left in the socket until the header is whole. So nothing behind it
+//! is read, and who serves the connection then finds its first byte.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
@@ -14,10 +15,12 @@ use rustix::net::{RecvFlags, recv};
 use super::stream::Origin;
 use crate::protocol::{ProxiedFor, ProxyHeader};
 
-/// How long a proxy may take for its header: it sends it first, before it has anything of its client.
+/// How long a proxy may take for its header: it sends it first, before it has anything of its
+/// client.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Connections of one door that wait for their headers, at most: each is a descriptor. More are refused.
+/// Connections of one door that wait for their headers, at most: each is a descriptor. More are
+/// refused.
 pub(crate) const WAITING: usize = 1024;
 
 /// Who begins its connections with a header.
@@ -53,12 +56,13 @@ pub(crate) enum Look {
     Broken,
     /// A header, which was taken off: a connection for a client from there.
     Client(Origin),
-    /// A header, which was taken off: whether somebody will ask is open. The proxy checks whether powd is well, or has
-    /// a client without an address.
+    /// A header, which was taken off: whether somebody will ask is open. The proxy checks whether
+    /// powd is well, or has a client without an address.
     Unknown(Origin),
 }
 
-/// Looks at the first bytes of a connection from a proxy at `proxy`, and takes the header off when it is whole.
+/// Looks at the first bytes of a connection from a proxy at `proxy`, and takes the header off when
+/// it is whole.
 pub(crate) fn look(socket: BorrowedFd<'_>, proxy: Origin) -> Look {
     let mut bytes = [0; ProxyHeader::MAX];
     let count = match peek(socket, &mut bytes) {

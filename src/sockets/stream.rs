@@ -15,7 +15,8 @@ use socket2::Socket;
 pub(crate) enum Origin {
     /// This address.
     Address(IpAddr),
-    /// This machine, over a socket file, whose permissions have judged; or a proxy that asks for itself.
+    /// This machine, over a socket file, whose permissions have judged; or a proxy that asks for
+    /// itself.
     Local,
 }
 

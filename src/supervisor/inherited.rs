@@ -11,7 +11,8 @@ use crate::sockets::Listener;
 /// The sockets handed over, by their names (`FileDescriptorName=`).
 #[derive(Debug, Default)]
 pub struct Inherited {
-    /// Those of the line protocol, which have any other name; a difficulty where the name ends with `@N`.
+    /// Those of the line protocol, which have any other name; a difficulty where the name ends with
+    /// `@N`.
     pub line: Vec<(Listener, Option<Difficulty>)>,
     /// Those named `http`.
     pub http: Vec<Listener>,
@@ -30,7 +31,8 @@ pub struct InheritError {
 }
 
 impl Inherited {
-    /// Takes them. To be called before there are threads, and once: what tells of them is taken out of the environment.
+    /// Takes them. To be called before there are threads, and once: what tells of them is taken out
+    /// of the environment.
     ///
     /// # Errors
     ///

@@ -1,8 +1,9 @@
 //! What the supervisor is told: sd_notify(3). Without one, nothing.
 //!
-//! Its watchdog ends a service from which it hears nothing. A thread that only sleeps and tells would tell for ever, so
-//! this one tells only of workers that turn: it wakes all of them, and looks later whether each has begun a round of its
-//! loop since. That costs the workers one wake-up and one addition.
+//! Its watchdog ends a service from which it hears nothing. A thread that only sleeps and tells
+//! would tell for ever, so this one tells only of workers that turn: it wakes all of them, and
+//! looks later whether each has begun a round of its loop since. That costs the workers one wake-up
+//! and one addition.
 
 use std::io;
 use std::thread;

@@ -15,7 +15,8 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::POWD;
 
-/// The terminal's end of a pair; what is written to it comes in pieces, until the last writer has gone.
+/// The terminal's end of a pair; what is written to it comes in pieces, until the last writer has
+/// gone.
 struct Terminal {
     written: Receiver<Vec<u8>>,
     text: String,

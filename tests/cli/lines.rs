@@ -1,4 +1,5 @@
-//! The lines that `solve` and `verify` read: bounded, and ended as programs on Windows end them too.
+//! The lines that `solve` and `verify` read: bounded, and ended as programs on Windows end them
+//! too.
 
 use std::io::{Read as _, Write as _};
 use std::thread;

@@ -1,5 +1,5 @@
-//! `powd load` as a command: a fixed number of requests, a connection for each, other addresses than numbers, and
-//! servers that are not there.
+//! `powd load` as a command: a fixed number of requests, a connection for each, other addresses
+//! than numbers, and servers that are not there.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
@@ -22,8 +22,8 @@ fn measured(server: &str, flags: &[&str]) -> (Option<i32>, Value) {
     (output.status.code(), report)
 }
 
-/// A server that answers `each` requests of a connection and then closes it, and its numbers of connections and
-/// of requests.
+/// A server that answers `each` requests of a connection and then closes it, and its numbers of
+/// connections and of requests.
 fn closing_after(each: usize) -> (String, Arc<[AtomicUsize; 2]>) {
     let seen = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
     let count = Arc::clone(&seen);

@@ -1,4 +1,5 @@
-//! Pages, completions: made from the command line's own definition, and content for the programs that read them.
+//! Pages, completions: made from the command line's own definition, and content for the programs
+//! that read them.
 
 use std::collections::BTreeSet;
 use std::fs;

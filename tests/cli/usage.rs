@@ -1,4 +1,5 @@
-//! What is asked for wrongly, or cannot be had: one line that says so and what is allowed, exit code 2 or 1.
+//! What is asked for wrongly, or cannot be had: one line that says so and what is allowed, exit
+//! code 2 or 1.
 
 use std::net::TcpListener;
 #[cfg(unix)]
@@ -167,7 +168,8 @@ fn threads_that_the_system_does_not_give_are_told_in_one_line() {
         &["serve", "--listen", "127.0.0.1:0", "--kernel", "portable"],
     ] {
         let mut command = POWD.command(arguments);
-        // A stack that fills the address space: no thread can be had. A number beyond `usize` would be ignored.
+        // A stack that fills the address space: no thread can be had. A number beyond `usize` would
+        // be ignored.
         let stack: u64 = if cfg!(target_pointer_width = "64") {
             1 << 47
         } else {

@@ -1,4 +1,5 @@
-//! Threads bound to CPUs, as Linux tells it: the workers of `powd serve`, the threads of `powd load`.
+//! Threads bound to CPUs, as Linux tells it: the workers of `powd serve`, the threads of `powd
+//! load`.
 
 use std::path::Path;
 use std::thread::available_parallelism;
@@ -48,7 +49,8 @@ fn workers_that_are_not_to_be_pinned_have_all_cpus() {
     let all_each = vec![cpus.clone(); cpus.len()];
     assert_eq!(cpus_of_workers(&["--no-pin"], &[]), all_each);
     assert_eq!(cpus_of_workers(&[], &[("POWD_NO_PIN", "true")]), all_each);
-    // Those that are fewer or more than the CPUs would be in the way of other servers, or of each other.
+    // Those that are fewer or more than the CPUs would be in the way of other servers, or of each
+    // other.
     assert_eq!(cpus_of_workers(&["--workers", "1"], &[]), all_each[..1]);
     let more = (cpus.len() + 1).to_string();
     let of_more = cpus_of_workers(&["--workers", &more], &[]);

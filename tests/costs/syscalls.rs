@@ -29,8 +29,8 @@ fn requests_that_came_together_cost_one_read_and_one_write() {
         }
     });
     let Some(calls) = calls else { return };
-    // A batch may be cut in two when its slice ends in it, which a traced, slow process runs into: that
-    // costs a write more. One call per request would be sixty times as many.
+    // A batch may be cut in two when its slice ends in it, which a traced, slow process runs into:
+    // that costs a write more. One call per request would be sixty times as many.
     let (reads, writes) = (calls.reads(), calls.writes());
     assert!((ROUNDS..=2 * ROUNDS).contains(&reads), "{calls:?}");
     assert!((ROUNDS..=3 * ROUNDS).contains(&writes), "{calls:?}");
@@ -60,13 +60,14 @@ fn requests_that_take_a_search_cost_no_other_calls_than_to_wait_awake() {
     let batches = CONNECTIONS * ROUNDS;
     let (reads, writes) = (calls.reads(), calls.writes());
     assert!((batches..=2 * batches).contains(&reads), "{calls:?}");
-    // A write for each turn in which something was found; how many that is, the speed of the CPU decides.
+    // A write for each turn in which something was found; how many that is, the speed of the CPU
+    // decides.
     assert!(
         (batches..=batches * REQUESTS).contains(&writes),
         "{calls:?}"
     );
-    // A connection's input, its output and what waits behind a search are allocated when first needed at the
-    // same time as those of the others, which may come late, and never again.
+    // A connection's input, its output and what waits behind a search are allocated when first
+    // needed at the same time as those of the others, which may come late, and never again.
     let memory = ["mprotect", "mmap", "mmap2", "munmap", "brk"];
     assert!(calls.of(&memory) <= 3 * CONNECTIONS, "{calls:?}");
     calls.assert_no_others(&memory);
@@ -94,12 +95,13 @@ impl Calls {
         self.of(&WRITES)
     }
 
-    /// There are none that neither read nor write nor poll, but for `allowed` ones. While a worker spins it gives way
-    /// before it polls, and only then.
+    /// There are none that neither read nor write nor poll, but for `allowed` ones. While a worker
+    /// spins it gives way before it polls, and only then.
     fn assert_no_others(&self, allowed: &[&str]) {
         assert!(self.of(&["sched_yield"]) <= self.of(&POLLS), "{self:?}");
         let names = self.0.keys().map(String::as_str);
-        // The kernel's own way to go on with a poll that strace interrupted; and the table's last line.
+        // The kernel's own way to go on with a poll that strace interrupted; and the table's last
+        // line.
         let not_calls = ["restart_syscall", "total"];
         let known = [
             &READS[..],

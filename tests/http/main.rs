@@ -1,4 +1,5 @@
-//! `powd serve --http` and `--admin` from outside: the API that HTTP.md describes, and what watches the service.
+//! `powd serve --http` and `--admin` from outside: the API that HTTP.md describes, and what watches
+//! the service.
 
 #![cfg(feature = "http")]
 

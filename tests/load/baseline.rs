@@ -1,5 +1,5 @@
-//! The Python baseline of the benchmarks and powd speak the same protocol: what one is measured against the
-//! other for.
+//! The Python baseline of the benchmarks and powd speak the same protocol: what one is measured
+//! against the other for.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -23,7 +23,8 @@ fn both(difficulty: u8) -> Vec<Server> {
     python.into_iter().chain([powd]).collect()
 }
 
-/// The reply line to each message, asked for one at a time, which is all that the baseline understands.
+/// The reply line to each message, asked for one at a time, which is all that the baseline
+/// understands.
 fn ask(address: SocketAddr, messages: &[String]) -> Vec<String> {
     let mut stream = TcpStream::connect(address).expect("a server listens");
     stream.set_read_timeout(Some(DEADLINE)).expect("a socket");

@@ -206,8 +206,9 @@ fn error_lines_are_counted_by_their_code() {
     assert_eq!(report.wrong.total, 0);
 }
 
-/// A server that holds one reply back until it is let go, and the run over it. The run lets go after more
-/// than a second of the window, and ends once as many replies came as were due in that time.
+/// A server that holds one reply back until it is let go, and the run over it. The run lets go
+/// after more than a second of the window, and ends once as many replies came as were due in that
+/// time.
 fn over_a_stall(rate: Option<f64>) -> Report {
     let (let_go, wait) = mpsc::channel::<()>();
     let wait = Mutex::new(wait);
@@ -236,8 +237,8 @@ fn over_a_stall(rate: Option<f64>) -> Report {
 fn the_open_loop_shows_a_stall_that_the_closed_loop_hides() {
     let closed = over_a_stall(None);
     let open = over_a_stall(Some(1000.0));
-    // About 900 requests were due during the stall; their users waited half a second on average. In the
-    // closed loop one of at least 1000 waited.
+    // About 900 requests were due during the stall; their users waited half a second on average. In
+    // the closed loop one of at least 1000 waited.
     assert!(open.latency.p50_ms > 50.0, "{:?}", open.latency);
     assert!(closed.latency.max_ms > 500.0, "{:?}", closed.latency);
     assert!(closed.latency.p99_ms < open.latency.p50_ms);

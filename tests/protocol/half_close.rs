@@ -1,8 +1,8 @@
-//! Clients that end their stream with requests unanswered: served, or taken as gone, as `--half-close-timeout`
-//! has it.
+//! Clients that end their stream with requests unanswered: served, or taken as gone, as
+//! `--half-close-timeout` has it.
 //!
-//! Where two services differ in nothing but their flags, the one that is to be the more patient has been left
-//! first: what would treat them alike gives up on that one first.
+//! Where two services differ in nothing but their flags, the one that is to be the more patient has
+//! been left first: what would treat them alike gives up on that one first.
 
 use powd_testkit::{Client, Powd, lines, messages};
 #[cfg(target_os = "linux")]
@@ -82,7 +82,8 @@ fn left_by_its_client(flags: &[&str]) -> Powd {
     powd
 }
 
-/// With `flags` the search of a client that left is cancelled, and with a timeout of an hour it is not.
+/// With `flags` the search of a client that left is cancelled, and with a timeout of an hour it is
+/// not.
 fn is_cancelled_before_an_hour(flags: &[&str]) {
     let patient = left_by_its_client(&["--half-close-timeout", "1h"]);
     left_by_its_client(flags).until_cancelled();
@@ -103,8 +104,8 @@ fn a_client_that_left_is_cancelled_by_default_too() {
 
 #[test]
 fn a_half_closed_client_is_served_as_long_as_it_gets_answers() {
-    // Twelve answers, no sooner than 300 ms after one another: longer than the timeout in all, and far from
-    // as long between two of them.
+    // Twelve answers, no sooner than 300 ms after one another: longer than the timeout in all, and
+    // far from as long between two of them.
     let flags = [
         "-d",
         "64",

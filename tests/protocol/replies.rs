@@ -88,7 +88,8 @@ fn a_request_split_anywhere_is_whole_again() {
     }
 }
 
-/// What telnet sends for an interrupt, say: data in the stream like any other (RFC 6093), at which a read stops.
+/// What telnet sends for an interrupt, say: data in the stream like any other (RFC 6093), at which
+/// a read stops.
 #[cfg(target_os = "linux")]
 #[test]
 fn urgent_data_is_data() {
@@ -267,8 +268,8 @@ fn an_endless_line_is_refused_while_it_is_sent() {
     });
 }
 
-/// Every length from 0 to 200, and those around each place up to 8192 where one block more begins: for
-/// the message alone, for the message behind its seed, and with the padding's nine bytes.
+/// Every length from 0 to 200, and those around each place up to 8192 where one block more begins:
+/// for the message alone, for the message behind its seed, and with the padding's nine bytes.
 fn telling_lengths() -> Vec<usize> {
     let around = (4..=128).flat_map(|block| {
         [-15, -14, -13, -9, -6, -5, -4, -1, 0, 1].map(|offset| block * 64 + offset)
@@ -348,7 +349,8 @@ fn framed_by_reads_no_message_is_longer_than_one_read() {
         assert!(!message.is_empty() && message.len() <= 8192);
         echoed.extend(message);
     }
-    // Where one read ends and the next begins is up to the network; that all is answered once is not.
+    // Where one read ends and the next begins is up to the network; that all is answered once is
+    // not.
     assert!(echoed == sent);
 }
 

@@ -16,8 +16,8 @@ use socket2::SockRef;
 
 use crate::POWD;
 
-/// Serves with these flags, and with all the time that a drain could want. By default it ends after less than
-/// the tests wait: one whose end nobody noticed would pass for one that ended.
+/// Serves with these flags, and with all the time that a drain could want. By default it ends after
+/// less than the tests wait: one whose end nobody noticed would pass for one that ended.
 fn serve(flags: &[&str]) -> Powd {
     POWD.serve(&[&["--drain-timeout", "1h"], flags].concat())
 }
@@ -219,8 +219,8 @@ fn what_is_open_when_the_time_is_over_gets_an_error_line_and_the_log_a_number() 
 
 #[test]
 fn a_drain_ends_after_its_timeout() {
-    // Two in the middle of a search, told to end one after the other: that the second one ends first is by its
-    // flag, not because a drain takes about so long.
+    // Two in the middle of a search, told to end one after the other: that the second one ends
+    // first is by its flag, not because a drain takes about so long.
     let flags = ["-d", "64", "--workers", "1"];
     let patient = serve(&flags);
     let mut hasty = POWD.serve(&[&flags[..], &["--drain-timeout", "200ms"]].concat());
@@ -250,8 +250,8 @@ fn a_search_for_a_client_that_leaves_does_not_hold_up_a_drain() {
     assert_eq!(powd.wait().code(), Some(0));
 }
 
-/// Asks and reads one line at a time until powd ends the stream; counts the replies. Whatever the moment,
-/// the stream ends between two lines, and is not reset.
+/// Asks and reads one line at a time until powd ends the stream; counts the replies. Whatever the
+/// moment, the stream ends between two lines, and is not reset.
 fn ask_until_the_end(address: SocketAddr, replies: &AtomicUsize) {
     let mut writer = TcpStream::connect(address).expect("powd listens");
     writer.set_read_timeout(Some(DEADLINE)).expect("not zero");
@@ -358,8 +358,8 @@ fn sigterm_is_heard_when_standard_error_is_closed() {
 fn sigterm_is_heard_when_nobody_reads_standard_error() {
     let (mut child, mut stderr) = serve_with_stderr_in_hand();
     let address = announced(&mut stderr);
-    // Twice what a pipe holds, 64 KiB in lines of nearly 300 bytes, because signals that come faster than
-    // they are heard are one.
+    // Twice what a pipe holds, 64 KiB in lines of nearly 300 bytes, because signals that come
+    // faster than they are heard are one.
     for _ in 0..450 {
         signal(child.id(), "USR1");
     }

@@ -39,7 +39,8 @@ fn a_neighbour_of_twenty_thousand_hard_requests_gets_its_share() {
     let before = powd.counter("/replies");
     neighbour.ask_all(&asked, 4);
     let hogs = powd.counter("/replies") - before - asked.len() as u64;
-    // As many as the neighbour's, give or take their luck. Far more than that is waiting in its socket.
+    // As many as the neighbour's, give or take their luck. Far more than that is waiting in its
+    // socket.
     assert!(
         hogs < 1000,
         "{hogs} replies for the hog, 20 for its neighbour"
@@ -85,7 +86,8 @@ fn an_easy_request_is_answered_while_a_hard_one_has_all_cores() {
     let hard = Client::connect(*hard);
     hard.send(b"hard\n");
     powd.until_counter("/help/hashes", |hashes| hashes > 0);
-    // Connections go to the workers in turn: the owner of the search answers some, its helper others.
+    // Connections go to the workers in turn: the owner of the search answers some, its helper
+    // others.
     let mut clients: Vec<Client> = (0..4).map(|_| Client::connect(*easy)).collect();
     for message in messages(50) {
         for client in &mut clients {
@@ -194,8 +196,8 @@ fn a_service_with_nothing_to_do_uses_no_cpu() {
     idle[0].ask(b"one", 5);
     powd.until_quiet();
     let (before, begin) = (workers(&powd), std::time::Instant::now());
-    // Here time itself is what is waited for. Nothing else may happen in it: a signal, which counters are
-    // asked for with, can be delivered to any thread and wakes it.
+    // Here time itself is what is waited for. Nothing else may happen in it: a signal, which
+    // counters are asked for with, can be delivered to any thread and wakes it.
     std::thread::sleep(Duration::from_millis(500));
     let after = workers(&powd);
     let hundredths = begin.elapsed().as_millis() as u64 / 10;

@@ -1,4 +1,5 @@
-//! The limits on clients, from outside: each flag keeps its promise, and keeps it to those it concerns.
+//! The limits on clients, from outside: each flag keeps its promise, and keeps it to those it
+//! concerns.
 
 use std::io::Write;
 #[cfg(target_os = "linux")]
@@ -148,7 +149,8 @@ fn one_that_waits_for_a_search_is_not_idle() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_kernel_looks_after_clients_that_say_nothing() {
-    // Not even their end of stream, as when a cable is cut. That cannot be had here; the timer can be seen.
+    // Not even their end of stream, as when a cable is cut. That cannot be had here; the timer can
+    // be seen.
     const KEEPALIVE: u8 = 2;
     let powd = POWD.serve(&["-d", "64"]);
     let client = powd.connect();
@@ -179,8 +181,8 @@ fn a_search_past_its_deadline_gets_an_error_line_and_the_connection_goes_on() {
 fn an_error_line_stands_in_the_place_of_its_request() {
     let asked = messages(300);
     let mut mixed = false;
-    // Each zero more takes 16 times as long: at one of these, at least, some searches are late and some are
-    // not, whatever the machine.
+    // Each zero more takes 16 times as long: at one of these, at least, some searches are late and
+    // some are not, whatever the machine.
     for nibbles in 2..=6 {
         let powd = POWD.serve(&["-d", &nibbles.to_string(), "--deadline", "2ms"]);
         let mut client = powd.connect();
@@ -262,7 +264,8 @@ fn it_recovers_by_itself_when_descriptors_run_out() {
         client.send(b"hello\n");
     }
     powd.until_counter("/connections/accept_pauses", |pauses| pauses > 0);
-    // The clock starts before the first count and stops behind the last: a slow machine only adds time.
+    // The clock starts before the first count and stops behind the last: a slow machine only adds
+    // time.
     let (start, ticks) = (Instant::now(), powd.cpu_ticks());
     let pauses = powd.counter("/connections/accept_pauses");
     let later = powd.until_counter("/connections/accept_pauses", |now| {

@@ -1,5 +1,5 @@
-//! Clients that do not end their stream when powd has ended its own: they get their last line, and then the
-//! time to read it, but powd does not wait for them for ever.
+//! Clients that do not end their stream when powd has ended its own: they get their last line, and
+//! then the time to read it, but powd does not wait for them for ever.
 
 use crate::POWD;
 

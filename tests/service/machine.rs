@@ -1,5 +1,5 @@
-//! What the machine gives and forbids: CPUs, threads, quotas, IPv6. What only makes powd faster never keeps it from
-//! starting; what it cannot do without is named in one line.
+//! What the machine gives and forbids: CPUs, threads, quotas, IPv6. What only makes powd faster
+//! never keeps it from starting; what it cannot do without is named in one line.
 //!
 //! `strace` answers system calls in the system's place, as a sandbox or a huge machine would.
 
@@ -20,7 +20,8 @@ use crate::POWD;
 /// `serve` on a free port, and nothing else said.
 const SERVE: [&str; 4] = ["serve", "--listen", "127.0.0.1:0", "-d=1"];
 
-/// A command of powd whose calls of `call` have `outcome`, in strace's words. None where strace may not do that.
+/// A command of powd whose calls of `call` have `outcome`, in strace's words. None where strace may
+/// not do that.
 fn with_call(call: &str, outcome: &str, arguments: &[&str]) -> Option<Command> {
     let strace = || {
         let mut strace = Command::new("strace");
@@ -205,7 +206,8 @@ fn starts_beside_busy_programs_take_the_same_kernel() {
 fn ready_is_said_when_all_threads_run() {
     let flags = ["--workers", "2", "--kernel", "portable"];
     let arguments = [&SERVE[..], &flags].concat();
-    // The log, two workers, the acceptor, the signals: each of them once the first that cannot be had.
+    // The log, two workers, the acceptor, the signals: each of them once the first that cannot be
+    // had.
     for number in 1..=5 {
         let outcome = format!("error=EAGAIN:when={number}+");
         // One of the two, as the C library chooses.

@@ -1,5 +1,5 @@
-//! Clients that are slow, or late, or deaf for a while: nothing is lost to them, and nothing is done for them
-//! that they do not take.
+//! Clients that are slow, or late, or deaf for a while: nothing is lost to them, and nothing is
+//! done for them that they do not take.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -85,8 +85,8 @@ fn a_request_that_powd_was_late_to_read_is_not_idleness() {
 
 #[test]
 fn a_client_that_has_ended_its_stream_and_reads_slowly_gets_all() {
-    // Requests that the sockets hold, with the end behind them; more replies than they hold, read at a rate at
-    // which the poll would not tell of room within the limit.
+    // Requests that the sockets hold, with the end behind them; more replies than they hold, read
+    // at a rate at which the poll would not tell of room within the limit.
     const REQUESTS: usize = 60_000;
     let limit = Duration::from_secs(2);
     let powd = POWD.serve(&["-d", "0", "--half-close-timeout", "2s"]);
@@ -114,7 +114,8 @@ fn a_client_that_has_ended_its_stream_and_reads_slowly_gets_all() {
 
 #[test]
 fn no_core_searches_for_a_client_that_does_not_read() {
-    // Each search is long enough for a helper to be woken in time, and a few replies fill what there is between the two.
+    // Each search is long enough for a helper to be woken in time, and a few replies fill what
+    // there is between the two.
     let powd = POWD.serve(&["-d", "3", "--workers", "2", "--max-message-bytes", "65536"]);
     let asked: Vec<String> = (0..100)
         .map(|number| format!("{number:04}").repeat(16_000))

@@ -1,5 +1,5 @@
-//! Under a supervisor: what it is told, and sockets that it hands over. The test is the supervisor; systemd's own tool
-//! hands over sockets where it is installed.
+//! Under a supervisor: what it is told, and sockets that it hands over. The test is the supervisor;
+//! systemd's own tool hands over sockets where it is installed.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -263,7 +263,8 @@ fn variables_for_another_process_are_not_taken() {
     powd.connect().ask(b"hello", 3);
 }
 
-/// The listening socket outlives the service: who connects between two of them waits, and is not refused.
+/// The listening socket outlives the service: who connects between two of them waits, and is not
+/// refused.
 #[test]
 fn a_restart_refuses_nobody() {
     const CLIENTS: usize = 4;
@@ -280,7 +281,8 @@ fn a_restart_refuses_nobody() {
                 // Fails the test when it is refused.
                 let mut client = Client::connect(address);
                 client.send(b"hello\n");
-                // One that was accepted when the drain began, and had not asked yet, hears the end of the stream.
+                // One that was accepted when the drain began, and had not asked yet, hears the end
+                // of the stream.
                 if let Some(reply) = client.next_line() {
                     check(&reply, b"hello", 1);
                     asked += 1;

@@ -139,7 +139,8 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
         })
     }
 
-    /// The hashes of all searches so far, counted while they run: another thread can show how far a search is.
+    /// The hashes of all searches so far, counted while they run: another thread can show how far a
+    /// search is.
     pub fn tried(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.tried)
     }
@@ -250,7 +251,8 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
     }
 }
 
-/// One thread's part in a search by all: the solution, if one was found, and what the part has cost.
+/// One thread's part in a search by all: the solution, if one was found, and what the part has
+/// cost.
 fn work<S: Scan>(kernel: S, search: &SharedSearch, tried: &AtomicU64) -> (Option<Solution>, Tally) {
     let mut searcher = Searcher::new(kernel, search.job().message.len());
     let mut share = search.join(&mut searcher);

@@ -42,8 +42,9 @@ impl FromStr for Server {
 }
 
 impl Server {
-    /// What to connect to. Of a name with several addresses the first at which somebody listens: `localhost` is `::1`
-    /// and `127.0.0.1`, and a server may listen on one of them. Who has no choice is not asked.
+    /// What to connect to. Of a name with several addresses the first at which somebody listens:
+    /// `localhost` is `::1` and `127.0.0.1`, and a server may listen on one of them. Who has no
+    /// choice is not asked.
     pub(super) fn address(&self) -> Result<Address, Error> {
         choose(self.place.addresses()?)
     }

@@ -1,4 +1,5 @@
-//! `/etc/default/powd`, as the definition of the command line has it: a test keeps the file of the package the same.
+//! `/etc/default/powd`, as the definition of the command line has it: a test keeps the file of the
+//! package the same.
 
 use std::fmt::Write as _;
 use std::fs;

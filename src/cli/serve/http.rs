@@ -12,29 +12,32 @@ use crate::cli::values::{count, duration};
 use crate::http::{Doors, Jobs, Limits, Options, Tokens};
 use crate::sockets::Listener;
 
-/// How long a connection may do nothing where `--idle-timeout` says nothing. HTTP clients keep connections in store, and
-/// expect that unused ones are closed; longer than the minute for which nginx keeps its own.
+/// How long a connection may do nothing where `--idle-timeout` says nothing. HTTP clients keep
+/// connections in store, and expect that unused ones are closed; longer than the minute for which
+/// nginx keeps its own.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Flags {
-    /// Where to answer HTTP/1.1 and HTTP/2 (without TLS, which is a proxy's): POST /v1/solve and more, as
-    /// /openapi.json there and HTTP.md describe. By default nowhere. ADDR:PORT, NAME:PORT or unix:PATH.
+    /// Where to answer HTTP/1.1 and HTTP/2 (without TLS, which is a proxy's): POST /v1/solve and
+    /// more, as /openapi.json there and HTTP.md describe. By default nowhere. ADDR:PORT, NAME:PORT
+    /// or unix:PATH.
     #[arg(long, env = "POWD_HTTP", value_name = "WHERE")]
     http: Option<Place>,
 
-    /// Where to answer those who watch the service, while it is saturated too: a page for people at /, /metrics for
-    /// Prometheus, /livez and /readyz for balancers, /status in JSON. By default nowhere. Keep strangers from it.
+    /// Where to answer those who watch the service, while it is saturated too: a page for people at
+    /// /, /metrics for Prometheus, /livez and /readyz for balancers, /status in JSON. By default
+    /// nowhere. Keep strangers from it.
     #[arg(long, env = "POWD_ADMIN", value_name = "WHERE")]
     admin: Option<Place>,
 
-    /// A file with a token on each line, of which each HTTP request has to show one: Authorization: Bearer TOKEN. It
-    /// is read at start. By default none is asked for.
+    /// A file with a token on each line, of which each HTTP request has to show one: Authorization:
+    /// Bearer TOKEN. It is read at start. By default none is asked for.
     #[arg(long, env = "POWD_HTTP_TOKEN_FILE", value_name = "FILE")]
     http_token_file: Option<PathBuf>,
 
-    /// Jobs (POST /v1/jobs) that wait or search at once; more are told that the service is busy. As many that have
-    /// ended are kept.
+    /// Jobs (POST /v1/jobs) that wait or search at once; more are told that the service is busy. As
+    /// many that have ended are kept.
     #[arg(long, env = "POWD_MAX_JOBS", value_name = "N", default_value = "10000", value_parser = count)]
     max_jobs: NonZeroUsize,
 
@@ -51,7 +54,8 @@ pub(super) struct Unbound {
     options: Options,
 }
 
-/// Reads what is to be read, and looks up names. Sockets that were handed over take the place of flags.
+/// Reads what is to be read, and looks up names. Sockets that were handed over take the place of
+/// flags.
 pub(super) fn resolve(
     args: &ServeArgs,
     http: Vec<Listener>,

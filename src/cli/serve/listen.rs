@@ -42,7 +42,8 @@ impl FromStr for Listen {
     }
 }
 
-/// The sockets of one place: those that were handed over for it, or those of its addresses, which are not bound yet.
+/// The sockets of one place: those that were handed over for it, or those of its addresses, which
+/// are not bound yet.
 #[derive(Debug)]
 pub(super) enum Sockets {
     HandedOver(Vec<Listener>),
@@ -63,8 +64,9 @@ impl Sockets {
         Ok(Sockets::Unbound(addresses.collect()))
     }
 
-    /// Binds the addresses, which `flag` has asked for. Where a name has several, one of a kind that this system does
-    /// not have is left out: most systems call themselves `localhost` by IPv6, too, also those without it.
+    /// Binds the addresses, which `flag` has asked for. Where a name has several, one of a kind
+    /// that this system does not have is left out: most systems call themselves `localhost` by
+    /// IPv6, too, also those without it.
     pub(super) fn bind(self, flag: &'static str) -> Result<Vec<Listener>, Error> {
         let addresses = match self {
             Sockets::HandedOver(listeners) => return Ok(listeners),
@@ -151,8 +153,8 @@ impl LineListeners {
     }
 }
 
-/// What is wrong with listeners that would share an address: each can be bound once. Port 0 is another one each
-/// time.
+/// What is wrong with listeners that would share an address: each can be bound once. Port 0 is
+/// another one each time.
 fn listened_on_twice(addresses: &[&Address]) -> Option<String> {
     let is_fixed = |address: &&&Address| !matches!(address, Address::Tcp(one) if one.port() == 0);
     let mut seen = HashSet::new();

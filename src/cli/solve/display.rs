@@ -1,7 +1,8 @@
-//! What a long search is doing, for who waits at a terminal: one line on standard error, gone when it is over.
+//! What a long search is doing, for who waits at a terminal: one line on standard error, gone when
+//! it is over.
 //!
-//! It knows how many hashes were tried and which message they are for, nothing else of the search. Without a
-//! terminal it does nothing at all.
+//! It knows how many hashes were tried and which message they are for, nothing else of the search.
+//! Without a terminal it does nothing at all.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -49,7 +50,8 @@ struct Work {
     since: Instant,
     /// When it came to an end, unless more is coming.
     rest: Option<Instant>,
-    /// The message at hand, counted from 1, when its search began, and the hashes tried before that.
+    /// The message at hand, counted from 1, when its search began, and the hashes tried before
+    /// that.
     message: u64,
     message_since: Instant,
     tried_before: u64,
@@ -58,7 +60,8 @@ struct Work {
 }
 
 impl Display {
-    /// A display for so many messages, if that is known, whose searches count their hashes in `tried`.
+    /// A display for so many messages, if that is known, whose searches count their hashes in
+    /// `tried`.
     pub(super) fn new(
         difficulty: Difficulty,
         messages: Option<u64>,

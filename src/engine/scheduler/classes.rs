@@ -1,4 +1,5 @@
-//! The queues of the classes: first come, first served within each, deficit round robin between them.
+//! The queues of the classes: first come, first served within each, deficit round robin between
+//! them.
 
 use std::collections::VecDeque;
 
@@ -15,13 +16,15 @@ pub(super) struct Entry {
     pub(super) ticket: u64,
 }
 
-/// The queue of a class: first come, first served. Entries that a client has left behind are passed over.
+/// The queue of a class: first come, first served. Entries that a client has left behind are passed
+/// over.
 #[derive(Debug)]
 struct Fifo {
     entries: VecDeque<Entry>,
     /// Entries that stand for a client.
     live: usize,
-    /// What the class may still use before the next class has its turn; below zero where it used more.
+    /// What the class may still use before the next class has its turn; below zero where it used
+    /// more.
     deficit: i64,
 }
 
@@ -48,7 +51,8 @@ impl Fifo {
     /// A client has left it from within, and its run state says so already.
     fn forget(&mut self, runs: &[Run]) {
         self.live -= 1;
-        // What was left behind never outweighs what is there, even in a class that has no turn for hours.
+        // What was left behind never outweighs what is there, even in a class that has no turn for
+        // hours.
         if self.entries.len() > 2 * self.live + 16 {
             self.entries.retain(|&entry| is_live(entry, runs));
         }
@@ -92,8 +96,8 @@ impl Classes {
         }
     }
 
-    /// The first client of the class whose turn it is, and that class: RFC 8290's scheduling, with a quantum for each
-    /// client of the class.
+    /// The first client of the class whose turn it is, and that class: RFC 8290's scheduling, with
+    /// a quantum for each client of the class.
     pub(super) fn pop(&mut self, quantum: u64, runs: &[Run]) -> Option<(usize, usize)> {
         loop {
             let class = *self.active.front()?;

@@ -1,6 +1,7 @@
 //! `GET /metrics`: the counters as Prometheus and OpenMetrics write them.
 //!
-//! Read when asked for: nothing is counted twice, and nobody who answers requests does anything for it.
+//! Read when asked for: nothing is counted twice, and nobody who answers requests does anything for
+//! it.
 
 use std::fmt;
 

@@ -1,6 +1,7 @@
 //! The admin address: for those who watch the service, people and machines.
 //!
-//! One thread of its own, which does nothing else: it answers while the API has more than it can do.
+//! One thread of its own, which does nothing else: it answers while the API has more than it can
+//! do.
 
 mod metrics;
 mod page;
@@ -30,8 +31,8 @@ use crate::sockets::{Listener, Proxies};
 
 pub(super) use watched::Watched;
 
-/// Connections at once: a few balancers, scrapers and people. Bounds of their own, so that the service's clients cannot
-/// keep them out.
+/// Connections at once: a few balancers, scrapers and people. Bounds of their own, so that the
+/// service's clients cannot keep them out.
 const CONNECTIONS: usize = 256;
 
 /// How long a connection may do nothing: some times as long as a scraper waits between two scrapes.

@@ -1,8 +1,10 @@
-//! `POST /v1/batch`: many messages in one request, many seeds in one response, both while they come.
+//! `POST /v1/batch`: many messages in one request, many seeds in one response, both while they
+//! come.
 //!
-//! The response is what drives it: its stream reads messages only while there is room for more of them under way, and
-//! is itself asked only while its client reads. So a client that does not read is not read from, what it can make powd
-//! hold is bounded, and dropping the response cancels everything.
+//! The response is what drives it: its stream reads messages only while there is room for more of
+//! them under way, and is itself asked only while its client reads. So a client that does not read
+//! is not read from, what it can make powd hold is bounded, and dropping the response cancels
+//! everything.
 
 use std::collections::HashMap;
 use std::io;
@@ -34,8 +36,8 @@ use crate::http::gate::InFlight;
 use crate::http::peer::{Busy, Peer};
 use crate::http::problem::{Problem, ProblemDetails};
 
-/// Messages under way for each worker, up to [`MOST`] in all: enough that it has the next one at hand while answers and
-/// messages go to and fro.
+/// Messages under way for each worker, up to [`MOST`] in all: enough that it has the next one at
+/// hand while answers and messages go to and fro.
 const FOR_EACH_WORKER: usize = 64;
 const MOST: usize = 1024;
 
@@ -44,9 +46,10 @@ const PIECE: usize = 16 * 1024;
 
 /// Finds seeds for many messages.
 ///
-/// Lines of text, each a message: reply lines in their order. Or NDJSON, each line a string or an object as of
-/// `/v1/solve` with an optional `id`: lines in the order of completion, with that `id` or the number of the line. What
-/// has no answer has an error in its place. Answers begin before the request ends.
+/// Lines of text, each a message: reply lines in their order. Or NDJSON, each line a string or an
+/// object as of `/v1/solve` with an optional `id`: lines in the order of completion, with that `id`
+/// or the number of the line. What has no answer has an error in its place. Answers begin before
+/// the request ends.
 #[utoipa::path(
     post,
     path = "/v1/batch",
@@ -353,7 +356,8 @@ impl Batch {
         }
     }
 
-    /// In a drain: what was received is answered, then the client hears that there is more to ask elsewhere.
+    /// In a drain: what was received is answered, then the client hears that there is more to ask
+    /// elsewhere.
     fn stop_reading(&mut self) {
         self.lines.end();
         let refused = self.begin(Value::from(self.count), Err(Problem::draining()));

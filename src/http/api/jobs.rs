@@ -1,7 +1,7 @@
 //! `/v1/jobs`: searches that outlive their requests, kept in memory.
 //!
-//! Open jobs are bounded, and so are those that are kept after their end: the oldest goes when there is no room, or when
-//! its time is over.
+//! Open jobs are bounded, and so are those that are kept after their end: the oldest goes when
+//! there is no room, or when its time is over.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -87,7 +87,8 @@ impl Api {
         self.engine().options().max_message_bytes.get()
     }
 
-    /// Asks the engine, until it has answered or the client has gone. To drop this cancels the search.
+    /// Asks the engine, until it has answered or the client has gone. To drop this cancels the
+    /// search.
     async fn solve(&self, peer: &Arc<Peer>, query: Query) -> Result<Answer, Problem> {
         let difficulty = query.difficulty;
         self.counters().requests.add(1);

@@ -11,8 +11,8 @@ use crate::http::problem::{Problem, ProblemDetails};
 
 /// Finds a seed for a message.
 ///
-/// The body is the message, byte for byte, or an object with `Content-Type: application/json`. To close the connection,
-/// or reset the stream, ends the search.
+/// The body is the message, byte for byte, or an object with `Content-Type: application/json`. To
+/// close the connection, or reset the stream, ends the search.
 #[utoipa::path(
     post,
     path = "/v1/solve",

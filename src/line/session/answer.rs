@@ -8,7 +8,8 @@ use crate::line::buffers::Buffer;
 use crate::protocol::{Cut, ErrorLine, Reply};
 
 impl<T> Session<T> {
-    /// Answers requests, in order, until none is whole, the output is full, the budget spent, or helpers must finish first.
+    /// Answers requests, in order, until none is whole, the output is full, the budget spent, or
+    /// helpers must finish first.
     pub(crate) fn answer<H: Host<Task = T>>(
         &mut self,
         host: &mut H,

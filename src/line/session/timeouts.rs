@@ -1,8 +1,8 @@
-//! What time alone can end: a connection that is idle, abandoned by its client, or has lingered long enough; and a
-//! search that has taken too long.
+//! What time alone can end: a connection that is idle, abandoned by its client, or has lingered
+//! long enough; and a search that has taken too long.
 //!
-//! The worker asks when that is, and then gives the session a turn in which it tries once more what it waits for. Only
-//! when that fails it closes.
+//! The worker asks when that is, and then gives the session a turn in which it tries once more what
+//! it waits for. Only when that fails it closes.
 
 use std::time::Instant;
 
@@ -28,7 +28,8 @@ impl<T> Session<T> {
         .min()
     }
 
-    /// That time has come. It tries once more what it waits for, which may have come since the poll.
+    /// That time has come. It tries once more what it waits for, which may have come since the
+    /// poll.
     pub(crate) fn on_due(&mut self) {
         self.last_try = true;
         match self.output {
@@ -37,8 +38,8 @@ impl<T> Session<T> {
         }
     }
 
-    /// Its client has ended its stream and has taken no reply for too long: as good as gone. Not once powd has
-    /// ended its own: then that end is what it waits for.
+    /// Its client has ended its stream and has taken no reply for too long: as good as gone. Not
+    /// once powd has ended its own: then that end is what it waits for.
     pub(super) fn is_abandoned(&self, now: Instant, limits: &Limits) -> bool {
         self.abandoned_at(limits).is_some_and(|at| at <= now)
     }
@@ -52,7 +53,8 @@ impl<T> Session<T> {
         }
     }
 
-    /// Nothing moves on it, and that is up to the client: it does not take its replies, or has asked nothing.
+    /// Nothing moves on it, and that is up to the client: it does not take its replies, or has
+    /// asked nothing.
     pub(super) fn is_idle(&self, now: Instant, limits: &Limits) -> bool {
         self.idle_at(limits).is_some_and(|at| at <= now)
     }

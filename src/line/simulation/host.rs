@@ -1,5 +1,5 @@
-//! A simulated worker's side of a search: it finds, stalls and lasts as chosen, and notes what is wrong with how it is
-//! used.
+//! A simulated worker's side of a search: it finds, stalls and lasts as chosen, and notes what is
+//! wrong with how it is used.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

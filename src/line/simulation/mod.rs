@@ -1,7 +1,8 @@
-//! A connection in a simulated world: its client, its socket, its worker and the clock do what they can do, in any
-//! order. What must always hold is looked at after every step.
+//! A connection in a simulated world: its client, its socket, its worker and the clock do what they
+//! can do, in any order. What must always hold is looked at after every step.
 //!
-//! A run is made by [`run`] from [`Choices`]: a number, which the tests print when it fails, or the bytes of a fuzzer.
+//! A run is made by [`run`] from [`Choices`]: a number, which the tests print when it fails, or the
+//! bytes of a fuzzer.
 
 mod choices;
 mod host;
@@ -281,7 +282,8 @@ impl<'c, 'b> World<'c, 'b> {
                     Run::Queued(kind) => kind,
                     _ => TurnKind::Old,
                 };
-                // The first choice, which is all that a fuzzer's last byte is followed by, gets something done.
+                // The first choice, which is all that a fuzzer's last byte is followed by, gets
+                // something done.
                 let blocks = 60 - self.host.choices.below(60);
                 let mut budget = Budget::new(blocks, kind);
                 self.host.is_blocked = connection.has_output();
@@ -385,7 +387,8 @@ impl<'c, 'b> World<'c, 'b> {
         self.client_ends();
         self.settle();
         if self.connection.is_some() {
-            // A client that powd has left waits for nothing; one that does not end itself is not waited for long.
+            // A client that powd has left waits for nothing; one that does not end itself is not
+            // waited for long.
             self.host.now += LINGER;
             self.look_at_the_clock();
             self.settle();
@@ -445,10 +448,12 @@ impl<'c, 'b> World<'c, 'b> {
         }
     }
 
-    /// The requests in the first `counted` bytes of what was sent, by the definition of the framing.
+    /// The requests in the first `counted` bytes of what was sent, by the definition of the
+    /// framing.
     fn requests(&self, counted: usize) -> Vec<&[u8]> {
         let lines = self.sent[..counted].split_inclusive(|&byte| byte == b'\n');
-        // A last line without its end counts if powd was still reading when the stream ended behind it.
+        // A last line without its end counts if powd was still reading when the stream ended behind
+        // it.
         let is_whole = self.ended_first && counted == self.sent.len();
         let returns = self.options.framing == Framing::Crlf;
         let without_return =

@@ -1,5 +1,6 @@
-//! The kernels of aarch64: what each one needs of the CPU, and the functions in which its instructions may be
-//! used. All that a scan does is inlined into one of these, so it is dispatched once.
+//! The kernels of aarch64: what each one needs of the CPU, and the functions in which its
+//! instructions may be used. All that a scan does is inlined into one of these, so it is dispatched
+//! once.
 #![allow(
     unsafe_code,
     reason = "functions of an instruction set, called with its witness in hand"
@@ -17,8 +18,8 @@ pub(super) enum Arm {
     Neon(Twice<Neon>),
 }
 
-/// Every kernel. The first two by what is known: `arm-sha` is good on all models of processors, `neon-sha` a
-/// tenth better on some.
+/// Every kernel. The first two by what is known: `arm-sha` is good on all models of processors,
+/// `neon-sha` a tenth better on some.
 pub(super) const KERNELS: [Entry; 3] = [
     Entry {
         name: "arm-sha",
@@ -56,7 +57,7 @@ impl Arm {
 entry_points! {
     "neon,sha2" fn arm_sha(sha: ArmSha) = arm_sha::next_at_most::<false>;
     "neon,sha2" fn neon_sha(sha: ArmSha) = arm_sha::next_at_most::<true>;
-    // Two vectors side by side: by the models nowhere slower than one, and a quarter faster on Neoverse V1 and
-    // V2, where one waits for itself.
+    // Two vectors side by side: by the models nowhere slower than one, and a quarter faster on
+    // Neoverse V1 and V2, where one waits for itself.
     "neon" fn neon(simd: Twice<Neon>) = lanes::next_at_most;
 }

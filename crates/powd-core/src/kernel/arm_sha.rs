@@ -1,13 +1,14 @@
 //! Arm's SHA2 extension: four messages side by side, schedule and rounds by its instructions.
 //!
-//! `sha256h` and `sha256h2` do four rounds of one message, and the next four wait for both, four cycles and
-//! more: one message alone leaves their unit idle most of the time. Two keep it busy where their schedules
-//! fill the gaps; four do without, and where the latency is longer.
+//! `sha256h` and `sha256h2` do four rounds of one message, and the next four wait for both, four
+//! cycles and more: one message alone leaves their unit idle most of the time. Two keep it busy
+//! where their schedules fill the gaps; four do without, and where the latency is longer.
 //!
-//! `sha256su0` and `sha256su1` make four words of the schedule. Most processors have them wait for the unit of
-//! the rounds. So what no head changes of the schedule is computed ahead of the scan, which leaves nine of
-//! twelve `sha256su0`. Where there are four vector pipes (Neoverse V1, V2), it is faster to do every other one
-//! of these nine by plain instructions of NEON, nine in place of one; where there are two, slower.
+//! `sha256su0` and `sha256su1` make four words of the schedule. Most processors have them wait for
+//! the unit of the rounds. So what no head changes of the schedule is computed ahead of the scan,
+//! which leaves nine of twelve `sha256su0`. Where there are four vector pipes (Neoverse V1, V2), it
+//! is faster to do every other one of these nine by plain instructions of NEON, nine in place of
+//! one; where there are two, slower.
 
 use std::arch::aarch64::uint32x4_t;
 
@@ -15,11 +16,12 @@ use super::heads::{Batches, Heads, MAX_LANES};
 use crate::sha256::{INITIAL_STATE, K, Template};
 use crate::simd::{ArmSha, Neon, Simd, State};
 
-/// Messages side by side. Three or four are the same for the first block; later ones, which have no schedule,
-/// take 33 cycles with four and 49 with two (LLVM's model of Neoverse N1).
+/// Messages side by side. Three or four are the same for the first block; later ones, which have no
+/// schedule, take 33 cycles with four and 49 with two (LLVM's model of Neoverse N1).
 const MESSAGES: usize = 4;
 
-/// The next head whose first state word is at most `bound`; with some of the schedule by NEON, or without.
+/// The next head whose first state word is at most `bound`; with some of the schedule by NEON, or
+/// without.
 #[inline(always)]
 pub(super) fn next_at_most<const BY_NEON: bool>(
     sha: ArmSha,
@@ -30,11 +32,13 @@ pub(super) fn next_at_most<const BY_NEON: bool>(
     const { assert!(MESSAGES <= MAX_LANES) }
     let first = FirstBlock::new(sha, template);
     let initial = [sha.state(INITIAL_STATE); MESSAGES];
-    // A loop, not an iterator's method: a closure is a function of its own, without the instruction set.
+    // A loop, not an iterator's method: a closure is a function of its own, without the instruction
+    // set.
     for batch in Batches::new(template, heads, MESSAGES) {
         let words0 = [0, 1, 2, 3].map(|message| batch.word0(message));
         let first_words = match template.later_words_plus_k() {
-            // Apart from the next arm, which needs all of the state: here the last `sha256h2` falls away.
+            // Apart from the next arm, which needs all of the state: here the last `sha256h2` falls
+            // away.
             [] => first_words(
                 sha,
                 sum(sha, initial, first.rounds::<BY_NEON>(sha, words0, initial)),
@@ -156,8 +160,8 @@ fn early_by_neon(sha: ArmSha, back16: uint32x4_t, back12: uint32x4_t) -> uint32x
     simd.add(back16, small_sigma0)
 }
 
-/// The states after the rounds of a block that is the same for all messages, before they are added to those
-/// before it.
+/// The states after the rounds of a block that is the same for all messages, before they are added
+/// to those before it.
 #[inline(always)]
 fn later_rounds(
     sha: ArmSha,

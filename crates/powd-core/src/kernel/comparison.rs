@@ -1,8 +1,9 @@
 //! Which kernel is the fastest here: for `auto`, and for whoever asked for another one.
 //!
-//! All kernels take turns, round after round, each turn so short that few are interrupted. The kernel that is
-//! usually the fastest is only left for one that is clearly faster in most rounds: on a busy machine single
-//! measurements differ by a third, and what is chosen at a start lasts until the next.
+//! All kernels take turns, round after round, each turn so short that few are interrupted. The
+//! kernel that is usually the fastest is only left for one that is clearly faster in most rounds:
+//! on a busy machine single measurements differ by a third, and what is chosen at a start lasts
+//! until the next.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -12,13 +13,14 @@ use super::{Kernel, whole_batches};
 
 /// Turns of each kernel.
 const ROUNDS: usize = 16;
-/// From then on those that reach less than half of the highest rate are left out: a kernel that is hundreds of
-/// times too slow needs up to a millisecond for the shortest turn.
+/// From then on those that reach less than half of the highest rate are left out: a kernel that is
+/// hundreds of times too slow needs up to a millisecond for the shortest turn.
 const TRIAL_ROUNDS: usize = 4;
-/// Scans in a turn, of which the fastest counts. What interrupts a turn mostly falls into one of them.
+/// Scans in a turn, of which the fastest counts. What interrupts a turn mostly falls into one of
+/// them.
 const SCANS: usize = 4;
-/// The least time of a scan: long against the clock and what a scan costs beside its hashes; and a turn is yet a
-/// fraction of the time that a scheduler gives at once.
+/// The least time of a scan: long against the clock and what a scan costs beside its hashes; and a
+/// turn is yet a fraction of the time that a scheduler gives at once.
 const SCAN_TIME: Duration = Duration::from_micros(40);
 /// Short messages are the common case, and the one where kernels differ.
 const MESSAGE_BYTES: usize = 20;
@@ -50,8 +52,8 @@ pub struct Comparison {
 type Rates = Vec<Vec<f64>>;
 
 impl Kernel {
-    /// The fastest kernel that this CPU has. The first call in a process measures all of them, for some 20 ms in
-    /// all; later calls cost nothing and agree with it.
+    /// The fastest kernel that this CPU has. The first call in a process measures all of them, for
+    /// some 20 ms in all; later calls cost nothing and agree with it.
     pub fn fastest() -> Kernel {
         static FASTEST: OnceLock<Kernel> = OnceLock::new();
         *FASTEST.get_or_init(|| Comparison::measure().fastest())
@@ -77,7 +79,8 @@ impl Comparison {
         is_clearly_faster(self.rates_of(kernel), self.rates_of(other))
     }
 
-    /// The hashes per second of a kernel. The best round counts: what disturbs one only ever slows it.
+    /// The hashes per second of a kernel. The best round counts: what disturbs one only ever slows
+    /// it.
     pub fn hash_rate(&self, kernel: Kernel) -> f64 {
         highest(self.rates_of(kernel))
     }
@@ -160,8 +163,8 @@ fn turn(scanner: &mut Scanner, kernel: &Kernel) -> f64 {
 mod tests {
     use super::*;
 
-    /// The choice among kernels of these rates, each turn of which is slowed by what `disturbance` says of the
-    /// number of the turn.
+    /// The choice among kernels of these rates, each turn of which is slowed by what `disturbance`
+    /// says of the number of the turn.
     fn choice<const KERNELS: usize>(
         rates: [f64; KERNELS],
         mut disturbance: impl FnMut(usize) -> f64,

@@ -1,9 +1,9 @@
 //! The heads of seeds (their first up to four characters) in their order, as words of block 0.
 //!
 //! The index of a head is a number in base 62, its first character the lowest digit. The first two
-//! characters are the upper half of word 0, and run fastest: a batch of neighbours in one vector is a load
-//! from a table of all pairs, shifted up, over a word that is the same for the whole *row* of 3844. No
-//! number is turned into text.
+//! characters are the upper half of word 0, and run fastest: a batch of neighbours in one vector is
+//! a load from a table of all pairs, shifted up, over a word that is the same for the whole *row*
+//! of 3844. No number is turned into text.
 
 use std::num::NonZeroU64;
 use std::ops::Range;
@@ -16,8 +16,8 @@ use crate::sync::{AtomicBool, never};
 /// The most lanes that a kernel tries at once, and so what the tables hold beyond their end.
 pub(super) const MAX_LANES: usize = 32;
 
-/// About `seeds` seeds, as whole batches of any kernel, one at least: a batch costs the same however few of its
-/// lanes are in use.
+/// About `seeds` seeds, as whole batches of any kernel, one at least: a batch costs the same
+/// however few of its lanes are in use.
 pub fn whole_batches(seeds: u64) -> NonZeroU64 {
     let batches = NonZeroU64::MIN.saturating_add(seeds.saturating_sub(1) / MAX_LANES as u64);
     batches.saturating_mul(const { NonZeroU64::new(MAX_LANES as u64).expect("not zero") })

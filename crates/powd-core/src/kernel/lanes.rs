@@ -13,11 +13,13 @@ pub(super) fn next_at_most<S: Simd>(
     bound: u32,
 ) -> Option<u32> {
     const { assert!(S::LANES <= MAX_LANES) }
-    // A loop, not an iterator's method: a closure is a function of its own, without the instruction set.
+    // A loop, not an iterator's method: a closure is a function of its own, without the instruction
+    // set.
     for batch in Batches::new(template, heads, S::LANES) {
         let word0 = simd.with_upper_halves(batch.row, batch.upper_halves);
         let first = match template.later_words_plus_k() {
-            // Apart from the next arm, which needs all eight words: here only one is computed to its end.
+            // Apart from the next arm, which needs all eight words: here only one is computed to
+            // its end.
             [] => compress_first(simd, template.hoisted(), word0)[0],
             later => {
                 let mut state = compress_first(simd, template.hoisted(), word0);

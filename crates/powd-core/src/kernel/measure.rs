@@ -10,7 +10,8 @@ use super::whole_batches;
 use crate::pow::{ALPHABET, Difficulty, SeedLength};
 use crate::sha256::Template;
 
-/// Heads of five-character seeds in front of a message, one after the other, scanned without a find.
+/// Heads of five-character seeds in front of a message, one after the other, scanned without a
+/// find.
 #[derive(Debug)]
 pub(super) struct Scanner {
     template: Template,
@@ -49,13 +50,13 @@ impl Scanner {
     }
 }
 
-/// Hashes per second of `kernel` on one thread, in front of a message of `message_bytes`, by scans for at least
-/// `duration`.
+/// Hashes per second of `kernel` on one thread, in front of a message of `message_bytes`, by scans
+/// for at least `duration`.
 #[cfg(any(feature = "unstable", test))]
 pub fn measure(kernel: &impl Scan, message_bytes: usize, duration: Duration) -> f64 {
     let mut scanner = Scanner::new(message_bytes);
-    // Long enough for the clock to cost nothing, short enough to end in time. No lane idles: slices of 130
-    // heads, at 63 blocks, would show a kernel of 16 lanes a tenth too slow.
+    // Long enough for the clock to cost nothing, short enough to end in time. No lane idles: slices
+    // of 130 heads, at 63 blocks, would show a kernel of 16 lanes a tenth too slow.
     let slice = whole_batches(8192 / scanner.template.blocks() as u64).get() as u32;
     let start = Instant::now();
     let mut hashes = 0u64;

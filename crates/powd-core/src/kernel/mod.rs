@@ -1,9 +1,9 @@
-//! Kernels: scanning a range of seeds for a digest below a bound, with an instruction set that is chosen
-//! at run time.
+//! Kernels: scanning a range of seeds for a digest below a bound, with an instruction set that is
+//! chosen at run time.
 //!
-//! A kernel looks for speed alone. What it reports is a candidate; whoever asked checks it again with
-//! [`pow`](crate::pow), which shares no code with the kernels. It must not know what a request or a
-//! connection is, nor in which order the ranges come.
+//! A kernel looks for speed alone. What it reports is a candidate; whoever asked checks it again
+//! with [`pow`](crate::pow), which shares no code with the kernels. It must not know what a request
+//! or a connection is, nor in which order the ranges come.
 
 /// Stamps the function of a kernel: the features, the witnesses, and the generic function that it
 /// instantiates.
@@ -56,12 +56,12 @@ use crate::sha256::Template;
 
 /// Something that scans: a [`Kernel`], or what a test puts in its place.
 pub trait Scan {
-    /// Tries heads from the front until one's digest meets `difficulty`, or so the kernel says. Without a
-    /// hit, those that are left are those that it was stopped from trying.
+    /// Tries heads from the front until one's digest meets `difficulty`, or so the kernel says.
+    /// Without a hit, those that are left are those that it was stopped from trying.
     ///
-    /// Heads (the first up to four characters) are numbered like [`Seed`](crate::pow::Seed)s, the first
-    /// character being the lowest digit; indices at or above 62^min(L, 4) for seeds of length L are left
-    /// out.
+    /// Heads (the first up to four characters) are numbered like [`Seed`](crate::pow::Seed)s, the
+    /// first character being the lowest digit; indices at or above 62^min(L, 4) for seeds of length
+    /// L are left out.
     fn next_hit(
         &self,
         template: &Template,
@@ -223,8 +223,9 @@ impl Scan for Kernel {
     }
 }
 
-/// The next hit, by means of a kernel that looks at the first state word alone. Above 8 nibbles, where that
-/// word has to be zero and others decide, one in 2^32 hashes comes to a second look here.
+/// The next hit, by means of a kernel that looks at the first state word alone. Above 8 nibbles,
+/// where that word has to be zero and others decide, one in 2^32 hashes comes to a second look
+/// here.
 fn next_hit_by(
     template: &Template,
     heads: &mut Heads<'_>,

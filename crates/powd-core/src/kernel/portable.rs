@@ -1,5 +1,5 @@
-//! The kernel of every processor: one seed at a time through the block function of the `sha2` crate,
-//! which picks its own instructions.
+//! The kernel of every processor: one seed at a time through the block function of the `sha2`
+//! crate, which picks its own instructions.
 //!
 //! It also completes digests for the other kernels, which look at no more than the first word.
 

@@ -61,7 +61,8 @@ impl Work {
         self.template.heads()
     }
 
-    /// The kernel's answer at difficulty 1 and at the bound that exactly one head of the range meets.
+    /// The kernel's answer at difficulty 1 and at the bound that exactly one head of the range
+    /// meets.
     #[track_caller]
     fn check(&self, kernel: Kernel, heads: Range<u32>) {
         let words: Vec<u32> = heads.clone().map(|head| self.first_word(head)).collect();
@@ -226,8 +227,8 @@ fn heads_that_do_not_exist(kernel: Kernel) {
     }
 }
 
-/// Messages of every length from 0 to 200, and around each block boundary to 8192, behind seeds of all
-/// lengths.
+/// Messages of every length from 0 to 200, and around each block boundary to 8192, behind seeds of
+/// all lengths.
 fn message_lengths(kernel: Kernel) {
     let message: Vec<u8> = (0..8192u32).map(|i| (i * 31 + i / 256) as u8).collect();
     let boundaries = (201..=8192).filter(|length| matches!(length % 64, 0 | 1 | 39..=56 | 63));
@@ -291,7 +292,8 @@ fn stopping_from_another_thread(kernel: Kernel) {
     });
 }
 
-/// Real solutions with seven and with exactly eight zeros, and the difficulties on both sides of them.
+/// Real solutions with seven and with exactly eight zeros, and the difficulties on both sides of
+/// them.
 fn difficulty_edges(kernel: Kernel) {
     for (message, tail, head, zeros) in KNOWN {
         let mut template = Template::with_capacity(64);
@@ -383,7 +385,8 @@ fn every_kernel_of_this_build_has_the_suite() {
     assert_eq!([NATIVE, EVERYWHERE].concat(), exist);
 }
 
-/// The kernels and the flags of `/proc/cpuinfo` that each one needs: said again, apart from the detection.
+/// The kernels and the flags of `/proc/cpuinfo` that each one needs: said again, apart from the
+/// detection.
 #[cfg(all(feature = "simd", target_arch = "x86_64"))]
 const NEEDS: &[(&str, &[&str])] = &[
     ("avx512-sha", &["avx2", "avx512f", "avx512vl", "sha_ni"]),
@@ -418,8 +421,9 @@ fn needed_by_cpuinfo() -> Vec<String> {
         .collect()
 }
 
-/// With `POWD_REQUIRE_KERNELS=1`, as in CI: what the CPU has is detected, so that the suite runs on it. With names
-/// in place of the 1, for an emulator, whose Linux tells of another CPU: these, and no others.
+/// With `POWD_REQUIRE_KERNELS=1`, as in CI: what the CPU has is detected, so that the suite runs on
+/// it. With names in place of the 1, for an emulator, whose Linux tells of another CPU: these, and
+/// no others.
 #[test]
 #[cfg(target_os = "linux")]
 fn no_kernel_of_this_cpu_is_left_out() {
@@ -448,7 +452,8 @@ fn an_unknown_kernel_is_an_error_that_names_the_known() {
     assert!(error.contains("portable"), "{error}");
 }
 
-/// Above difficulty 8 the first word is zero and others decide: candidates that fail there are passed over.
+/// Above difficulty 8 the first word is zero and others decide: candidates that fail there are
+/// passed over.
 #[test]
 fn later_words_decide_above_eight() {
     let work = Work::new(5, b"message");

@@ -1,5 +1,6 @@
-//! The kernels of x86-64: what each one needs of the CPU, and the functions in which its instructions may be
-//! used. All that a scan does is inlined into one of these, so it is dispatched once.
+//! The kernels of x86-64: what each one needs of the CPU, and the functions in which its
+//! instructions may be used. All that a scan does is inlined into one of these, so it is dispatched
+//! once.
 #![allow(
     unsafe_code,
     reason = "functions of an instruction set, called with its witness in hand"

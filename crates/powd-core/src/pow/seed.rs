@@ -76,8 +76,8 @@ impl Seed {
                     low as u64
                 }
             };
-            // All four, whether or not the seed has so many: independent of each other and without a loop, that takes
-            // a third of the instructions.
+            // All four, whether or not the seed has so many: independent of each other and without
+            // a loop, that takes a third of the instructions.
             let digit = |power: u32| ALPHABET[(low as u32 / power % 62) as usize];
             let four =
                 u32::from_le_bytes([digit(1), digit(62), digit(62 * 62), digit(62 * 62 * 62)]);

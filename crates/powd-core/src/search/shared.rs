@@ -164,13 +164,15 @@ impl SharedSearch {
         self.ring
     }
 
-    /// Seeds of the chunks that were claimed so far, whether or not these are searched to their end.
+    /// Seeds of the chunks that were claimed so far, whether or not these are searched to their
+    /// end.
     pub fn claimed(&self) -> u64 {
         let claimed = u128::from(self.claims.next.load(Relaxed)) * u128::from(self.chunk.get());
         u64::try_from(claimed.min(self.length())).unwrap_or(u64::MAX)
     }
 
-    /// Whether a thread that joins now would find a chunk to claim. A hint: others claim at the same time.
+    /// Whether a thread that joins now would find a chunk to claim. A hint: others claim at the
+    /// same time.
     pub fn is_claimable(&self) -> bool {
         let claimed = u128::from(self.claims.next.load(Relaxed)) * u128::from(self.chunk.get());
         !self.is_over() && claimed < self.length()

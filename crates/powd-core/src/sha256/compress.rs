@@ -1,7 +1,7 @@
 //! The compression function (FIPS 180-4, section 6.2.2) for as many messages as a vector has lanes.
 //!
-//! The rounds are unrolled by a macro, so that every index is known and all words stay in registers; a loop
-//! over `t` keeps the schedule in memory and costs a fifth.
+//! The rounds are unrolled by a macro, so that every index is known and all words stay in
+//! registers; a loop over `t` keeps the schedule in memory and costs a fifth.
 
 use super::constants::{INITIAL_STATE, K};
 use super::schedule::Schedule;
@@ -95,9 +95,9 @@ fn round<S: Simd>(
 ) -> LaneState<S> {
     let big_sigma1 = simd.xor3(simd.rotr::<6>(e), simd.rotr::<11>(e), simd.rotr::<25>(e));
     let big_sigma0 = simd.xor3(simd.rotr::<2>(a), simd.rotr::<13>(a), simd.rotr::<22>(a));
-    // Pinned, or the compiler adds `big_sigma1` first, which is ready last: three additions in the chain
-    // from one `e` to the next in place of two (Zen 4, 2026-11: later blocks 18 % slower with AVX-512, 5 %
-    // with AVX2).
+    // Pinned, or the compiler adds `big_sigma1` first, which is ready last: three additions in the
+    // chain from one `e` to the next in place of two (Zen 4, 2026-11: later blocks 18 % slower with
+    // AVX-512, 5 % with AVX2).
     let early = simd.pin(simd.add(simd.add(h, word_plus_k), simd.ch(e, f, g)));
     let temporary1 = simd.add(early, big_sigma1);
     let temporary2 = simd.add(big_sigma0, simd.maj(a, b, c));
@@ -116,8 +116,8 @@ fn round<S: Simd>(
 #[inline(always)]
 fn sum<S: Simd>(simd: S, x: LaneState<S>, y: LaneState<S>) -> LaneState<S> {
     let mut sum = x;
-    // No `array::from_fn`: of two vectors side by side its closure was not inlined, and was without the
-    // instruction set (`avx512x2` a third slower).
+    // No `array::from_fn`: of two vectors side by side its closure was not inlined, and was without
+    // the instruction set (`avx512x2` a third slower).
     for word in 0..8 {
         sum[word] = simd.add(x[word], y[word]);
     }

@@ -3,8 +3,8 @@
 use super::template::{Hoisted, is_constant};
 use crate::simd::Simd;
 
-/// One operation of those that make a schedule word, in the order in which they are done:
-/// `W[t] = small_sigma0(W[t-15]) + W[t-16] + W[t-7] + small_sigma1(W[t-2])`. What comes from `W[t-15]` is
+/// One operation of those that make a schedule word, in the order in which they are done: `W[t] =
+/// small_sigma0(W[t-15]) + W[t-16] + W[t-7] + small_sigma1(W[t-2])`. What comes from `W[t-15]` is
 /// early, what comes from `W[t-2]` is late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -82,11 +82,11 @@ impl Step {
     }
 }
 
-/// The last 16 schedule words of as many messages as there are lanes. Constant words are left out: their part
-/// in the others is in [`Hoisted::terms`].
+/// The last 16 schedule words of as many messages as there are lanes. Constant words are left out:
+/// their part in the others is in [`Hoisted::terms`].
 ///
-/// Every `t` and step in a call must be known at compile time once the call is inlined; only then do the
-/// words stay in registers.
+/// Every `t` and step in a call must be known at compile time once the call is inlined; only then
+/// do the words stay in registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule<'t, S: Simd> {
     simd: S,
@@ -161,7 +161,8 @@ impl<'t, S: Simd> Schedule<'t, S> {
     ///
     /// # Panics
     ///
-    /// When none of its steps was done. With all of them known at compile time nothing is left of the check.
+    /// When none of its steps was done. With all of them known at compile time nothing is left of
+    /// the check.
     #[inline(always)]
     pub(crate) fn finish(&mut self, t: usize) -> S::Words {
         let word = self.sum.take().expect("W[t] after its steps");

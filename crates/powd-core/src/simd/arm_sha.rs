@@ -82,15 +82,15 @@ impl ArmSha {
         }
     }
 
-    /// The first part of four schedule words: `W[t-16] + small_sigma0(W[t-15])`, from the four words at
-    /// `t - 16` and those behind them.
+    /// The first part of four schedule words: `W[t-16] + small_sigma0(W[t-15])`, from the four
+    /// words at `t - 16` and those behind them.
     #[inline(always)]
     pub(crate) fn schedule_early(self, back16: uint32x4_t, back12: uint32x4_t) -> uint32x4_t {
         arm_sha!(sha256su0(back16, back12))
     }
 
-    /// Four schedule words: adds `W[t-7]` and `small_sigma1(W[t-2])` to the first part, from the four words at
-    /// `t - 8` and those behind them.
+    /// Four schedule words: adds `W[t-7]` and `small_sigma1(W[t-2])` to the first part, from the
+    /// four words at `t - 8` and those behind them.
     #[inline(always)]
     pub(crate) fn schedule_late(
         self,
@@ -108,8 +108,8 @@ impl ArmSha {
     }
 }
 
-/// Stamps a function of one instruction, by the name that the manual has for it. The intrinsics ask to be
-/// inlined always, which only a function with the feature may be asked for.
+/// Stamps a function of one instruction, by the name that the manual has for it. The intrinsics ask
+/// to be inlined always, which only a function with the feature may be asked for.
 macro_rules! instructions {
     ($($name:ident($($operand:ident),*) = $intrinsic:ident;)*) => {
         $(

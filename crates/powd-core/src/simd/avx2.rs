@@ -27,7 +27,8 @@ macro_rules! avx2 {
 }
 
 impl Avx2 {
-    /// The words of `a` and `b` in turn: those of the lanes 0, 1, 4, 5 (`half` 0), or of 2, 3, 6, 7 (1).
+    /// The words of `a` and `b` in turn: those of the lanes 0, 1, 4, 5 (`half` 0), or of 2, 3, 6, 7
+    /// (1).
     #[inline(always)]
     pub(crate) fn interleave(self, a: __m256i, b: __m256i, half: usize) -> __m256i {
         match half {
@@ -49,8 +50,8 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn with_upper_halves(self, lower: u32, halves: &[u16]) -> __m256i {
         let halves = halves[..8].as_ptr().cast();
-        // SAFETY: `self` is a witness: this CPU has AVX2, and with it SSE2. The slice has eight halves of
-        // 16 bits to read; no alignment is asked for.
+        // SAFETY: `self` is a witness: this CPU has AVX2, and with it SSE2. The slice has eight
+        // halves of 16 bits to read; no alignment is asked for.
         let halves = unsafe { _mm_loadu_si128(halves) };
         let words = avx2!(_mm256_cvtepu16_epi32(halves));
         let upper = avx2!(_mm256_slli_epi32::<16>(words));

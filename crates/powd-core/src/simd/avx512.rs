@@ -1,7 +1,7 @@
 //! AVX-512: 32 registers, rotation, and any function of three bits in one instruction.
 //!
-//! Two witnesses: vectors of 512 bits need the foundation alone; those of 256 bits (the same instructions at
-//! the narrower width) the VL extension.
+//! Two witnesses: vectors of 512 bits need the foundation alone; those of 256 bits (the same
+//! instructions at the narrower width) the VL extension.
 
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -26,7 +26,8 @@ const MAJ: i32 = 0b1110_1000;
 /// A call of an intrinsic of this set.
 macro_rules! avx512 {
     ($call:expr) => {
-        // SAFETY: `self` is a witness: this CPU has AVX-512F, and AVX-512VL where the width needs it.
+        // SAFETY: `self` is a witness: this CPU has AVX-512F, and AVX-512VL where the width needs
+        // it.
         unsafe { $call }
     };
 }
@@ -43,8 +44,8 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn with_upper_halves(self, lower: u32, halves: &[u16]) -> __m512i {
         let halves = halves[..16].as_ptr().cast();
-        // SAFETY: `self` is a witness: this CPU has AVX-512F, and with it AVX. The slice has 16 halves of
-        // 16 bits to read; no alignment is asked for.
+        // SAFETY: `self` is a witness: this CPU has AVX-512F, and with it AVX. The slice has 16
+        // halves of 16 bits to read; no alignment is asked for.
         let halves = unsafe { _mm256_loadu_si256(halves) };
         let words = avx512!(_mm512_cvtepu16_epi32(halves));
         let upper = avx512!(_mm512_slli_epi32::<16>(words));
@@ -64,8 +65,8 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     fn shr<const N: i32>(self, x: __m512i) -> __m512i {
-        // The count is a constant: this becomes a shift by an immediate. (The intrinsic for one takes
-        // an unsigned constant here and a signed one in AVX2.)
+        // The count is a constant: this becomes a shift by an immediate. (The intrinsic for one
+        // takes an unsigned constant here and a signed one in AVX2.)
         let count = avx512!(_mm_cvtsi32_si128(N));
         avx512!(_mm512_srl_epi32(x, count))
     }
@@ -110,8 +111,8 @@ impl Simd for Avx512Vl {
     #[inline(always)]
     fn with_upper_halves(self, lower: u32, halves: &[u16]) -> __m256i {
         let halves = halves[..8].as_ptr().cast();
-        // SAFETY: `self` is a witness: this CPU has AVX2, and with it SSE2. The slice has eight halves of
-        // 16 bits to read; no alignment is asked for.
+        // SAFETY: `self` is a witness: this CPU has AVX2, and with it SSE2. The slice has eight
+        // halves of 16 bits to read; no alignment is asked for.
         let halves = unsafe { _mm_loadu_si128(halves) };
         let words = avx512!(_mm256_cvtepu16_epi32(halves));
         let upper = avx512!(_mm256_slli_epi32::<16>(words));
@@ -134,8 +135,9 @@ impl Simd for Avx512Vl {
         avx512!(_mm256_srli_epi32::<N>(x))
     }
 
-    /// By two instructions, kept apart, or the compiler makes one `vpternlogd` of them. Vectors of this width
-    /// run beside the rounds of SHA-NI, and an instruction with three sources takes starts from these.
+    /// By two instructions, kept apart, or the compiler makes one `vpternlogd` of them. Vectors of
+    /// this width run beside the rounds of SHA-NI, and an instruction with three sources takes
+    /// starts from these.
     #[inline(always)]
     fn xor3(self, a: __m256i, b: __m256i, c: __m256i) -> __m256i {
         let ab = self.pin(avx512!(_mm256_xor_si256(a, b)));
@@ -165,8 +167,8 @@ impl Simd for Avx512Vl {
     }
 }
 
-/// Any of the 32 registers: the class of the wider ones has no upper half forbidden, unlike `ymm_reg`,
-/// whose 16 the SHA instructions need for themselves.
+/// Any of the 32 registers: the class of the wider ones has no upper half forbidden, unlike
+/// `ymm_reg`, whose 16 the SHA instructions need for themselves.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl")]
 fn pin(mut x: __m256i) -> __m256i {

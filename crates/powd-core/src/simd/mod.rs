@@ -1,11 +1,11 @@
 //! A small vocabulary of vector words, implemented once per instruction set.
 //!
-//! Each instruction set has a *witness*: a value that only detection makes, so that holding one proves
-//! that this CPU has the instructions. Code that is generic over [`Simd`] therefore needs no `unsafe`; it
-//! only has to end up inlined into a function with the right `#[target_feature]`.
+//! Each instruction set has a *witness*: a value that only detection makes, so that holding one
+//! proves that this CPU has the instructions. Code that is generic over [`Simd`] therefore needs no
+//! `unsafe`; it only has to end up inlined into a function with the right `#[target_feature]`.
 //!
-//! These are words of 32 bits and what one does with them. What is computed is not known here, but for
-//! SHA-NI and Arm's SHA2, whose instructions are parts of SHA-256.
+//! These are words of 32 bits and what one does with them. What is computed is not known here, but
+//! for SHA-NI and Arm's SHA2, whose instructions are parts of SHA-256.
 #![allow(
     unsafe_code,
     reason = "intrinsics; each call stands behind a witness of its instruction set"
@@ -98,9 +98,10 @@ pub(crate) trait Simd: Copy {
     fn ch(self, x: Self::Words, y: Self::Words, z: Self::Words) -> Self::Words;
     /// The bit that at least two of three have.
     fn maj(self, x: Self::Words, y: Self::Words, z: Self::Words) -> Self::Words;
-    /// The same value, but computed here: an empty piece of assembly. The compiler does not move it past
-    /// others, so that independent computations stay interleaved as they were written; nor does it know how
-    /// the value was made, so that it cannot order the additions before and behind it anew.
+    /// The same value, but computed here: an empty piece of assembly. The compiler does not move it
+    /// past others, so that independent computations stay interleaved as they were written; nor
+    /// does it know how the value was made, so that it cannot order the additions before and behind
+    /// it anew.
     fn pin(self, x: Self::Words) -> Self::Words;
     /// The lanes whose word is at most `bound`, lane 0 in bit 0.
     fn lanes_at_most(self, x: Self::Words, bound: u32) -> u32;

@@ -38,7 +38,8 @@ impl Simd for Neon {
     #[inline(always)]
     fn with_upper_halves(self, lower: u32, halves: &[u16]) -> uint32x4_t {
         let halves = halves[..4].as_ptr();
-        // SAFETY: `self` is a witness: this CPU has NEON. The slice has four halves of 16 bits to read.
+        // SAFETY: `self` is a witness: this CPU has NEON. The slice has four halves of 16 bits to
+        // read.
         let halves = unsafe { vld1_u16(halves) };
         let upper = neon!(vshll_n_u16::<16>(halves));
         let lower = self.splat(lower);

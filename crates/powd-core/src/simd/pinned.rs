@@ -2,8 +2,8 @@
 
 use super::Simd;
 
-/// The same vectors, each result [pinned](Simd::pin): the instructions keep the order in which they are
-/// written, among pieces of assembly too.
+/// The same vectors, each result [pinned](Simd::pin): the instructions keep the order in which they
+/// are written, among pieces of assembly too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pinned<S>(pub(crate) S);
 

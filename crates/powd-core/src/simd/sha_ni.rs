@@ -4,13 +4,14 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 
 witness! {
-    /// Proof that this CPU has the SHA extensions, and AVX: for the encodings of 128 bits with three
-    /// operands, which assembly beside these instructions uses. The few small processors with SHA and
-    /// without AVX have the portable kernel, and with it these instructions.
+    /// Proof that this CPU has the SHA extensions, and AVX: for the encodings of 128 bits with
+    /// three operands, which assembly beside these instructions uses. The few small processors with
+    /// SHA and without AVX have the portable kernel, and with it these instructions.
     ShaNi: "sha", "avx"
 }
 
-/// The state of one message in the order of the instruction, its words from the most significant down.
+/// The state of one message in the order of the instruction, its words from the most significant
+/// down.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct State {
     /// The words `a`, `b`, `e`, `f`.
@@ -90,16 +91,16 @@ impl ShaNi {
         sha_ni!(_mm_sha256msg2_epu32(sum, back4))
     }
 
-    /// The same value, but computed here: an empty piece of assembly, which the compiler does not move past
-    /// others, so that independent computations stay interleaved as they were written.
+    /// The same value, but computed here: an empty piece of assembly, which the compiler does not
+    /// move past others, so that independent computations stay interleaved as they were written.
     #[inline(always)]
     pub(crate) fn pin(self, x: __m128i) -> __m128i {
         // SAFETY: `self` is a witness: this CPU has AVX.
         unsafe { pin(x) }
     }
 
-    /// Which of four states have a word `a` that is at most `bound` after `add` is added to it, the first
-    /// one in bit 0.
+    /// Which of four states have a word `a` that is at most `bound` after `add` is added to it, the
+    /// first one in bit 0.
     #[inline(always)]
     pub(crate) fn first_words_at_most(self, [s, t, u, v]: [State; 4], add: u32, bound: u32) -> u32 {
         let st = sha_ni!(_mm_unpackhi_epi32(s.abef, t.abef));
@@ -121,13 +122,14 @@ fn pin(mut x: __m128i) -> __m128i {
     x
 }
 
-/// The last three words of one quad and the first of the next. Not by the intrinsic: the compiler makes a
-/// blend and a shuffle of it, where one instruction does.
+/// The last three words of one quad and the first of the next. Not by the intrinsic: the compiler
+/// makes a blend and a shuffle of it, where one instruction does.
 #[inline]
 #[target_feature(enable = "avx")]
 fn align_by_a_word(x: __m128i, next: __m128i) -> __m128i {
     let aligned;
-    // SAFETY: the instruction is AVX's, which this function is declared to need; it touches registers only.
+    // SAFETY: the instruction is AVX's, which this function is declared to need; it touches
+    // registers only.
     unsafe {
         asm!(
             "vpalignr {aligned}, {next}, {x}, 4",

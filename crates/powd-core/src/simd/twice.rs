@@ -2,8 +2,9 @@
 
 use super::Simd;
 
-/// Vectors of twice as many lanes: each operation is done on two vectors, one after the other. Two computations
-/// that do not wait for each other fill units that one leaves idle; they take twice the registers.
+/// Vectors of twice as many lanes: each operation is done on two vectors, one after the other. Two
+/// computations that do not wait for each other fill units that one leaves idle; they take twice
+/// the registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Twice<S>(pub(crate) S);
 

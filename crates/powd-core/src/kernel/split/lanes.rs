@@ -42,8 +42,9 @@ impl Tuning for Avx512Vl {
     const SIDE_BY_SIDE: bool = true;
     const COST_OF_ROTATION: usize = 1;
     /// Behind each pair of rounds of all eight messages, but for the first two pairs. With a
-    /// [`nop`](super::quartet::nop) behind each slot that gives 106 to 110 million hashes/s on Zen 4, without
-    /// these 92 to 100; five instructions behind each slot, the best before, 96 (2026-11).
+    /// [`nop`](super::quartet::nop) behind each slot that gives 106 to 110 million hashes/s on Zen
+    /// 4, without these 92 to 100; five instructions behind each slot, the best before, 96
+    /// (2026-11).
     const SPREAD: Spread = Spread { bare: 8, group: 4 };
 
     #[inline(always)]
@@ -59,8 +60,8 @@ enum Piece {
     Step(Step),
     /// `W[t] + K[t]`.
     AddK,
-    /// Half 0 or 1 of the pairs of an odd word and the one before it: [interleaved](Avx2::interleave) and
-    /// stored.
+    /// Half 0 or 1 of the pairs of an odd word and the one before it:
+    /// [interleaved](Avx2::interleave) and stored.
     Store(usize),
 }
 
@@ -108,7 +109,8 @@ const ALL_PIECES: [(usize, Piece); PIECES] = {
     pieces
 };
 
-/// Instructions of an exclusive or of three: AVX2 has no single one, and AVX-512's is not used here.
+/// Instructions of an exclusive or of three: AVX2 has no single one, and AVX-512's is not used
+/// here.
 const COST_OF_XOR3: usize = 2;
 
 /// Instructions of each piece.
@@ -143,9 +145,9 @@ pub(super) struct Progress<'t, S: Tuning> {
     words_plus_k: [S::Words; 2],
 }
 
-// SAFETY: `begin` sets both halves of pair 0. `ALL_PIECES` has both halves of the pair of each odd word
-// from 17 on, 8 to 31, and `costs` gives each of them a place in the plan, which has room for all or does
-// not compile.
+// SAFETY: `begin` sets both halves of pair 0. `ALL_PIECES` has both halves of the pair of each odd
+// word from 17 on, 8 to 31, and `costs` gives each of them a place in the plan, which has room for
+// all or does not compile.
 unsafe impl<'t, S: Tuning> Weaver for Lanes<'t, S> {
     type Upper = S::Upper;
     type Pairs = LanePairs;

@@ -1,4 +1,5 @@
-//! The split kernel: the message schedule by one set of instructions, the rounds by SHA-NI, woven together.
+//! The split kernel: the message schedule by one set of instructions, the rounds by SHA-NI, woven
+//! together.
 //!
 //! A batch is eight messages.
 //!
@@ -6,10 +7,10 @@
 //!    pairs (`W[t] + K[t]`, `W[t+1] + K[t+1]`).
 //! 2. For each pair of rounds, and each message: load its pair into `xmm0`, `sha256rnds2`.
 //!
-//! The rounds wait for one unit, the schedule has the others. So the first step for the *next* batch is cut
-//! into pieces, which are spread among the rounds of *this* batch; two buffers take turns. How the first
-//! step is done is a [`Weaver`]'s: [`lanes`] uses vectors, [`quads`] the instructions that SHA-NI has for
-//! it. Blocks after the first have no seed in them: rounds only.
+//! The rounds wait for one unit, the schedule has the others. So the first step for the *next*
+//! batch is cut into pieces, which are spread among the rounds of *this* batch; two buffers take
+//! turns. How the first step is done is a [`Weaver`]'s: [`lanes`] uses vectors, [`quads`] the
+//! instructions that SHA-NI has for it. Blocks after the first have no seed in them: rounds only.
 #![allow(
     unsafe_code,
     reason = "the rounds read pairs that must have been made: by a `Weaver`, in the order of things here"
@@ -38,9 +39,9 @@ const ROUND_PAIRS: usize = 32;
 ///
 /// # Safety
 ///
-/// After [`begin`](Weaver::begin) and then each piece of the [`PLAN`](Weaver::PLAN) in its order, all on the
-/// same progress and the same pairs, pair 0 and the pairs 8 to 31 of each message are set. (Pairs 1 to 7 are
-/// the same for all messages, and not read from there.)
+/// After [`begin`](Weaver::begin) and then each piece of the [`PLAN`](Weaver::PLAN) in its order,
+/// all on the same progress and the same pairs, pair 0 and the pairs 8 to 31 of each message are
+/// set. (Pairs 1 to 7 are the same for all messages, and not read from there.)
 unsafe trait Weaver: Copy {
     /// The quartet of the upper four messages; that of the lower four is an [`Xmm1To8`].
     type Upper: Quartet;
@@ -77,8 +78,9 @@ macro_rules! for_each_slot {
     };
 }
 
-/// The rounds of a slot: two of two states. Side by side, the quartets take turns within each pair of rounds;
-/// else the upper one follows the lower. (Arms that are not taken are compiled too: hence the remainders.)
+/// The rounds of a slot: two of two states. Side by side, the quartets take turns within each pair
+/// of rounds; else the upper one follows the lower. (Arms that are not taken are compiled too:
+/// hence the remainders.)
 macro_rules! rounds {
     ($weaver:ident, $slot:literal, $lower:ident, $upper:ident, $two_rounds:ident) => {
         match $weaver::SIDE_BY_SIDE {
@@ -161,8 +163,9 @@ fn next_at_most<W: Weaver>(
         let following = batches.next();
         // Without a next batch the rounds stand alone: a short range pays for no more than it has.
         let mut states = match &following {
-            // SAFETY: the pairs of `this` are set: for the first batch by `all_pieces`, for each later one by
-            // the pieces among the rounds of the batch before, which had it as its next.
+            // SAFETY: the pairs of `this` are set: for the first batch by `all_pieces`, for each
+            // later one by the pieces among the rounds of the batch before, which had it as its
+            // next.
             Some(following) => unsafe {
                 first_block(weaver, sha, template, this, Some((following, &mut *next)))
             },
@@ -198,7 +201,8 @@ fn initial<W: Weaver>(weaver: W, sha: ShaNi) -> (Xmm1To8, W::Upper) {
 ///
 /// # Safety
 ///
-/// The pairs that the rounds read from `pairs` are set: pair 0 and the pairs 8 to 31 of each message.
+/// The pairs that the rounds read from `pairs` are set: pair 0 and the pairs 8 to 31 of each
+/// message.
 #[inline(always)]
 unsafe fn first_block<W: Weaver>(
     weaver: W,

@@ -1,4 +1,5 @@
-//! `W + K` of eight messages, in pairs as two rounds take them, in the order in which they are made.
+//! `W + K` of eight messages, in pairs as two rounds take them, in the order in which they are
+//! made.
 
 use std::arch::x86_64::{__m128i, __m256i};
 use std::mem::MaybeUninit;
@@ -13,7 +14,8 @@ use super::{MESSAGES, ROUND_PAIRS};
 pub(in crate::kernel) unsafe trait WordPairs {
     /// Whether they are the same for all messages.
     const ALIKE: bool;
-    /// Where the pairs of each message are, in bytes from the start; `usize::MAX` for one that is not there.
+    /// Where the pairs of each message are, in bytes from the start; `usize::MAX` for one that is
+    /// not there.
     const OFFSETS: [[usize; ROUND_PAIRS]; MESSAGES];
 }
 

@@ -1,8 +1,8 @@
 //! The schedule by SHA-NI's own instructions: four words of one message at a time.
 //!
-//! `sha256msg1` and `sha256msg2` are two and four operations of the units that vectors use too, and neither
-//! waits for the unit of the rounds (Zen 4). What makes them slow is to stand in one chain with the rounds
-//! that wait for their words; here those are the rounds of the batch before.
+//! `sha256msg1` and `sha256msg2` are two and four operations of the units that vectors use too, and
+//! neither waits for the unit of the rounds (Zen 4). What makes them slow is to stand in one chain
+//! with the rounds that wait for their words; here those are the rounds of the batch before.
 
 use std::arch::x86_64::__m128i;
 
@@ -13,8 +13,8 @@ use super::{Batch, MESSAGES, Weaver};
 use crate::sha256::{K, Template};
 use crate::simd::{ShaNi, State};
 
-/// A piece is a quad of words of one message: quads 4 to 15. Four messages take turns, because each quad of a
-/// message waits for the one before; then the other four.
+/// A piece is a quad of words of one message: quads 4 to 15. Four messages take turns, because each
+/// quad of a message waits for the one before; then the other four.
 const PIECES: usize = 12 * MESSAGES;
 
 /// Makes schedules by quads.
@@ -25,9 +25,9 @@ pub(super) struct Quads {
     first_plus_k: __m128i,
     /// The words 12 to 15.
     last: __m128i,
-    /// What no head changes of words 16 to 27. First: words 16 to 19 but for word 0 and `small_sigma1`.
-    /// Second: words 20 to 23 but for word 16 and `small_sigma1`. Third: `W[t-16] + small_sigma0(W[t-15])` of
-    /// words 24 to 27.
+    /// What no head changes of words 16 to 27. First: words 16 to 19 but for word 0 and
+    /// `small_sigma1`. Second: words 20 to 23 but for word 16 and `small_sigma1`. Third: `W[t-16] +
+    /// small_sigma0(W[t-15])` of words 24 to 27.
     early: [__m128i; 3],
 }
 
@@ -66,8 +66,9 @@ pub(super) struct Progress {
     ring: [[__m128i; 4]; 4],
 }
 
-// SAFETY: the plan has room for every piece, or does not compile. The pieces are quads 4 to 15, pairs 8 to
-// 31, of each of eight messages, and the first one of a message sets its pair 0, with quad 0.
+// SAFETY: the plan has room for every piece, or does not compile. The pieces are quads 4 to 15,
+// pairs 8 to 31, of each of eight messages, and the first one of a message sets its pair 0, with
+// quad 0.
 unsafe impl Weaver for Quads {
     type Upper = Xmm1To8;
     type Pairs = QuadPairs;

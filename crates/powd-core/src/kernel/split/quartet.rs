@@ -1,11 +1,13 @@
-//! The rounds of four states at a time by SHA-NI, in assembly: the order in which independent states take
-//! turns is the whole point, and neither the compiler's scheduler nor its register allocator keeps it.
+//! The rounds of four states at a time by SHA-NI, in assembly: the order in which independent
+//! states take turns is the whole point, and neither the compiler's scheduler nor its register
+//! allocator keeps it.
 //!
-//! `sha256rnds2` does two rounds of one state. On Zen 4 it starts every cycle and takes four, so that four
-//! states keep it busy if nothing ever delays one of them, and eight if something does. It overwrites the
-//! half of the state that held `cdgh` with the new `abef`; the old `abef` is the new `cdgh`. So the halves
-//! swap roles after each pair of rounds, and here a pair of rounds with an even number finds `abef` in the
-//! second register of each state, one with an odd number in the first.
+//! `sha256rnds2` does two rounds of one state. On Zen 4 it starts every cycle and takes four, so
+//! that four states keep it busy if nothing ever delays one of them, and eight if something does.
+//! It overwrites the half of the state that held `cdgh` with the new `abef`; the old `abef` is the
+//! new `cdgh`. So the halves swap roles after each pair of rounds, and here a pair of rounds with
+//! an even number finds `abef` in the second register of each state, one with an odd number in the
+//! first.
 
 use std::arch::asm;
 use std::arch::x86_64::__m128i;
@@ -15,8 +17,8 @@ use crate::simd::{Avx512Vl, ShaNi, State};
 
 /// Four states in registers of their own. Only witnesses make one.
 pub(in crate::kernel) trait Quartet: Copy {
-    /// Two rounds of two of the states: those whose turn comes first (`HALF` 0) or last (1) in the pair of
-    /// rounds number `PAIR`. The states are those of the messages from `FIRST` on.
+    /// Two rounds of two of the states: those whose turn comes first (`HALF` 0) or last (1) in the
+    /// pair of rounds number `PAIR`. The states are those of the messages from `FIRST` on.
     ///
     /// # Safety
     ///
@@ -42,8 +44,8 @@ macro_rules! rounds_in_1_to_8 {
     ($quartet:ident, $pairs:ident,
      [$offset0:expr] $cdgh0:literal $abef0:literal, [$offset1:expr] $cdgh1:literal $abef1:literal) => {{
         let [a, b, c, d, e, f, g, h] = &mut $quartet.registers;
-        // SAFETY: `ShaNi`, by which alone a quartet is made, proves the instructions; the words are there to
-        // read by the promises of the caller and of `WordPairs`; no memory is written.
+        // SAFETY: `ShaNi`, by which alone a quartet is made, proves the instructions; the words are
+        // there to read by the promises of the caller and of `WordPairs`; no memory is written.
         unsafe {
             asm!(
                 "vmovq xmm0, qword ptr [{pairs} + {offset0}]",
@@ -107,30 +109,32 @@ impl Quartet for Xmm1To8 {
     }
 }
 
-/// A quartet that runs beside one in `xmm1` to `xmm8`: in `xmm9` to `xmm15`, and `xmm16` or `xmm17`.
+/// A quartet that runs beside one in `xmm1` to `xmm8`: in `xmm9` to `xmm15`, and `xmm16` or
+/// `xmm17`.
 ///
-/// The instruction reaches 16 registers; eight states have 16 halves, and `xmm0` is taken: one half too
-/// many. AVX-512 has 16 more registers to park it in. Behind a pair of rounds with an even number that is
-/// `cdgh` of the first state, in `xmm17`; behind one with an odd number, and before all, `abef` of the last
-/// state, in `xmm16`. The two share `xmm10`: whichever had the first turn in one pair of rounds has the
-/// last in the next.
+/// The instruction reaches 16 registers; eight states have 16 halves, and `xmm0` is taken: one half
+/// too many. AVX-512 has 16 more registers to park it in. Behind a pair of rounds with an even
+/// number that is `cdgh` of the first state, in `xmm17`; behind one with an odd number, and before
+/// all, `abef` of the last state, in `xmm16`. The two share `xmm10`: whichever had the first turn
+/// in one pair of rounds has the last in the next.
 ///
-/// A move between registers costs no more than its place in the queue. Left to find such an exchange, the
-/// compiler made several hundred moves a batch in place of 64.
+/// A move between registers costs no more than its place in the queue. Left to find such an
+/// exchange, the compiler made several hundred moves a batch in place of 64.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::kernel) struct Xmm9To17 {
     /// The last one is the parked half.
     registers: [__m128i; 8],
 }
 
-/// Two rounds of two states in `xmm9` to `xmm15`. Before the last turn of a pair of rounds, what `xmm10`
-/// holds is parked, and what was parked comes in.
+/// Two rounds of two states in `xmm9` to `xmm15`. Before the last turn of a pair of rounds, what
+/// `xmm10` holds is parked, and what was parked comes in.
 macro_rules! rounds_in_9_to_17 {
     ($quartet:ident, $pairs:ident, $(park $from:tt => $to:tt,)?
      [$offset0:expr] $cdgh0:literal $abef0:literal, [$offset1:expr] $cdgh1:literal $abef1:literal) => {{
         let [a, b, c, d, e, f, g, _parked] = &mut $quartet.registers;
-        // SAFETY: `ShaNi` and `Avx512Vl`, by which alone a quartet is made, prove the instructions; the words
-        // are there to read by the promises of the caller and of `WordPairs`; no memory is written.
+        // SAFETY: `ShaNi` and `Avx512Vl`, by which alone a quartet is made, prove the instructions;
+        // the words are there to read by the promises of the caller and of `WordPairs`; no memory
+        // is written.
         unsafe {
             asm!(
                 "vmovq xmm0, qword ptr [{pairs} + {offset0}]",
@@ -173,8 +177,8 @@ impl Quartet for Xmm9To17 {
         &mut self,
         pairs: &P,
     ) {
-        // SAFETY: `Avx512Vl`, by which alone a quartet of this kind is made, proves AVX-512F and AVX-512VL;
-        // the caller makes the same promise about the words.
+        // SAFETY: `Avx512Vl`, by which alone a quartet of this kind is made, proves AVX-512F and
+        // AVX-512VL; the caller makes the same promise about the words.
         unsafe { two_rounds_in_9_to_17::<P, FIRST, PAIR, HALF>(self, pairs) }
     }
 
@@ -221,8 +225,9 @@ unsafe fn two_rounds_in_9_to_17<
 
 /// An instruction that does nothing but take its place among the others.
 ///
-/// With one behind each slot, eight states side by side do 106 to 110 million hashes/s on Zen 4, without 92 to
-/// 100; which `nop` it is does not matter. Where the states take turns by four, it costs a hundredth (2026-11).
+/// With one behind each slot, eight states side by side do 106 to 110 million hashes/s on Zen 4,
+/// without 92 to 100; which `nop` it is does not matter. Where the states take turns by four, it
+/// costs a hundredth (2026-11).
 #[inline(always)]
 pub(super) fn nop() {
     // SAFETY: it does nothing.

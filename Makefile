@@ -38,7 +38,7 @@ defaults:
 deb:
 	cargo build --locked --release --bin powd
 	deploy/debian/stage "$${CARGO_TARGET_DIR:-target}/release/powd" "$${CARGO_TARGET_DIR:-target}/release/package"
-	cargo deb --locked --no-build --package powd
+	cargo deb --locked --no-build --strip --package powd
 
 # The package and the manifests, by the programs that judge them. Needs cargo-deb, lintian, systemd and
 # kubernetes-validate; as root it boots a copy of this system in namespaces, and installs the package there.

@@ -8,6 +8,7 @@
 //! It must not know sockets, polls or threads: the simulation beside it is all three.
 
 mod answer;
+mod request;
 mod timeouts;
 
 use std::io::{self, ErrorKind};
@@ -20,6 +21,7 @@ use super::counters::Counters;
 use super::options::{Limits, Options};
 use crate::engine::{Cancel, Class, Drain, Durations, Host, Next, Standing, Urgency};
 use crate::protocol::Cutter;
+use request::Request;
 
 /// How long a client may take to end its stream after powd has ended its own. Closing at once would
 /// reset the connection if the client has sent more, and could cost it the last reply.
@@ -90,32 +92,6 @@ enum Unread {
     All,
     /// In a drain, those that had arrived when it began.
     Arrived(usize),
-}
-
-/// A request whose message lies at the front of the input.
-#[derive(Debug)]
-struct Request<T> {
-    /// Bytes of the message.
-    length: usize,
-    /// Bytes to take from the input when it is answered.
-    taken: usize,
-    since: Instant,
-    task: T,
-    /// Whether it waits for helpers.
-    stalled: bool,
-}
-
-impl<T> Request<T> {
-    /// How long ago it was received. Most are answered in the round that they came in, which is
-    /// what the clock is read in; that takes a comparison, a difference of times a call.
-    #[inline]
-    fn age(&self, now: Instant) -> Duration {
-        if self.since == now {
-            Duration::ZERO
-        } else {
-            now.saturating_duration_since(self.since)
-        }
-    }
 }
 
 /// What a connection is to do first in a turn.

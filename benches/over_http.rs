@@ -24,7 +24,7 @@ use powd_testkit::bench::{Server, short, table};
 use serde::Serialize;
 
 use crate::round::{Round, round};
-use crate::{FIXED, POWD, Rounds, percent, spread};
+use crate::{FIXED, POWD, Rounds, cost, percent, rates, spread};
 
 /// What this program is called with to be the server that does nothing.
 pub(crate) const BARE: &str = "bare-http-server";
@@ -167,16 +167,6 @@ pub(crate) fn pairs(reference: &str, name: &str, all: &[Pair]) -> String {
         &format!("{reference}, CPU us/reply"),
         &format!("{name}, CPU us/reply"),
     ];
-    let rates = |rounds: &[Round]| -> Vec<f64> {
-        let rates = rounds.iter().map(|round| round.report.replies_per_s);
-        rates.collect()
-    };
-    let cost = |rounds: &[Round]| {
-        let costs = rounds
-            .iter()
-            .map(|round| round.server_cpu_s / round.report.replies.max(1) as f64 * 1e6);
-        short(median(costs))
-    };
     let rows = all.iter().map(|pair| {
         let (below, above) = (rates(&pair.reference), rates(&pair.powd));
         vec![
@@ -187,8 +177,8 @@ pub(crate) fn pairs(reference: &str, name: &str, all: &[Pair]) -> String {
             short(median(above.clone())),
             percent(spread(above.clone())),
             format!("{:.2}", median(above) / median(below)),
-            cost(&pair.reference),
-            cost(&pair.powd),
+            short(cost(&pair.reference)),
+            short(cost(&pair.powd)),
         ]
     });
     table(&header, &rows.collect::<Vec<_>>())

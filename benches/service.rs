@@ -319,6 +319,20 @@ fn percent(part: f64) -> String {
     format!("{:.1} %", part * 100.0)
 }
 
+/// Replies per second, by round.
+fn rates(rounds: &[Round]) -> Vec<f64> {
+    let rates = rounds.iter().map(|round| round.report.replies_per_s);
+    rates.collect()
+}
+
+/// The server's CPU time for a reply in microseconds, the median of the rounds.
+fn cost(rounds: &[Round]) -> f64 {
+    let costs = rounds
+        .iter()
+        .map(|round| round.server_cpu_s / round.report.replies.max(1) as f64 * 1e6);
+    median(costs)
+}
+
 fn bare_table(all: &[Bare]) -> String {
     let header = [
         "in flight",
@@ -331,18 +345,8 @@ fn bare_table(all: &[Bare]) -> String {
         "powd, CPU us/reply",
         "ratio",
     ];
-    let rate = |rounds: &[Round]| -> Vec<f64> {
-        let rates = rounds.iter().map(|round| round.report.replies_per_s);
-        rates.collect()
-    };
-    let cost = |rounds: &[Round]| {
-        let costs = rounds
-            .iter()
-            .map(|round| round.server_cpu_s / round.report.replies.max(1) as f64 * 1e6);
-        median(costs)
-    };
     let rows = all.iter().map(|row| {
-        let (bare, powd) = (rate(&row.bare), rate(&row.powd));
+        let (bare, powd) = (rates(&row.bare), rates(&row.powd));
         let ratio = |over: f64, under: f64| format!("{:.2}", over / under);
         vec![
             row.in_flight.to_string(),

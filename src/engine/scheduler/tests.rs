@@ -1,4 +1,3 @@
-
 use powd_core::Difficulty;
 
 use super::*;

@@ -27,6 +27,10 @@ use request::Request;
 /// reset the connection if the client has sent more, and could cost it the last reply.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How long a drain waits for the first request of a client that has only just connected: it asks
+/// at once, and its connection was accepted in between. To end it then would lose that request.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
+
 /// What the sessions of one worker share.
 #[derive(Debug)]
 pub(crate) struct Shelf<'a> {
@@ -92,6 +96,8 @@ enum Unread {
     All,
     /// In a drain, those that had arrived when it began.
     Arrived(usize),
+    /// In a drain, those of one read: none had arrived, and the client is new.
+    First,
 }
 
 /// What a connection is to do first in a turn.
@@ -136,7 +142,9 @@ pub(crate) struct Session<T> {
     request: Option<Request<T>>,
     /// The input holds no whole request.
     needs_input: bool,
-    /// When bytes last moved, in or out.
+    /// Nothing has been read yet.
+    is_new: bool,
+    /// When bytes last moved, in or out; at first, when it came.
     moved: Instant,
     /// Its time was over when this turn was asked for: it tries once more what it waits for.
     last_try: bool,
@@ -159,6 +167,7 @@ impl<T> Session<T> {
             cutter: Cutter::new(options.framing, options.limits.max_message_bytes.get()),
             request: None,
             needs_input: true,
+            is_new: true,
             moved: now,
             last_try: false,
         }
@@ -210,7 +219,10 @@ impl<T> Session<T> {
     /// Takes in that a drain begins: the `arrived` bytes that the socket holds are still read. Not
     /// what comes later, or a client that always has a request on its way would hold up the drain.
     pub(crate) fn begin_drain(&mut self, arrived: usize) {
-        self.unread = Unread::Arrived(arrived);
+        self.unread = match arrived {
+            0 if self.is_new => Unread::First,
+            _ => Unread::Arrived(arrived),
+        };
         // The poll may not have told of it yet.
         self.readiness.readable = true;
         self.readiness.urgent = true;
@@ -237,7 +249,7 @@ impl<T> Session<T> {
             Stage::Lingering { .. } => Step::Discard,
             Stage::Open if self.needs_input && self.readiness.readable => match self.unread {
                 Unread::Arrived(0) => Step::Peek,
-                Unread::All | Unread::Arrived(_) => Step::Read,
+                Unread::All | Unread::Arrived(_) | Unread::First => Step::Read,
             },
             Stage::Open | Stage::Closing => Step::Answer,
         }
@@ -248,7 +260,7 @@ impl<T> Session<T> {
         let held = self.input.take();
         let input = self.input.insert(shelf.pool.input(held));
         let most = match self.unread {
-            Unread::All => usize::MAX,
+            Unread::All | Unread::First => usize::MAX,
             Unread::Arrived(bytes) => bytes,
         };
         let most = most.min(shelf.options.framing.read_limit());
@@ -265,16 +277,23 @@ impl<T> Session<T> {
                     let kept = self.cutter.received(&mut input.spare_mut()[..count]);
                     input.added(kept);
                 }
-                if let Unread::Arrived(bytes) = &mut self.unread {
-                    *bytes = bytes.saturating_sub(count);
-                }
                 self.needs_input = false;
+                self.is_new = false;
                 self.moved = now;
                 // A short read has emptied the socket (epoll(7)): the next bytes come with an
                 // event. The end of the stream may have come with this one; and urgent data cuts a
                 // read short.
                 self.readiness.readable =
                     count == room || self.peer != Peer::Open || self.readiness.urgent;
+                match &mut self.unread {
+                    Unread::All => {}
+                    Unread::Arrived(bytes) => *bytes = bytes.saturating_sub(count),
+                    Unread::First => {
+                        self.unread = Unread::Arrived(0);
+                        // The end may be behind it.
+                        self.readiness.readable = true;
+                    }
+                }
             }
             Err(error) => {
                 self.readiness.readable = self.outlives(&error);
@@ -429,11 +448,13 @@ impl<T> Session<T> {
         if self.readiness.readable {
             return After::Next(Next::Soon);
         }
-        if host.drain() != Drain::Serving {
+        let may_ask = !last_try && self.first_by().is_some_and(|by| now < by);
+        After::Next(match host.drain() {
+            Drain::Serving => Next::Event,
+            Drain::Draining if may_ask => Next::Event,
             // Everything received is answered.
-            return After::EndStream;
-        }
-        After::Next(Next::Event)
+            Drain::Draining | Drain::Expired => return After::EndStream,
+        })
     }
 
     fn class(&self, host: &impl Host<Task = T>, bytes: usize) -> Class {

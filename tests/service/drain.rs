@@ -182,6 +182,28 @@ fn what_has_arrived_is_answered_to_its_last_byte() {
 }
 
 #[test]
+fn who_has_just_connected_is_waited_for() {
+    // For half a second, which a slow machine may need to get here: so more than one try.
+    let is_answered = |_| {
+        let mut powd = serve(&["-d", "1"]);
+        let mut client = powd.connect();
+        powd.until_counter("/connections/open", |open| open == 1);
+        powd.signal("TERM");
+        powd.wait_for_log("word of the drain", is_draining);
+        // Fails if powd has not waited.
+        let _ = client.stream().write_all(b"first\nsecond\n");
+        let replies = std::iter::from_fn(|| client.next_line()).collect::<Vec<_>>();
+        for (reply, message) in replies.iter().zip(["first", "second"]) {
+            check(reply, message.as_bytes(), 1);
+        }
+        drop(client);
+        assert_eq!(powd.wait().code(), Some(0));
+        replies.len() == 2
+    };
+    assert!((0..20).any(is_answered));
+}
+
+#[test]
 fn a_second_signal_ends_at_once() {
     for (signal, number) in [("TERM", 15), ("INT", 2)] {
         let mut powd = serve(&["-d", "64"]);

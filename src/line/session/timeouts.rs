@@ -1,12 +1,12 @@
 //! What time alone can end: a connection that is idle, abandoned by its client, or has lingered
-//! long enough; and a search that has taken too long.
+//! long enough; a drain's waiting for a first request; and a search that has taken too long.
 //!
 //! The worker asks when that is, and then gives the session a turn in which it tries once more what
 //! it waits for. Only when that fails it closes.
 
 use std::time::Instant;
 
-use super::{Limits, Peer, Session, Stage};
+use super::{FIRST_REQUEST, Limits, Peer, Session, Stage, Unread};
 
 impl<T> Session<T> {
     /// When time alone gives it something to do, if ever.
@@ -21,6 +21,7 @@ impl<T> Session<T> {
             lingered,
             self.abandoned_at(limits),
             self.idle_at(limits),
+            self.first_by(),
             late.filter(|_| self.output.is_none()),
         ]
         .into_iter()
@@ -49,6 +50,14 @@ impl<T> Session<T> {
             (Stage::Open | Stage::Closing, Peer::HalfClosed { since, .. }) => {
                 Some(since.max(self.moved) + limits.half_close_timeout)
             }
+            _ => None,
+        }
+    }
+
+    /// When a drain gives up waiting for its first request.
+    pub(super) fn first_by(&self) -> Option<Instant> {
+        match (self.stage, self.unread) {
+            (Stage::Open, Unread::First) => Some(self.moved + FIRST_REQUEST),
             _ => None,
         }
     }

@@ -32,6 +32,9 @@ const MAX: usize = 40;
 /// How long powd waits for the client's end at most, once it has ended its own.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How long a drain waits for the first bytes of a client that has just come.
+const FIRST_REQUEST: Duration = Duration::from_millis(500);
+
 /// How a connection has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Close {
@@ -67,8 +70,11 @@ struct World<'c, 'b> {
     run: Run,
     /// All that the client has sent.
     sent: Vec<u8>,
-    /// What of it counts: in a drain, what had arrived when it began.
+    /// What of it counts: in a drain, what had arrived when it began, or if that was nothing, what
+    /// the first read brought.
     counted: Option<usize>,
+    /// When it connected.
+    came: Instant,
     /// All that the client has received.
     received: Vec<u8>,
     /// When the client ended its stream.
@@ -130,6 +136,7 @@ impl<'c, 'b> World<'c, 'b> {
             run: Run::Idle,
             sent: Vec::new(),
             counted: None,
+            came: now,
             received: Vec::new(),
             ended: None,
             powd_ended: None,
@@ -224,7 +231,7 @@ impl<'c, 'b> World<'c, 'b> {
         match self.host.drain {
             Drain::Serving => {
                 self.host.drain = Drain::Draining;
-                self.counted = Some(self.sent.len());
+                self.counted = Some(self.sent.len()).filter(|sent| *sent > 0);
                 if let Some(connection) = &mut self.connection {
                     connection.begin_drain();
                     if self.run == Run::Idle {
@@ -360,6 +367,11 @@ impl<'c, 'b> World<'c, 'b> {
     fn check(&mut self) {
         let now = self.host.now;
         let wire = self.wire.borrow();
+        let read = self.sent.len() - wire.unread();
+        let is_asked = self.host.drain != Drain::Serving && self.powd_ended.is_none();
+        if is_asked && self.counted.is_none() && read > 0 {
+            self.counted = Some(read);
+        }
         if wire.is_ended_by_powd {
             self.powd_ended.get_or_insert(now);
         }
@@ -376,8 +388,12 @@ impl<'c, 'b> World<'c, 'b> {
         } else {
             assert!(!wire.is_readable(), "waits for bytes that are there");
             assert_eq!(self.host.open_searches(), 0, "waits beside a search");
-            let may_wait = self.powd_ended.is_some() || self.host.drain == Drain::Serving;
-            assert!(may_wait, "waits in a drain");
+            let may_wait = match self.host.drain {
+                Drain::Serving => true,
+                Drain::Draining => self.counted.is_none() && now < self.came + FIRST_REQUEST,
+                Drain::Expired => false,
+            };
+            assert!(may_wait || self.powd_ended.is_some(), "waits in a drain");
         }
     }
 
@@ -414,7 +430,10 @@ impl<'c, 'b> World<'c, 'b> {
 
     /// Replies are in the order of the requests, whole, right, and none is lost.
     fn check_replies(&self) {
-        let counted = self.counted.unwrap_or(self.sent.len());
+        let counted = self.counted.unwrap_or(match self.host.drain {
+            Drain::Serving => self.sent.len(),
+            Drain::Draining | Drain::Expired => 0,
+        });
         let requests = self.requests(counted);
         let lines: Vec<&[u8]> = self
             .received

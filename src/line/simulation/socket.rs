@@ -110,6 +110,11 @@ impl Wire {
         !self.inbound.is_empty()
     }
 
+    /// How many bytes powd has not read.
+    pub(super) fn unread(&self) -> usize {
+        self.inbound.len()
+    }
+
     /// Whether a write would take something, or fail.
     pub(super) fn is_writable(&self) -> bool {
         self.outbound.len() < self.capacity || self.reset

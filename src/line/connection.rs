@@ -73,7 +73,7 @@ impl<S: Stream, T> Connection<S, T> {
     pub(crate) fn turn(
         &mut self,
         host: &mut impl Host<Task = T>,
-        shelf: &mut Shelf<'_>,
+        shelf: &mut Shelf<'_, T>,
         budget: &mut Budget,
     ) -> Next {
         host.charge_turn(budget);
@@ -107,14 +107,18 @@ impl<S: Stream, T> Connection<S, T> {
     }
 
     /// The end of a turn: writes what was answered.
-    pub(crate) fn flush(&mut self, host: &mut impl Host<Task = T>, shelf: &mut Shelf<'_>) -> Next {
+    pub(crate) fn flush(
+        &mut self,
+        host: &mut impl Host<Task = T>,
+        shelf: &mut Shelf<'_, T>,
+    ) -> Next {
         self.write(host, shelf, false)
     }
 
     fn write(
         &mut self,
         host: &mut impl Host<Task = T>,
-        shelf: &mut Shelf<'_>,
+        shelf: &mut Shelf<'_, T>,
         resumes: bool,
     ) -> Next {
         if let Some(output) = self.session.output() {
@@ -138,9 +142,9 @@ impl<S: Stream, T> Connection<S, T> {
         self.session.on_due();
     }
 
-    pub(crate) fn close(self, host: &mut impl Host<Task = T>, shelf: &mut Shelf<'_>) {
+    pub(crate) fn close(self, host: &mut impl Host<Task = T>, shelf: &mut Shelf<'_, T>) {
         shelf.counters.connections_closed.add(1);
-        self.session.close(host, shelf.pool);
+        self.session.close(host, shelf);
     }
 }
 

@@ -8,7 +8,7 @@ use super::buffers::Pool;
 use super::connection::Connection;
 use super::counters::Counters;
 use super::options::Options;
-use super::session::Shelf;
+use super::session::{Rooms, Shelf};
 use crate::admission::Permit;
 use crate::engine::{Context, Door, Durations, Host as _, Task};
 use crate::protocol::{ErrorLine, Reply};
@@ -30,6 +30,7 @@ pub(crate) struct LineDoor {
     counters: Arc<Counters>,
     durations: Arc<Durations>,
     pool: Pool,
+    rooms: Rooms<Task>,
 }
 
 impl LineDoor {
@@ -44,18 +45,20 @@ impl LineDoor {
                 options.framing.request_room(max),
                 max + Reply::OVERHEAD + ErrorLine::MAX_BYTES,
             ),
+            rooms: Rooms::new(),
             options,
             counters,
             durations,
         }
     }
 
-    pub(crate) fn shelf(&mut self) -> Shelf<'_> {
+    pub(crate) fn shelf(&mut self) -> Shelf<'_, Task> {
         Shelf {
             options: &self.options,
             counters: &self.counters,
             durations: &self.durations,
             pool: &mut self.pool,
+            rooms: &mut self.rooms,
         }
     }
 }

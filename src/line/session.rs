@@ -21,7 +21,8 @@ use super::counters::Counters;
 use super::options::{Limits, Options};
 use crate::engine::{Cancel, Class, Drain, Durations, Host, Next, Standing, Urgency};
 use crate::protocol::Cutter;
-use request::Request;
+pub(crate) use request::Rooms;
+use request::{Request, Slot};
 
 /// How long a client may take to end its stream after powd has ended its own. Closing at once would
 /// reset the connection if the client has sent more, and could cost it the last reply.
@@ -33,11 +34,12 @@ const FIRST_REQUEST: Duration = Duration::from_millis(500);
 
 /// What the sessions of one worker share.
 #[derive(Debug)]
-pub(crate) struct Shelf<'a> {
+pub(crate) struct Shelf<'a, T> {
     pub(crate) options: &'a Options,
     pub(crate) counters: &'a Counters,
     pub(crate) durations: &'a Durations,
     pub(crate) pool: &'a mut Pool,
+    pub(crate) rooms: &'a mut Rooms<T>,
 }
 
 /// What is known of the client's end of the connection.
@@ -139,7 +141,7 @@ pub(crate) struct Session<T> {
     input: Option<Buffer>,
     output: Option<Buffer>,
     cutter: Cutter,
-    request: Option<Request<T>>,
+    request: Slot<T>,
     /// The input holds no whole request.
     needs_input: bool,
     /// Nothing has been read yet.
@@ -165,7 +167,7 @@ impl<T> Session<T> {
             input: None,
             output: None,
             cutter: Cutter::new(options.framing, options.limits.max_message_bytes.get()),
-            request: None,
+            request: Slot::EMPTY,
             needs_input: true,
             is_new: true,
             moved: now,
@@ -200,7 +202,7 @@ impl<T> Session<T> {
         // Now, not in its turn: while it waits for that, others would help with the search.
         if self.peer == Peer::Lost || self.is_abandoned(host.now(), limits) {
             self.cancel(host);
-        } else if let Some(request) = &self.request {
+        } else if let Some(request) = self.request.get() {
             // Helpers come back when nobody else wants them.
             host.withdraw(&request.task);
         }
@@ -256,7 +258,7 @@ impl<T> Session<T> {
     }
 
     /// Where to read to, for [`Step::Read`].
-    pub(crate) fn room(&mut self, shelf: &mut Shelf<'_>) -> &mut [u8] {
+    pub(crate) fn room(&mut self, shelf: &mut Shelf<'_, T>) -> &mut [u8] {
         let held = self.input.take();
         let input = self.input.insert(shelf.pool.input(held));
         let most = match self.unread {
@@ -387,7 +389,7 @@ impl<T> Session<T> {
     pub(crate) fn end_turn(
         &mut self,
         host: &mut impl Host<Task = T>,
-        shelf: &mut Shelf<'_>,
+        shelf: &mut Shelf<'_, T>,
         resumes: bool,
     ) -> After {
         if let Some(output) = self.output.take_if(|output| output.is_empty()) {
@@ -399,8 +401,9 @@ impl<T> Session<T> {
         if let Some(input) = self.input.take() {
             self.input = shelf.pool.settle_input(input);
         }
+        self.request.settle(shelf.rooms);
         let is_blocked = self.output.is_some() && !self.readiness.writable;
-        if is_blocked && let Some(request) = &mut self.request {
+        if is_blocked && let Some(request) = self.request.get_mut() {
             // No core goes on for a client that does not take its replies.
             host.pause(&mut request.task);
             request.stalled = false;
@@ -408,7 +411,7 @@ impl<T> Session<T> {
         self.after(host, shelf, resumes)
     }
 
-    fn after(&mut self, host: &impl Host<Task = T>, shelf: &Shelf<'_>, resumes: bool) -> After {
+    fn after(&mut self, host: &impl Host<Task = T>, shelf: &Shelf<'_, T>, resumes: bool) -> After {
         let (now, limits) = (host.now(), &shelf.options.limits);
         let last_try = std::mem::take(&mut self.last_try);
         if self.peer == Peer::Lost || self.is_abandoned(now, limits) {
@@ -430,7 +433,7 @@ impl<T> Session<T> {
         if self.stage == Stage::Closing {
             return After::EndStream;
         }
-        if let Some(request) = &self.request {
+        if let Some(request) = self.request.get() {
             let class = self.class(host, request.length);
             return After::Next(match request.stalled {
                 true => Next::Stalled(class),
@@ -488,13 +491,14 @@ impl<T> Session<T> {
     }
 
     /// Cancels its search, and gives back what was lent.
-    pub(crate) fn close(mut self, host: &mut impl Host<Task = T>, pool: &mut Pool) {
+    pub(crate) fn close(mut self, host: &mut impl Host<Task = T>, shelf: &mut Shelf<'_, T>) {
         self.cancel(host);
+        self.request.settle(shelf.rooms);
         if let Some(input) = self.input.take() {
-            pool.keep_input(input);
+            shelf.pool.keep_input(input);
         }
         if let Some(output) = self.output.take() {
-            pool.keep_output(output);
+            shelf.pool.keep_output(output);
         }
     }
 }

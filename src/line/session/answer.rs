@@ -13,21 +13,23 @@ impl<T> Session<T> {
     pub(crate) fn answer<H: Host<Task = T>>(
         &mut self,
         host: &mut H,
-        shelf: &mut Shelf<'_>,
+        shelf: &mut Shelf<'_, T>,
         budget: &mut Budget,
     ) {
         while self.stage == Stage::Open && !budget.is_spent() && self.has_room(shelf) {
             // The request stays where it is: moving it out and back takes a hundredth of an easy
             // reply.
-            if self.request.is_none() {
-                self.request = self.cut(host, shelf);
+            if self.request.get().is_none()
+                && let Some(request) = self.cut(host, shelf)
+            {
+                self.request.put(request, shelf.rooms);
             }
             if let Some(error) = self.refusal(host, shelf) {
                 self.refuse_request(error, host, shelf);
                 budget.spend_request();
                 continue;
             }
-            let Some(request) = &mut self.request else {
+            let Some(request) = self.request.get_mut() else {
                 return;
             };
             if budget.kind() == TurnKind::New && host.is_hard(self.difficulty, request.length) {
@@ -65,8 +67,8 @@ impl<T> Session<T> {
     }
 
     /// Why the request at hand is refused before it gets any more time, if it is.
-    fn refusal(&self, host: &impl Host<Task = T>, shelf: &Shelf<'_>) -> Option<ErrorLine> {
-        let request = self.request.as_ref()?;
+    fn refusal(&self, host: &impl Host<Task = T>, shelf: &Shelf<'_, T>) -> Option<ErrorLine> {
+        let request = self.request.get()?;
         if host.drain() == Drain::Expired {
             return Some(ErrorLine::Draining);
         }
@@ -82,7 +84,7 @@ impl<T> Session<T> {
         &mut self,
         error: ErrorLine,
         host: &mut impl Host<Task = T>,
-        shelf: &mut Shelf<'_>,
+        shelf: &mut Shelf<'_, T>,
     ) {
         self.refuse(error, shelf);
         let why = match error {
@@ -95,7 +97,11 @@ impl<T> Session<T> {
     }
 
     /// The next request of the input, if there is a whole one.
-    fn cut(&mut self, host: &mut impl Host<Task = T>, shelf: &mut Shelf<'_>) -> Option<Request<T>> {
+    fn cut(
+        &mut self,
+        host: &mut impl Host<Task = T>,
+        shelf: &mut Shelf<'_, T>,
+    ) -> Option<Request<T>> {
         let input = self.input.as_ref().map_or(&[][..], Buffer::filled);
         match self.cutter.cut(input, self.has_read_eof()) {
             Cut::Message { length, taken } => {
@@ -125,7 +131,7 @@ impl<T> Session<T> {
     }
 
     /// Whether the output has room for the next reply, whichever it is.
-    fn has_room(&self, shelf: &Shelf<'_>) -> bool {
+    fn has_room(&self, shelf: &Shelf<'_, T>) -> bool {
         let Some(output) = &self.output else {
             return true;
         };
@@ -135,7 +141,7 @@ impl<T> Session<T> {
         output.spare() >= longest + Reply::OVERHEAD + ErrorLine::MAX_BYTES
     }
 
-    fn refuse(&mut self, error: ErrorLine, shelf: &mut Shelf<'_>) {
+    fn refuse(&mut self, error: ErrorLine, shelf: &mut Shelf<'_, T>) {
         shelf.counters.count_error(error);
         let output = self.output.get_or_insert_with(|| shelf.pool.output());
         output.push_error(error);

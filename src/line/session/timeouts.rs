@@ -15,7 +15,7 @@ impl<T> Session<T> {
             Stage::Lingering { until } => Some(until),
             Stage::Open | Stage::Closing => None,
         };
-        let late = self.request.as_ref().zip(limits.deadline);
+        let late = self.request.get().zip(limits.deadline);
         let late = late.map(|(request, limit)| request.since + limit);
         [
             lingered,
@@ -72,7 +72,7 @@ impl<T> Session<T> {
         let waits_for_client = match self.output {
             Some(_) => !self.readiness.writable,
             None => {
-                self.request.is_none()
+                self.request.get().is_none()
                     && self.needs_input
                     && !self.readiness.readable
                     && !self.has_read_eof()

@@ -18,7 +18,7 @@ use super::buffers::Pool;
 use super::connection::Connection;
 use super::counters::Counters;
 use super::options::{Limits, Options};
-use super::session::Shelf;
+use super::session::{Rooms, Shelf};
 use crate::engine::{Budget, Drain, Durations, MessageBytes, Next, TurnKind, Urgency};
 use crate::protocol::{ErrorLine, Framing, Reply};
 
@@ -65,6 +65,7 @@ struct World<'c, 'b> {
     counters: Counters,
     durations: Durations,
     pool: Pool,
+    rooms: Rooms<Task>,
     wire: Rc<RefCell<Wire>>,
     connection: Option<Connection<Socket, Task>>,
     run: Run,
@@ -128,6 +129,7 @@ impl<'c, 'b> World<'c, 'b> {
                 framing.request_room(MAX),
                 MAX + Reply::OVERHEAD + ErrorLine::MAX_BYTES,
             ),
+            rooms: Rooms::new(),
             options,
             counters: Counters::default(),
             durations: Durations::default(),
@@ -280,6 +282,7 @@ impl<'c, 'b> World<'c, 'b> {
             counters: &self.counters,
             durations: &self.durations,
             pool: &mut self.pool,
+            rooms: &mut self.rooms,
         };
         let next = match self.run {
             Run::Idle | Run::Closed => return,
@@ -324,6 +327,7 @@ impl<'c, 'b> World<'c, 'b> {
             counters: &self.counters,
             durations: &self.durations,
             pool: &mut self.pool,
+            rooms: &mut self.rooms,
         };
         connection.close(&mut self.host, &mut shelf);
         assert_eq!(self.host.open_searches(), 0, "a search for nobody");

@@ -101,11 +101,12 @@ fn workers_are_let_go_when_one_waits_for_its_cpu_and_another_has_nothing_to_do()
     let Some(neighbours) = Neighbours::on(cpus[0]) else {
         return powd_testkit::skip("taskset cannot be started");
     };
-    // One connection with easy requests keeps one worker busy, the first, and no other helps it.
+    // One connection with easy requests keeps one worker busy, the first, and no other helps it. So
+    // many are in flight that the worker has enough of them while the client waits for a CPU.
     let address = powd.address().to_string();
     let last = cpus.last().map(usize::to_string).unwrap_or_default();
     let load = [
-        "load", &address, "-c", "1", "-P", "64", "-s", "600", "--pin", &last,
+        "load", &address, "-c", "1", "-P", "2048", "-s", "600", "--pin", &last,
     ];
     let mut load = start(POWD.command(&load));
     powd.wait_for_log("a word on it", |line| line.contains("no longer bound"));

@@ -17,6 +17,18 @@ const WAKE: Duration = Duration::from_micros(50);
 /// So many short gaps in a row are a habit.
 const HABIT: u32 = 2;
 
+/// How to wait for a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Look at once whether something has come. Where a client shares the worker's CPU, the kernel
+    /// has let it run while the worker wrote its reply, and its next request is there.
+    Look,
+    /// Give way to whoever else wants the CPU, then look.
+    GiveWay,
+    /// Sleep until something comes.
+    Park,
+}
+
 /// The gaps between the worker's last portions of work.
 #[derive(Debug, Default)]
 pub(crate) struct Gaps {
@@ -26,10 +38,16 @@ pub(crate) struct Gaps {
 }
 
 impl Gaps {
-    /// There is nothing to do at `now`. Says whether to spin; if not, the worker parks.
-    pub(crate) fn wait(&mut self, now: Instant) -> bool {
+    /// There is nothing to do at `now`. Says how to wait for a moment.
+    pub(crate) fn wait(&mut self, now: Instant) -> Wait {
+        let is_new = self.since.is_none();
         let since = *self.since.get_or_insert(now);
-        self.short_in_a_row >= HABIT && now.saturating_duration_since(since) < SPIN
+        let spins = self.short_in_a_row >= HABIT && now.saturating_duration_since(since) < SPIN;
+        match (spins, is_new) {
+            (true, true) => Wait::Look,
+            (true, false) => Wait::GiveWay,
+            (false, _) => Wait::Park,
+        }
     }
 
     /// There is something to do again at `now`.
@@ -54,7 +72,7 @@ mod tests {
         let mut now = Instant::now();
         let mut all = Gaps::default();
         let spin = |gap: &Duration| {
-            let spins = all.wait(now);
+            let spins = all.wait(now) == Wait::Look;
             now += *gap;
             all.end(now);
             spins
@@ -81,8 +99,9 @@ mod tests {
             gaps.wait(now);
             gaps.end(now);
         }
-        assert!(gaps.wait(now));
+        assert_eq!(gaps.wait(now), Wait::Look);
+        assert_eq!(gaps.wait(now), Wait::GiveWay);
         now += SPIN;
-        assert!(!gaps.wait(now));
+        assert_eq!(gaps.wait(now), Wait::Park);
     }
 }

@@ -25,7 +25,7 @@ use super::client::{Client, Door, Drain, Next, Standing, Urgency};
 use super::context::Context;
 use super::scheduler::{Scheduler, Turn};
 use super::shared::Shared;
-use super::spin::Gaps;
+use super::spin::{Gaps, Wait};
 
 /// The waker's token; clients have those of their places in the slab.
 pub(crate) const WAKER: Token = Token(usize::MAX);
@@ -138,19 +138,24 @@ impl<D: Door> Worker<D> {
                 // any busy program there: 8 % of it were left beside one (Xeon, 2 CPUs, 2026-11).
                 self.gaps.end(idle_from);
                 Some(Duration::ZERO)
-            } else if is_free && self.gaps.wait(idle_from) {
-                // It gives way to whoever else wants its CPU: a client there has the next request,
-                // and would have to interrupt it (four connections at difficulty 3: 34,000
-                // replies/s, 28,300 with neither side giving way; Zen 4, a virtual machine,
-                // 2026-11).
-                thread::yield_now();
-                Some(Duration::ZERO)
             } else {
-                self.shared.board.park(me);
-                if is_free && self.shared.board.has_offer(me) {
-                    Some(Duration::ZERO)
-                } else {
-                    self.poll_timeout(idle_from)
+                match is_free.then(|| self.gaps.wait(idle_from)) {
+                    Some(Wait::Look) => Some(Duration::ZERO),
+                    Some(Wait::GiveWay) => {
+                        // A client there has the next request, and would have to interrupt it (four
+                        // connections at difficulty 3: 34,000 replies/s, 28,300 with neither side
+                        // giving way; Zen 4, a virtual machine, 2026-11).
+                        thread::yield_now();
+                        Some(Duration::ZERO)
+                    }
+                    Some(Wait::Park) | None => {
+                        self.shared.board.park(me);
+                        if is_free && self.shared.board.has_offer(me) {
+                            Some(Duration::ZERO)
+                        } else {
+                            self.poll_timeout(idle_from)
+                        }
+                    }
                 }
             }
         };

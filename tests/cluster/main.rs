@@ -5,6 +5,7 @@
 
 mod access;
 mod broker;
+mod directory;
 mod drain;
 mod failures;
 mod help;

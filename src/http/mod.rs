@@ -18,15 +18,17 @@ mod problem;
 mod socket;
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cpus;
 use crate::engine::EngineError;
+use crate::jobs::Jobs;
 use crate::line;
 use crate::sockets::{Listener, SocketFile};
 
-pub use options::{Jobs, Limits, Options, TokenError, Tokens};
+pub use options::{Limits, Options, TokenError, Tokens};
 
 /// Why a door by HTTP could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +69,11 @@ impl Doors {
             options,
         } = self;
         let files = admin.iter_mut().filter_map(Listener::take_file).collect();
-        let api = api::Api::new(server.control().engine().clone(), options);
+        let counters = Arc::<counters::Counters>::default();
+        let engine = server.control().engine().clone();
+        let tally = Arc::clone(&counters);
+        let jobs = Jobs::in_memory(engine.clone(), options.jobs, tally);
+        let api = api::Api::new(engine, options, counters, jobs);
         if !admin.is_empty() {
             let watched = admin::Watched::new(
                 server.control(),
@@ -80,7 +86,7 @@ impl Doors {
         if !http.is_empty() {
             let threads = NonZeroUsize::new(cpus::available()).unwrap_or(NonZeroUsize::MIN);
             let runtime = runtime("http", threads)?;
-            let admission = std::sync::Arc::clone(server.admission());
+            let admission = Arc::clone(server.admission());
             door::open(server.engine(), http, admission, api, runtime)?;
         }
         Ok(AdminFiles(files))

@@ -9,7 +9,8 @@ use super::listen::{Sockets, proxies};
 use crate::cli::Error;
 use crate::cli::place::Place;
 use crate::cli::values::{count, duration};
-use crate::http::{Doors, Jobs, Limits, Options, Tokens};
+use crate::http::{Doors, Limits, Options, Tokens};
+use crate::jobs::Bounds;
 use crate::sockets::Listener;
 
 /// How long a connection may do nothing where `--idle-timeout` says nothing. HTTP clients keep
@@ -77,7 +78,7 @@ pub(super) fn resolve(
             idle_timeout: args.idle_timeout.unwrap_or(IDLE_TIMEOUT),
         },
         tokens: tokens.transpose()?,
-        jobs: Jobs {
+        jobs: Bounds {
             max: flags.max_jobs,
             ttl: flags.job_ttl,
         },

@@ -48,6 +48,9 @@ pub struct Doors {
     /// The cluster that is watched there, if there is one.
     #[cfg(feature = "nats")]
     pub cluster: Option<crate::cluster::Cluster>,
+    /// The broker that keeps the jobs, if not the memory of this process.
+    #[cfg(feature = "nats")]
+    pub broker: Option<crate::cluster::Options>,
     /// What they are told.
     pub options: Options,
 }
@@ -66,13 +69,22 @@ impl Doors {
             mut admin,
             #[cfg(feature = "nats")]
             cluster,
+            #[cfg(feature = "nats")]
+            broker,
             options,
         } = self;
         let files = admin.iter_mut().filter_map(Listener::take_file).collect();
         let counters = Arc::<counters::Counters>::default();
         let engine = server.control().engine().clone();
+        let in_memory = |tally| Jobs::in_memory(engine.clone(), options.jobs, tally);
         let tally = Arc::clone(&counters);
-        let jobs = Jobs::in_memory(engine.clone(), options.jobs, tally);
+        #[cfg(feature = "nats")]
+        let jobs = match broker.filter(|_| !http.is_empty()) {
+            Some(broker) => Jobs::at_broker(server.engine(), &broker, options.jobs, tally)?,
+            None => in_memory(tally),
+        };
+        #[cfg(not(feature = "nats"))]
+        let jobs = in_memory(tally);
         let api = api::Api::new(engine, options, counters, jobs);
         if !admin.is_empty() {
             let watched = admin::Watched::new(

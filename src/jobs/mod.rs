@@ -1,8 +1,11 @@
 //! Jobs: searches that outlive the requests which began them.
 //!
 //! A door begins a job, asks how it is, waits for its end, and cancels it. Where jobs are kept it
-//! does not see. This layer owns what a job is and the place. It must not know what a door speaks.
+//! does not see: in memory, or at the broker of a cluster, where every member finds them. This
+//! layer owns what a job is and both places. It must not know what a door speaks.
 
+#[cfg(feature = "nats")]
+mod durable;
 mod memory;
 
 use std::fmt::Debug;
@@ -13,7 +16,11 @@ use std::time::Duration;
 use powd_core::{Difficulty, Solution};
 
 use crate::engine::{Answer, Handle, Query, SolveError};
+#[cfg(feature = "nats")]
+use crate::engine::{Engine, EngineError};
 
+#[cfg(feature = "nats")]
+use durable::Durable;
 use memory::Memory;
 
 /// Bounds on jobs.
@@ -67,7 +74,11 @@ pub(crate) enum JobError {
     /// There are as many as may be: ask again later.
     #[error("too many jobs: try again later")]
     Full,
-    /// It cannot be named.
+    /// The broker does not answer, or keeps nothing.
+    #[cfg(feature = "nats")]
+    #[error("{0}")]
+    Broker(durable::BrokerError),
+    /// It is kept wrongly, or cannot be named.
     #[error("{0}")]
     Failed(String),
 }
@@ -85,6 +96,9 @@ pub(crate) trait Tally: Debug + Send + Sync {
 pub(crate) enum Jobs {
     /// In the memory of this process: they end with it.
     Memory(Arc<Memory>),
+    /// At the broker, for all members of the cluster.
+    #[cfg(feature = "nats")]
+    Durable(Box<Durable>),
 }
 
 impl Jobs {
@@ -93,10 +107,24 @@ impl Jobs {
         Jobs::Memory(Memory::new(engine, bounds, tally))
     }
 
+    /// Jobs at the broker, and a thread that searches for them, one at a time.
+    #[cfg(feature = "nats")]
+    pub(crate) fn at_broker(
+        engine: &mut Engine,
+        broker: &crate::cluster::Options,
+        bounds: Bounds,
+        tally: Arc<dyn Tally>,
+    ) -> Result<Jobs, EngineError> {
+        let jobs = Durable::open(engine, broker, bounds, tally)?;
+        Ok(Jobs::Durable(Box::new(jobs)))
+    }
+
     /// Begins a job, or finds the one that was begun with the same key.
     pub(crate) async fn create(&self, query: Query, key: Option<Key>) -> Result<Report, JobError> {
         match self {
             Jobs::Memory(jobs) => jobs.create(query, key),
+            #[cfg(feature = "nats")]
+            Jobs::Durable(jobs) => jobs.create(query, key).await,
         }
     }
 
@@ -104,6 +132,8 @@ impl Jobs {
     pub(crate) async fn read(&self, id: &str) -> Result<Report, JobError> {
         match self {
             Jobs::Memory(jobs) => jobs.read(id),
+            #[cfg(feature = "nats")]
+            Jobs::Durable(jobs) => jobs.read(id).await,
         }
     }
 
@@ -111,6 +141,8 @@ impl Jobs {
     pub(crate) async fn wait(&self, id: &str, most: Duration) -> Result<Report, JobError> {
         match self {
             Jobs::Memory(jobs) => jobs.wait(id, most).await,
+            #[cfg(feature = "nats")]
+            Jobs::Durable(jobs) => jobs.wait(id, most).await,
         }
     }
 
@@ -118,6 +150,8 @@ impl Jobs {
     pub(crate) async fn cancel(&self, id: &str) -> Result<(), JobError> {
         match self {
             Jobs::Memory(jobs) => jobs.cancel(id),
+            #[cfg(feature = "nats")]
+            Jobs::Durable(jobs) => jobs.cancel(id).await,
         }
     }
 
@@ -125,6 +159,9 @@ impl Jobs {
     pub(crate) fn begin_drain(&self) {
         match self {
             Jobs::Memory(jobs) => jobs.begin_drain(),
+            // Its thread has a door of its own, which hears of it.
+            #[cfg(feature = "nats")]
+            Jobs::Durable(_) => {}
         }
     }
 }

@@ -9,6 +9,10 @@ mod directory;
 mod drain;
 mod failures;
 mod help;
+#[path = "../http/client.rs"]
+#[expect(dead_code, reason = "the tests of HTTP use all of it")]
+mod http;
+mod jobs;
 mod members;
 mod nats;
 mod service;

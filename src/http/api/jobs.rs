@@ -109,6 +109,8 @@ impl From<JobError> for Problem {
             JobError::NotFound => Code::NotFound,
             JobError::KeyUsed => Code::Idempotency,
             JobError::Full => Code::Busy,
+            #[cfg(feature = "nats")]
+            JobError::Broker(_) => Code::Broker,
             JobError::Failed(_) => Code::Failed,
         };
         Problem::new(code, error.to_string())

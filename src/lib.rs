@@ -1,8 +1,8 @@
 //! powd serves proofs of work: a short seed such that `SHA-256(seed || message)` starts with a
 //! given number of zero nibbles. The search itself is the crate [`powd_core`].
 //!
-//! The layers, from the top, each of which may use only those below it: [`cli`]; `http`; `cluster`;
-//! [`mod@line`] and [`load`]; `admission` and [`supervisor`]; [`sockets`]; [`engine`];
+//! The layers, from the top, each of which may use only those below it: [`cli`]; `http`; `jobs`;
+//! `cluster`; [`mod@line`] and [`load`]; `admission` and [`supervisor`]; [`sockets`]; [`engine`];
 //! [`protocol`]; [`cpus`]. What each one owns, and must not know, stands in ARCHITECTURE.md.
 
 mod admission;
@@ -13,6 +13,8 @@ pub mod cpus;
 pub mod engine;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "http")]
+pub mod jobs;
 pub mod line;
 pub mod load;
 pub mod protocol;

@@ -266,6 +266,8 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
         expect(unused_mut, reason = "no further doors")
     )]
     let mut server = Server::start(listeners, engine, options)?;
+    #[cfg(all(feature = "http", feature = "nats"))]
+    let broker = cluster.clone();
     #[cfg(feature = "nats")]
     #[cfg_attr(
         not(feature = "http"),
@@ -276,7 +278,11 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
         .transpose()
         .map_err(ServerError::from)?;
     #[cfg(all(feature = "http", feature = "nats"))]
-    let doors = Doors { cluster, ..doors };
+    let doors = Doors {
+        cluster,
+        broker,
+        ..doors
+    };
     #[cfg(feature = "http")]
     let _files = doors.open(&mut server)?;
     let control = server.control();

@@ -10,9 +10,9 @@ use powd_core::Difficulty;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::connection::{connect_options, servers};
 use super::options::{Credentials, Name, Server};
 use super::requests::{DIFFICULTY, ERROR, ERROR_CODE, PROGRESS};
-use super::{connect_options, servers};
 use crate::protocol::Reply;
 
 /// How long the broker may take to be there.

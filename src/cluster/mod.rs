@@ -11,6 +11,7 @@
 //! the command line.
 
 mod asker;
+pub(crate) mod connection;
 mod counters;
 mod helper;
 mod intake;
@@ -30,15 +31,15 @@ mod wire;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::ConnectOptions;
 use tokio::runtime::Builder;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 use crate::engine::{Durations, EngineError};
 use crate::line;
 
+use connection::connect;
 use counters::Counters;
 use link::link;
 use member::{FromWorkers, Member, Streams};
@@ -49,15 +50,6 @@ pub use asker::{AskError, Asker, News};
 pub use counters::Status;
 pub use options::{Credentials, CredentialsError, Name, NameError, Options, Server, ServerError};
 pub use peers::Peer;
-
-/// How long the broker may take to answer before it counts as gone.
-const PING: Duration = Duration::from_secs(5);
-
-/// The longest wait between two attempts to reach it.
-const RETRY_MAX: Duration = Duration::from_secs(1);
-
-/// Messages of one subscription that wait to be read.
-const WAITING: usize = 4096;
 
 /// A member of a cluster, for who watches it; cheap to clone.
 #[derive(Clone, Debug)]
@@ -114,7 +106,7 @@ impl Cluster {
         let me = cluster.id;
         engine.spawn("nats".to_owned(), move || {
             runtime.block_on(async {
-                let (client, events) = connect(&options).await?;
+                let (client, events) = connect(&options, ConnectOptions::no_echo).await?;
                 let name = options.name.as_str();
                 let subscribed = Streams::subscribe(&client, name, me, events).await;
                 let (streams, service) = subscribed.map_err(io::Error::other)?;
@@ -165,53 +157,6 @@ impl Cluster {
     pub fn durations(&self) -> &Durations {
         &self.counters.durations
     }
-}
-
-/// A client that never gives up, and what it tells of its connection.
-async fn connect(options: &Options) -> io::Result<(Client, mpsc::Receiver<Event>)> {
-    let (tell, events) = mpsc::channel(16);
-    let connect = connect_options(&options.servers, options.credentials.as_ref())?
-        .name(format!("powd {}", env!("CARGO_PKG_VERSION")))
-        .no_echo()
-        .retry_on_initial_connect()
-        .max_reconnects(None)
-        .reconnect_delay_callback(|attempts| {
-            RETRY_MAX.min(Duration::from_millis(50) * u32::try_from(attempts).unwrap_or(u32::MAX))
-        })
-        .ping_interval(PING)
-        .subscription_capacity(WAITING)
-        .event_callback(move |event| {
-            // Nobody loses anything but a line in the log when there are too many.
-            let _ = tell.try_send(event);
-            std::future::ready(())
-        });
-    let client = connect.connect(servers(&options.servers)).await;
-    Ok((client.map_err(io::Error::other)?, events))
-}
-
-/// Who we are: by the credentials file, or by what stands in the first address that has a user.
-fn connect_options(
-    servers: &[Server],
-    credentials: Option<&Credentials>,
-) -> io::Result<ConnectOptions> {
-    if let Some(credentials) = credentials {
-        return ConnectOptions::with_credentials(credentials.text());
-    }
-    let options = ConnectOptions::new();
-    let mut servers = servers.iter().map(Server::address);
-    let Some(server) = servers.find(|server| server.username().is_some()) else {
-        return Ok(options);
-    };
-    let text = |text: Option<&str>| text.map(str::to_owned);
-    Ok(match (text(server.username()), text(server.password())) {
-        (Some(user), Some(password)) => options.user_and_password(user, password),
-        (Some(token), None) => options.token(token),
-        (None, _) => options,
-    })
-}
-
-fn servers(servers: &[Server]) -> Vec<async_nats::ServerAddr> {
-    servers.iter().map(Server::address).collect()
 }
 
 /// What people call this machine, as far as a label can say it.

@@ -129,7 +129,7 @@ pub struct Name(String);
 pub struct NameError;
 
 impl Name {
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -32,7 +32,7 @@ struct Inner {
 }
 
 /// What is asked, where [`Handle::solve`] does not say enough.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     /// What the seed is to stand before.
     pub message: Vec<u8>,

@@ -3,9 +3,11 @@
 use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use powd_core::Difficulty;
+
 use super::problem::Code;
 use crate::admission::Refusal;
-use crate::engine::Durations;
+use crate::engine::{Answer, Durations};
 
 /// A number that any thread adds to and any thread reads.
 #[derive(Debug, Default)]
@@ -43,6 +45,11 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    pub(super) fn count_reply(&self, difficulty: Difficulty, answer: &Answer) {
+        self.replies.add(1);
+        self.durations.record_shared(difficulty, answer.time);
+    }
+
     pub(super) fn count_error(&self, code: Code) {
         self.errors[code as usize].add(1);
     }

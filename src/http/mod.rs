@@ -18,15 +18,17 @@ mod problem;
 mod socket;
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
 
 use crate::cpus;
 use crate::engine::EngineError;
+use crate::jobs::Jobs;
 use crate::line;
 use crate::sockets::{Listener, SocketFile};
 
-pub use options::{Jobs, Limits, Options, TokenError, Tokens};
+pub use options::{Limits, Options, TokenError, Tokens};
 
 /// Why a door by HTTP could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +48,9 @@ pub struct Doors {
     /// The cluster that is watched there, if there is one.
     #[cfg(feature = "nats")]
     pub cluster: Option<crate::cluster::Cluster>,
+    /// The broker that keeps the jobs, if not the memory of this process.
+    #[cfg(feature = "nats")]
+    pub broker: Option<crate::cluster::Options>,
     /// What they are told.
     pub options: Options,
 }
@@ -64,10 +69,23 @@ impl Doors {
             mut admin,
             #[cfg(feature = "nats")]
             cluster,
+            #[cfg(feature = "nats")]
+            broker,
             options,
         } = self;
         let files = admin.iter_mut().filter_map(Listener::take_file).collect();
-        let api = api::Api::new(server.control().engine().clone(), options);
+        let counters = Arc::<counters::Counters>::default();
+        let engine = server.control().engine().clone();
+        let in_memory = |tally| Jobs::in_memory(engine.clone(), options.jobs, tally);
+        let tally = Arc::clone(&counters);
+        #[cfg(feature = "nats")]
+        let jobs = match broker.filter(|_| !http.is_empty()) {
+            Some(broker) => Jobs::at_broker(server.engine(), &broker, options.jobs, tally)?,
+            None => in_memory(tally),
+        };
+        #[cfg(not(feature = "nats"))]
+        let jobs = in_memory(tally);
+        let api = api::Api::new(engine, options, counters, jobs);
         if !admin.is_empty() {
             let watched = admin::Watched::new(
                 server.control(),
@@ -80,7 +98,7 @@ impl Doors {
         if !http.is_empty() {
             let threads = NonZeroUsize::new(cpus::available()).unwrap_or(NonZeroUsize::MIN);
             let runtime = runtime("http", threads)?;
-            let admission = std::sync::Arc::clone(server.admission());
+            let admission = Arc::clone(server.admission());
             door::open(server.engine(), http, admission, api, runtime)?;
         }
         Ok(AdminFiles(files))

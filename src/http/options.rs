@@ -1,11 +1,11 @@
 //! What the doors by HTTP are told at their start.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use powd_core::Difficulty;
 
+use crate::jobs::Bounds;
 use crate::sockets::Proxies;
 
 /// Everything that the doors are told, apart from their listeners.
@@ -18,7 +18,7 @@ pub struct Options {
     /// What a request has to show, if anything.
     pub tokens: Option<Tokens>,
     /// Bounds on jobs.
-    pub jobs: Jobs,
+    pub jobs: Bounds,
     /// Who begins its connections with a PROXY header.
     pub proxies: Proxies,
 }
@@ -32,15 +32,6 @@ pub struct Limits {
     pub deadline: Option<Duration>,
     /// A connection on which nothing moves for so long is closed, unless it waits for a search.
     pub idle_timeout: Duration,
-}
-
-/// Bounds on jobs.
-#[derive(Clone, Copy, Debug)]
-pub struct Jobs {
-    /// Jobs that wait or search at once; as many ended ones are kept.
-    pub max: NonZeroUsize,
-    /// How long an ended one is kept.
-    pub ttl: Duration,
 }
 
 /// The tokens of which each request has to show one.

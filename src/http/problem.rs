@@ -75,6 +75,8 @@ codes! {
     BusyAddress = TOO_MANY_REQUESTS "busy",
     /// Too many connections or jobs.
     Busy = SERVICE_UNAVAILABLE "busy",
+    /// The broker, which keeps the jobs, does not answer.
+    Broker = SERVICE_UNAVAILABLE "broker",
     /// The service ends.
     Draining = SERVICE_UNAVAILABLE "draining",
     /// The search took longer than allowed.

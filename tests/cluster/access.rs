@@ -1,35 +1,13 @@
 //! Who may join: passwords, TLS, and flags that are wrong.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use powd_testkit::{Powd, skip};
 
 use crate::POWD;
 use crate::broker::Broker;
-
-/// A directory that is gone when the test is over.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Directory {
-        let path = std::env::temp_dir().join(format!("powd-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).expect("it can be made");
-        Directory(path)
-    }
-
-    fn file(&self, name: &str) -> String {
-        let path = self.0.join(name);
-        path.to_str().expect("text").to_owned()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use crate::directory::Directory;
 
 #[test]
 fn a_password_in_the_address_is_shown_to_the_broker_alone() {

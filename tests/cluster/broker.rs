@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use powd_testkit::process::Process;
 use powd_testkit::{skip, until};
 
+use crate::directory::Directory;
 use crate::nats::Nats;
 
 /// A broker, killed when dropped.
@@ -13,6 +14,8 @@ pub(crate) struct Broker {
     port: u16,
     flags: Vec<String>,
     process: Option<Process>,
+    /// Where it keeps streams, if it does: behind the process, which ends first.
+    store: Option<Directory>,
 }
 
 /// Where Debian has it, or anywhere in the path.
@@ -32,6 +35,16 @@ impl Broker {
         Some(broker)
     }
 
+    /// A running broker with JetStream, which keeps what it has when it is killed.
+    pub(crate) fn start_with_store() -> Option<Broker> {
+        let mut broker = Broker::stopped()?;
+        let store = Directory::new(&format!("store-{}", broker.port));
+        broker.flags = ["-js", "-sd", &store.file("")].map(str::to_owned).into();
+        broker.store = Some(store);
+        broker.run();
+        Some(broker)
+    }
+
     /// A broker that does not run yet.
     pub(crate) fn stopped() -> Option<Broker> {
         program()?;
@@ -42,6 +55,7 @@ impl Broker {
             port,
             flags: Vec::new(),
             process: None,
+            store: None,
         })
     }
 

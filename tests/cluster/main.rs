@@ -5,9 +5,14 @@
 
 mod access;
 mod broker;
+mod directory;
 mod drain;
 mod failures;
 mod help;
+#[path = "../http/client.rs"]
+#[expect(dead_code, reason = "the tests of HTTP use all of it")]
+mod http;
+mod jobs;
 mod members;
 mod nats;
 mod service;

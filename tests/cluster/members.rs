@@ -72,11 +72,14 @@ pub(crate) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value}"))
 }
 
-/// Waits until a member's workers search for another one, and have come so far.
+/// Waits until a member's workers search for another one, and have come so far. It shows that, too:
+/// what it shows is renewed now and then, and an end is waited for by it.
 pub(crate) fn until_helping(member: &Powd) {
     let before = number(&cluster(member)["help_hashes_given"]);
     until("help", || {
-        number(&cluster(member)["help_hashes_given"]) > before + 1_000_000
+        let cluster = cluster(member);
+        let given = number(&cluster["help_hashes_given"]);
+        given > before + 1_000_000 && number(&cluster["helping"]) > 0
     });
 }
 

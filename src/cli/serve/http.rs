@@ -9,7 +9,8 @@ use super::listen::{Sockets, proxies};
 use crate::cli::Error;
 use crate::cli::place::Place;
 use crate::cli::values::{count, duration};
-use crate::http::{Doors, Jobs, Limits, Options, Tokens};
+use crate::http::{Doors, Limits, Options, Tokens};
+use crate::jobs::Bounds;
 use crate::sockets::Listener;
 
 /// How long a connection may do nothing where `--idle-timeout` says nothing. HTTP clients keep
@@ -36,12 +37,12 @@ pub(super) struct Flags {
     #[arg(long, env = "POWD_HTTP_TOKEN_FILE", value_name = "FILE")]
     http_token_file: Option<PathBuf>,
 
-    /// Jobs (POST /v1/jobs) that wait or search at once; more are told that the service is busy. As
-    /// many that have ended are kept.
+    /// Jobs (POST /v1/jobs) that wait or search at once, of all members of a cluster together; more
+    /// are told that the service is busy. As many that have ended are kept.
     #[arg(long, env = "POWD_MAX_JOBS", value_name = "N", default_value = "10000", value_parser = count)]
     max_jobs: NonZeroUsize,
 
-    /// How long a job that has ended is kept for who asks.
+    /// How long a job that has ended is kept for who asks; in a cluster, 10s at least.
     #[arg(long, env = "POWD_JOB_TTL", value_name = "TIME", default_value = "1h", value_parser = duration)]
     job_ttl: Duration,
 }
@@ -77,7 +78,7 @@ pub(super) fn resolve(
             idle_timeout: args.idle_timeout.unwrap_or(IDLE_TIMEOUT),
         },
         tokens: tokens.transpose()?,
-        jobs: Jobs {
+        jobs: Bounds {
             max: flags.max_jobs,
             ttl: flags.job_ttl,
         },
@@ -98,6 +99,8 @@ impl Unbound {
             admin: self.admin.bind("--admin")?,
             #[cfg(feature = "nats")]
             cluster: None,
+            #[cfg(feature = "nats")]
+            broker: None,
             options: self.options,
         })
     }

@@ -12,8 +12,9 @@ use crate::cluster::{Name, Options, Server};
 pub(super) struct Flags {
     /// Join the cluster behind this NATS broker, nats://HOST:PORT or tls://HOST:PORT, several
     /// addresses separated by commas: idle cores of all members help with hard searches, and who
-    /// asks powd.solve gets an answer from one of them. By default this machine is alone. A broker
-    /// that is not there is waited for.
+    /// asks powd.solve gets an answer from one of them. Jobs (POST /v1/jobs) are kept at the broker
+    /// then, which needs JetStream for them, and are found at every member. By default this machine
+    /// is alone. A broker that is not there is waited for.
     #[arg(long, env = "POWD_NATS", value_name = "URL", value_delimiter = ',')]
     nats: Vec<Server>,
 

@@ -60,7 +60,7 @@ pub(super) struct SolveRequest {
 }
 
 /// What is asked for, checked.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Ask {
     pub(super) message: Bytes,
     pub(super) difficulty: Difficulty,

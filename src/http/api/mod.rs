@@ -20,13 +20,12 @@ use axum::routing::{get, post};
 use powd_core::Difficulty;
 use tokio::sync::watch;
 
-use jobs::Jobs;
-
 use super::counters::Counters;
 use super::options::Options;
 use super::peer::Peer;
 use super::problem::{Code, Problem};
 use crate::engine::{Answer, Handle, Query};
+use crate::jobs::Jobs;
 
 /// What all requests share; cheap to clone.
 #[derive(Clone, Debug)]
@@ -42,12 +41,17 @@ struct Inner {
 }
 
 impl Api {
-    pub(super) fn new(engine: Handle, options: Options) -> Api {
+    pub(super) fn new(
+        engine: Handle,
+        options: Options,
+        counters: Arc<Counters>,
+        jobs: Jobs,
+    ) -> Api {
         Api(Arc::new(Inner {
             engine,
-            jobs: Jobs::new(options.jobs),
             options,
-            counters: Arc::default(),
+            counters,
+            jobs,
             is_draining: watch::Sender::new(false),
         }))
     }
@@ -71,6 +75,7 @@ impl Api {
     /// Takes in that a drain has begun: jobs end, batches read no further.
     pub(super) fn begin_drain(&self) {
         self.0.is_draining.send_replace(true);
+        self.jobs().begin_drain();
     }
 
     /// Ends when a drain begins.
@@ -104,9 +109,7 @@ impl Api {
     }
 
     fn count(&self, difficulty: Difficulty, answer: &Answer) {
-        self.counters().replies.add(1);
-        let durations = &self.counters().durations;
-        durations.record_shared(difficulty, answer.time);
+        self.counters().count_reply(difficulty, answer);
     }
 }
 

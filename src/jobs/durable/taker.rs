@@ -1,0 +1,271 @@
+//! Takes jobs from the queue, one at a time, and searches for them through the engine.
+//!
+//! A drain drops whatever is being done at that moment, and gives the job back: the same as a
+//! crash, but that the broker need not find out.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_nats::Subscriber;
+use async_nats::jetstream::consumer::PullConsumer;
+use async_nats::jetstream::{AckKind, Message};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::broker::{Broker, time};
+use super::document::{Asked, End, Ended, Name, encode_effort};
+use super::error::BrokerError;
+use super::since;
+use crate::engine::{Answer, Handle, SolveError};
+use crate::jobs::{Bounds, JobError, Tally};
+
+/// How long the broker lets a member wait for a job before it asks again.
+const PULL: Duration = Duration::from_secs(30);
+
+/// How often a member that waits looks whether the broker is there.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// How often the time of a job is extended: some times while the broker waits for that.
+const EXTEND: Duration = Duration::from_secs(1);
+
+/// How long to wait before what the broker did not do is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A job that was begun more often than this has killed too many members. Each drain of its member
+/// counts, too.
+const BEGINNINGS: i64 = 64;
+
+pub(super) struct Taker {
+    searcher: Searcher,
+    bounds: Bounds,
+    /// The job that is searched for.
+    hand: Option<Message>,
+    /// What was said last of what is wrong.
+    told: Option<BrokerError>,
+}
+
+/// Brings one job to its end.
+struct Searcher {
+    broker: Broker,
+    engine: Handle,
+    tally: Arc<dyn Tally>,
+}
+
+/// A job that a member has taken.
+struct Taken<'a> {
+    message: &'a Message,
+    name: Name,
+    asked: Asked,
+    /// When it was asked for.
+    at: SystemTime,
+}
+
+impl Taker {
+    pub(super) fn new(
+        broker: Broker,
+        engine: Handle,
+        bounds: Bounds,
+        tally: Arc<dyn Tally>,
+    ) -> Taker {
+        Taker {
+            searcher: Searcher {
+                broker,
+                engine,
+                tally,
+            },
+            bounds,
+            hand: None,
+            told: None,
+        }
+    }
+
+    /// Takes jobs until a drain begins.
+    pub(super) async fn run(mut self, mut is_draining: watch::Receiver<bool>) {
+        tokio::select! {
+            _ = is_draining.wait_for(|is_draining| *is_draining) => {}
+            never = self.take_all() => match never {},
+        }
+        if let Some(message) = self.hand.take() {
+            let _ = message.ack_with(AckKind::Nak(None)).await;
+        }
+        self.searcher.broker.flush().await;
+    }
+
+    async fn take_all(&mut self) -> Infallible {
+        loop {
+            let Err(error) = self.take_while_there().await;
+            self.tell(error);
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Takes jobs until something is wrong with the broker.
+    async fn take_while_there(&mut self) -> Result<Infallible, JobError> {
+        while !self.searcher.broker.is_there() {
+            sleep(LOOK).await;
+        }
+        let queue = self.searcher.broker.prepare(self.bounds).await?;
+        if self.told.take().is_some() {
+            tracing::info!("jobs are kept at the broker");
+        }
+        loop {
+            if let Some(message) = self.next(&queue).await? {
+                let message = self.hand.insert(message);
+                self.searcher.finish(message).await?;
+                self.hand = None;
+            }
+        }
+    }
+
+    /// The next job, if one comes soon.
+    async fn next(&self, queue: &PullConsumer) -> Result<Option<Message>, JobError> {
+        let refused = |error: &dyn ToString| BrokerError::Refused(error.to_string());
+        let batch = queue.batch().max_messages(1).expires(PULL).messages();
+        let mut batch = batch.await.map_err(|error| refused(&error))?;
+        loop {
+            tokio::select! {
+                message = batch.try_next() => return message.map_err(|error| refused(&error).into()),
+                // It has forgotten who waits when it comes back.
+                () = sleep(LOOK) => if !self.searcher.broker.is_there() {
+                    return Err(BrokerError::Away.into());
+                }
+            }
+        }
+    }
+
+    /// Says what is wrong, once.
+    fn tell(&mut self, error: JobError) {
+        // What was taken comes again.
+        self.hand = None;
+        let JobError::Broker(error) = error else {
+            return;
+        };
+        // Of that the cluster tells.
+        if error != BrokerError::Away && self.told.as_ref() != Some(&error) {
+            tracing::warn!("jobs are refused until this is better: {error}");
+            self.told = Some(error);
+        }
+    }
+}
+
+impl Searcher {
+    /// Brings a job to its end, and takes it from the queue then.
+    async fn finish(&self, message: &Message) -> Result<(), JobError> {
+        let Some((taken, beginnings)) = read(message) else {
+            let subject = message.subject.as_str();
+            tracing::error!(subject, "a job cannot be read, and is dropped");
+            return self.drop_from_queue(message).await;
+        };
+        let name = &taken.name;
+        // Before the look, so that no end comes between.
+        let mut over = self.broker.hear_over(name).await?;
+        if self.broker.ended(name).await?.is_some() {
+            return self.drop_from_queue(message).await;
+        }
+        let mut asks = self.broker.hear_effort(name).await?;
+        let end = match beginnings > BEGINNINGS {
+            true => {
+                tracing::error!(job = %name, "a job was begun {BEGINNINGS} times without an end: it has failed");
+                Some((Err(SolveError::Failed), 0))
+            }
+            false => self.search(&taken, &mut over, &mut asks).await,
+        };
+        if let Some((outcome, hashes)) = end {
+            self.write_end(&taken, outcome, hashes).await;
+        }
+        self.drop_from_queue(message).await
+    }
+
+    /// The outcome of a search, and the seeds tried. `None`: the job has ended otherwise.
+    async fn search(
+        &self,
+        taken: &Taken<'_>,
+        over: &mut Subscriber,
+        asks: &mut Subscriber,
+    ) -> Option<(Result<Answer, SolveError>, u64)> {
+        let mut solve = self.engine.ask(taken.asked.query.clone());
+        let effort = Arc::clone(solve.effort());
+        self.tally.begins();
+        let mut ticks = interval(EXTEND);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut solve => {
+                    if outcome == Err(SolveError::Draining) {
+                        // The drain ends this here at once.
+                        pending::<()>().await;
+                    }
+                    self.tally.ends(taken.asked.query.difficulty, &outcome);
+                    return Some((outcome, effort.hashes()));
+                }
+                Some(_) = over.next() => {}
+                Some(ask) = asks.next() => {
+                    self.broker.answer(ask, encode_effort(effort.hashes())).await;
+                    continue;
+                }
+                _ = ticks.tick() => self.extend(taken.message).await,
+            }
+            // Without the broker the search goes on.
+            if let Ok(Some(_)) = self.broker.ended(&taken.name).await {
+                return None;
+            }
+        }
+    }
+
+    /// Writes how a job has ended, as soon as the broker takes it.
+    async fn write_end(&self, taken: &Taken<'_>, outcome: Result<Answer, SolveError>, hashes: u64) {
+        let time = since(taken.at);
+        let (end, hashes, time) = match outcome {
+            Ok(answer) => (
+                End::Found(answer.solution),
+                answer.hashes,
+                answer.time.max(time),
+            ),
+            Err(error) => (End::Failed(error), hashes, time),
+        };
+        let ended = Ended {
+            asked: taken.asked.clone(),
+            end,
+            hashes,
+            time,
+        };
+        // Where it has ended otherwise meanwhile, that counts.
+        while let Err(error) = self.broker.put_ended(&taken.name, &ended).await {
+            tracing::warn!(job = %taken.name, "the end of a job is kept until the broker takes it: {error}");
+            sleep(PAUSE).await;
+            self.extend(taken.message).await;
+        }
+        self.broker.tell_over(&taken.name).await;
+    }
+
+    /// Says that the job is not lost.
+    async fn extend(&self, message: &Message) {
+        // What waits for a connection would fill a queue.
+        if self.broker.is_there() {
+            let _ = message.ack_with(AckKind::Progress).await;
+        }
+    }
+
+    async fn drop_from_queue(&self, message: &Message) -> Result<(), JobError> {
+        // Where that is lost, another member finds that it has ended.
+        let dropped = message.ack().await;
+        dropped.map_err(|error| BrokerError::Refused(error.to_string()).into())
+    }
+}
+
+/// A job as it came, and how many times it was begun.
+fn read(message: &Message) -> Option<(Taken<'_>, i64)> {
+    let name = message.subject.as_str().rsplit('.').next()?;
+    let info = message.info().ok()?;
+    let taken = Taken {
+        message,
+        name: name.parse().ok()?,
+        asked: Asked::decode(&message.payload)?,
+        at: time(info.published.unix_timestamp_nanos()),
+    };
+    Some((taken, info.delivered))
+}

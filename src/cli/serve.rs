@@ -274,7 +274,7 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
         expect(unused_variables, reason = "only the admin address shows it")
     )]
     let cluster = cluster
-        .map(|options| Cluster::join(&mut server, options))
+        .map(|options| Cluster::join(server.engine(), options))
         .transpose()
         .map_err(ServerError::from)?;
     #[cfg(all(feature = "http", feature = "nats"))]

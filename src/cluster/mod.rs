@@ -8,7 +8,7 @@
 //! `wire` is what members tell each other as bytes; `node` is what a member makes of it, without
 //! sockets and clock, so that a simulation can drive a hundred of them; `member` is the thread
 //! between node, workers and broker. It must know nothing of kernels, of the other doors, nor of
-//! the command line.
+//! the command line, but for the flags that its texts name.
 
 mod asker;
 pub(crate) mod connection;
@@ -36,8 +36,7 @@ use async_nats::ConnectOptions;
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
 
-use crate::engine::{Durations, EngineError};
-use crate::line;
+use crate::engine::{Durations, Engine, EngineError};
 
 use connection::connect;
 use counters::Counters;
@@ -62,16 +61,16 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Joins a running service to the cluster, on a thread that its engine waits for. A broker that
+    /// Joins a running engine to the cluster, on a thread that the engine waits for. A broker that
     /// is not there is waited for meanwhile.
     ///
     /// # Errors
     ///
     /// When the system does not give a thread, or a random number.
-    pub fn join(server: &mut line::Server, options: Options) -> Result<Cluster, EngineError> {
+    pub fn join(engine: &mut Engine, options: Options) -> Result<Cluster, EngineError> {
         let start = |error| EngineError::Start(error);
         let id = getrandom::u64().map_err(|error| start(io::Error::other(error)))?;
-        let handle = server.control().engine().clone();
+        let handle = engine.handle();
         let workers = handle.options().workers.get();
         let cluster = Cluster {
             name: options.name.as_str().into(),
@@ -95,7 +94,6 @@ impl Cluster {
         });
         let drain = Arc::new(Notify::new());
         let begin = Arc::clone(&drain);
-        let engine = server.engine();
         let pass = engine.open_door(move || begin.notify_one());
         if pass.is_draining() {
             drain.notify_one();

@@ -35,13 +35,31 @@ pub(super) struct Counters {
     /// Seeds answered.
     pub(super) replies: Counter,
     /// Connections refused, for each reason.
-    refused: [Counter; 3],
+    refused: Refused,
     /// Connections closed: in `--proxy-protocol`, and without a PROXY header.
     pub(super) refused_header: Counter,
     /// Problems answered, for each code.
     errors: [Counter; Code::ALL.len()],
     /// From a request to its answer.
     pub(super) durations: Durations,
+}
+
+/// A counter for each refusal.
+#[derive(Debug, Default)]
+struct Refused {
+    busy: Counter,
+    busy_address: Counter,
+    denied: Counter,
+}
+
+impl Refused {
+    fn of(&self, refusal: Refusal) -> &Counter {
+        match refusal {
+            Refusal::Busy => &self.busy,
+            Refusal::BusyAddress => &self.busy_address,
+            Refusal::Denied => &self.denied,
+        }
+    }
 }
 
 impl Counters {
@@ -59,10 +77,10 @@ impl Counters {
     }
 
     pub(super) fn count_refusal(&self, refusal: Refusal) {
-        self.refused[refusal as usize].add(1);
+        self.refused.of(refusal).add(1);
     }
 
     pub(super) fn refused(&self, refusal: Refusal) -> u64 {
-        self.refused[refusal as usize].read()
+        self.refused.of(refusal).read()
     }
 }

@@ -69,11 +69,15 @@ pub(crate) enum JobError {
     #[error("there is no such job, or no longer")]
     NotFound,
     /// Its key has another job.
-    #[error("this Idempotency-Key was used for another job")]
+    #[error("this key was used for another job")]
     KeyUsed,
     /// There are as many as may be: ask again later.
     #[error("too many jobs: try again later")]
     Full,
+    /// The broker keeps documents of so many bytes. The one that tells its end would be longer.
+    #[cfg(feature = "nats")]
+    #[error("the broker keeps documents of {0} bytes: raise its max_payload")]
+    TooLong(usize),
     /// The broker does not answer, or keeps nothing.
     #[cfg(feature = "nats")]
     #[error("{0}")]

@@ -1,5 +1,6 @@
 //! A `nats-server` on a free port of the loopback.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
@@ -37,9 +38,18 @@ impl Broker {
 
     /// A running broker with JetStream, which keeps what it has when it is killed.
     pub(crate) fn start_with_store() -> Option<Broker> {
+        Broker::start_with_store_and("")
+    }
+
+    /// The same, with these lines in its configuration.
+    pub(crate) fn start_with_store_and(settings: &str) -> Option<Broker> {
         let mut broker = Broker::stopped()?;
         let store = Directory::new(&format!("store-{}", broker.port));
-        broker.flags = ["-js", "-sd", &store.file("")].map(str::to_owned).into();
+        let configuration = store.file("nats.conf");
+        fs::write(&configuration, settings).expect("a directory of its own");
+        broker.flags = ["-js", "-sd", &store.file(""), "-c", &configuration]
+            .map(str::to_owned)
+            .into();
         broker.store = Some(store);
         broker.run();
         Some(broker)

@@ -303,3 +303,17 @@ fn a_broker_without_a_store_keeps_no_jobs_and_says_so() {
     assert!(answer.text().contains("nats-server -js"), "{answer:?}");
     one.wait_for_log("a word of it", |line| line.contains("nats-server -js"));
 }
+
+#[test]
+fn a_job_whose_end_the_broker_would_not_take_is_not_begun() {
+    let Some(broker) = Broker::start_with_store_and("max_payload: 1024") else {
+        return;
+    };
+    let [one] = takers(&broker, &[]);
+    let jobs = "/v1/jobs?difficulty=1";
+    // Alone it would fit, with its seed it would not.
+    let long = Http::to(&one).post(jobs, &[b'x'; 900]);
+    long.expect_problem(413, "too-long");
+    let path = create(&one, jobs, &[b'x'; 700]);
+    assert_eq!(ended(&one, &path)["state"], "found");
+}

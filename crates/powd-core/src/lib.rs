@@ -29,7 +29,7 @@
 //!
 //! # Always right
 //!
-//! Whatever a kernel finds is hashed again with the `sha2` crate, which shares no code with the
+//! Whatever a kernel finds is hashed again with the `sha2` crate, which shares no code with the fast
 //! kernels. Only [`verify`] makes a [`Solution`]. A kernel that is wrong costs time, and the
 //! [`Tally`] counts it; it cannot make an answer wrong.
 //!

@@ -12,7 +12,7 @@ use crate::cluster::{self, Cluster};
 use crate::engine::{Durations, Histogram, LongSearch, Totals};
 use crate::http::api::Api;
 use crate::http::problem::Code;
-use crate::line::{Control, Snapshot};
+use crate::line::{Control, Errors as LineErrors, Snapshot};
 
 /// The service, for who watches it.
 #[derive(Clone, Debug)]
@@ -173,6 +173,13 @@ impl Watched {
             errors,
             ..
         } = self.0.service.snapshot();
+        // Whole: none can be forgotten here.
+        let LineErrors {
+            too_long,
+            deadline,
+            exhausted,
+            draining,
+        } = errors;
         Door {
             door: "line",
             requests,
@@ -180,10 +187,10 @@ impl Watched {
             connections: connections.open,
             connections_opened: connections.total,
             errors: [
-                ("too-long", errors.too_long),
-                ("deadline", errors.deadline),
-                ("exhausted", errors.exhausted),
-                ("draining", errors.draining),
+                ("too-long", too_long),
+                ("deadline", deadline),
+                ("exhausted", exhausted),
+                ("draining", draining),
             ]
             .map(|(code, count)| Errors { code, count })
             .into(),

@@ -110,6 +110,8 @@ impl From<JobError> for Problem {
             JobError::KeyUsed => Code::Idempotency,
             JobError::Full => Code::Busy,
             #[cfg(feature = "nats")]
+            JobError::TooLong(_) => Code::TooLong,
+            #[cfg(feature = "nats")]
             JobError::Broker(_) => Code::Broker,
             JobError::Failed(_) => Code::Failed,
         };

@@ -25,6 +25,10 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// How long who searches may take to say how far it is. It may just have ended.
 const EFFORT: Duration = Duration::from_millis(500);
 
+/// What the end of a job takes more than what is asked for. It must fit as well, or the job would
+/// never end.
+const END_MAX: usize = 256;
+
 /// The store has no room (`JSStreamStoreFailedF`), which is what a full stream says.
 const STORE_FAILED: ErrorCode = ErrorCode(10077);
 
@@ -96,7 +100,12 @@ impl Broker {
 
     /// Queues a job, unless one of that name is there. Whether it did.
     pub(super) async fn put_open(&self, name: &Name, asked: &Asked) -> Result<bool, JobError> {
-        self.put(self.subject("open", name), asked.encode()).await
+        let document = asked.encode();
+        let most = self.client.server_info().max_payload;
+        if document.len() + END_MAX > most {
+            return Err(JobError::TooLong(most));
+        }
+        self.put(self.subject("open", name), document).await
     }
 
     /// Notes the end of a job, unless it has ended. Whether it did.

@@ -2,7 +2,7 @@
 //! chosen at run time.
 //!
 //! A kernel looks for speed alone. What it reports is a candidate; whoever asked checks it again
-//! with [`pow`](crate::pow), which shares no code with the kernels. It must not know what a request
+//! with [`pow`](crate::pow), which no fast kernel shares code with. It must not know what a request
 //! or a connection is, nor in which order the ranges come.
 
 /// Stamps the function of a kernel: the features, the witnesses, and the generic function that it

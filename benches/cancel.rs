@@ -27,9 +27,6 @@ const ENDLESS: u8 = 64;
 /// The highest that HTTP takes: hours.
 const HOURS: u8 = 10;
 
-/// Hashes that stand still for so long have ended.
-const STILL: Duration = Duration::from_millis(100);
-
 /// Between two looks: seldom enough not to take a core from the search.
 const LOOK: Duration = Duration::from_micros(50);
 
@@ -47,7 +44,7 @@ struct Outcome {
 }
 
 fn main() {
-    let call = Call::read(POWD, 1.0, 20);
+    let call = Call::read(POWD, 0.1, 20);
     if !call.arguments.wants("cancel") {
         return;
     }
@@ -117,11 +114,12 @@ fn rounds(call: &Call, bar: &ProgressBar, searches: &impl Searches) -> Vec<f64> 
             thread::sleep(LOOK);
         }
         // On all cores by then.
-        thread::sleep(STILL);
+        thread::sleep(call.round);
         let begun = Instant::now();
         searches.end(search);
         let (mut hashes, mut last) = (searches.hashes(), begun.elapsed());
-        while begun.elapsed() - last < STILL {
+        // Hashes that stand still for so long have ended.
+        while begun.elapsed() - last < call.round {
             thread::sleep(LOOK);
             let now = searches.hashes();
             if now != hashes {

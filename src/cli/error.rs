@@ -124,7 +124,7 @@ fn remedy_of_address(error: &ListenError, flag: &str) -> String {
             return format!(": something listens there already, choose another port with {flag}");
         }
         (Address::Tcp(_), io::ErrorKind::PermissionDenied) => {
-            "ports below 1024 need a privilege, choose a higher one"
+            "ports below 1024 need a privilege: choose a higher one, or have a supervisor hand over the socket (powd.socket)"
         }
         (Address::Tcp(_), io::ErrorKind::AddrNotAvailable) => {
             "no interface of this machine has that address; 0.0.0.0 stands for all that there are"

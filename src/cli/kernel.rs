@@ -13,6 +13,9 @@ pub(super) fn choose(name: &str) -> Result<Kernel, Error> {
     Ok(named(name)?.unwrap_or_else(Kernel::fastest))
 }
 
+/// So close together, one short measurement does not say which is faster.
+const EQUAL: f64 = 1.03;
+
 /// The kernel of that name; none for `auto`.
 pub(super) fn named(name: &str) -> Result<Option<Kernel>, Error> {
     if name == AUTO {
@@ -31,7 +34,10 @@ pub(super) fn to_serve_with(asked_for: Option<Kernel>) -> (Kernel, f64) {
     if asked_for.is_none() {
         let mut others = comparison.by_hash_rate().into_iter();
         let next = others.find(|(other, _)| *other != kernel);
-        let lead = next.map(|(next, slower)| format!(", {:.2} times {next}", rate / slower));
+        let lead = next.map(|(next, slower)| match rate / slower {
+            times if times < EQUAL => format!(", as fast as {next}"),
+            times => format!(", {times:.2} times {next}"),
+        });
         tracing::info!(
             "kernel {kernel} is the fastest here: {:.1} MH/s per core{}",
             rate / 1e6,

@@ -297,11 +297,12 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
     let mut lines = args.log_format.lines(Level::INFO, log);
     lines.write_all(announcement.as_bytes())?;
     supervisor::ready();
-    let counters = server.wait()?;
-    let refused = counters.errors.draining;
+    let engine = server.control().engine().clone();
+    let of_lines = server.wait()?.errors.draining;
+    let refused = of_lines + engine.totals().calls_refused;
     if refused > 0 {
         tracing::warn!(
-            "--drain-timeout was over before {refused} requests were answered; each got an error line"
+            "--drain-timeout was over before {refused} requests were answered; each got an error in its place"
         );
     }
     Ok(ExitCode::SUCCESS)

@@ -166,6 +166,7 @@ impl Call {
             return Next::Close;
         }
         if context.drain() == Drain::Expired {
+            context.counters.calls_refused.add(1);
             return self.finish(Err(SolveError::Draining));
         }
         // Before it gets another turn: when there are more searches than time for them, those that

@@ -75,6 +75,8 @@ counters! {
         /// Searches that were stopped because their client was gone, or the time of a drain was
         /// over.
         cancelled_searches,
+        /// Requests of other threads that were still open when the time of a drain was over.
+        calls_refused,
         /// Seeds tried, help included.
         hashes,
         /// Hits of a kernel that the oracle did not confirm: each one is a bug, none was sent.

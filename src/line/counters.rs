@@ -138,6 +138,7 @@ impl Snapshot {
         let engine::Totals {
             rounds: _,
             handoffs_closed: _,
+            calls_refused: _,
             searches_begun: _,
             searches_ended: _,
             cancelled_searches,

@@ -48,6 +48,9 @@ fn when_the_time_of_the_drain_is_over_the_rest_is_told_so() {
     assert_eq!(job["state"], "failed", "{job}");
     assert_eq!(job["error"]["code"], "draining", "{job}");
     assert_eq!(powd.wait().code(), Some(0));
+    // The job had not been waited for.
+    let log = powd.log().join("\n");
+    assert!(log.contains("before 3 requests were answered"), "{log}");
 }
 
 #[test]

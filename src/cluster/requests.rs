@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
-use async_nats::{Client, HeaderMap, Message};
+use async_nats::{Client, HeaderMap, Message, Request};
 use powd_core::Difficulty;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{MissedTickBehavior, interval};
@@ -30,6 +30,9 @@ pub(super) const ERROR: &str = "Nats-Service-Error";
 
 /// How often that is told.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// How long an answer to that is waited for. Who died before it is found to have gone by the next.
+const PROGRESS_ANSWER: Duration = Duration::from_secs(2);
 
 /// Requests of one member that wait or search, for each of its workers. More are told that it is
 /// busy.
@@ -239,7 +242,9 @@ impl Requests {
                 seen.peers.len() + 1,
                 seen.hash_rate.saturating_add(others)
             );
-            let told = self.client.request(subject.to_owned(), news.into());
+            let request = Request::new().payload(news.into());
+            let request = request.timeout(Some(PROGRESS_ANSWER));
+            let told = self.client.send_request(subject.to_owned(), request);
             tokio::select! {
                 biased;
                 outcome = &mut solve => return Ok(outcome),

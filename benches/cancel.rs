@@ -55,23 +55,28 @@ fn main() {
         ms: in_this_process(&call, &bar),
     }];
     let lines = Server::powd(POWD, ENDLESS, &["--half-close-timeout", "0s"], None);
-    for (name, end) in [
-        ("a line connection is closed", close as fn(TcpStream)),
-        ("a line connection is reset", reset),
-    ] {
-        let door = Lines {
-            server: &lines,
-            end,
-        };
-        let ms = rounds(&call, &bar, &door);
-        ways.push(Way { name, ms });
-    }
+    let line = |end| Requests {
+        server: &lines,
+        address: lines.address,
+        request: "hard\n".to_owned(),
+        end,
+    };
+    ways.push(Way {
+        name: "a line connection is closed",
+        ms: rounds(&call, &bar, &line(drop)),
+    });
+    ways.push(Way {
+        name: "a line connection is reset",
+        ms: rounds(&call, &bar, &line(reset)),
+    });
     if cfg!(feature = "http") {
         let server = Server::powd(POWD, 0, &["--http", "127.0.0.1:0"], None);
         let http = server.door("http");
         let requests = Requests {
             server: &server,
-            http,
+            address: http,
+            request: post("/v1/solve"),
+            end: drop,
         };
         ways.push(Way {
             name: "an HTTP connection is closed",
@@ -160,26 +165,19 @@ impl Searches for Handle {
     }
 }
 
-/// By connections of the line protocol.
-struct Lines<'a> {
+/// By requests that end with their connections.
+struct Requests<'a> {
     server: &'a Server,
+    address: SocketAddr,
+    request: String,
     end: fn(TcpStream),
 }
 
-fn close(connection: TcpStream) {
-    drop(connection);
-}
-
-fn reset(connection: TcpStream) {
-    let linger = SockRef::from(&connection).set_linger(Some(Duration::ZERO));
-    linger.unwrap_or_else(|error| fail(&error.to_string()));
-}
-
-impl Searches for Lines<'_> {
+impl Searches for Requests<'_> {
     type Search = TcpStream;
 
     fn begin(&self) -> TcpStream {
-        send(self.server.address, "hard\n")
+        send(self.address, &self.request)
     }
 
     fn end(&self, search: TcpStream) {
@@ -191,26 +189,10 @@ impl Searches for Lines<'_> {
     }
 }
 
-/// By requests over HTTP.
-struct Requests<'a> {
-    server: &'a Server,
-    http: SocketAddr,
-}
-
-impl Searches for Requests<'_> {
-    type Search = TcpStream;
-
-    fn begin(&self) -> TcpStream {
-        send(self.http, &post("/v1/solve"))
-    }
-
-    fn end(&self, search: TcpStream) {
-        drop(search);
-    }
-
-    fn hashes(&self) -> u64 {
-        self.server.hashes().unwrap_or(0)
-    }
+/// Closes with a reset in place of an orderly end.
+fn reset(connection: TcpStream) {
+    let linger = SockRef::from(&connection).set_linger(Some(Duration::ZERO));
+    linger.unwrap_or_else(|error| fail(&error.to_string()));
 }
 
 /// By jobs over HTTP, which outlive the connection.

@@ -142,9 +142,9 @@ impl<D: Door> Worker<D> {
                 match is_free.then(|| self.gaps.wait(idle_from)) {
                     Some(Wait::Look) => Some(Duration::ZERO),
                     Some(Wait::GiveWay) => {
-                        // A client there has the next request, and would have to interrupt it (four
-                        // connections at difficulty 3: 34,000 replies/s, 28,300 with neither side
-                        // giving way; Zen 4, a virtual machine, 2026-11).
+                        // A client on this CPU has the next request, and would have to interrupt
+                        // (four connections at difficulty 3: 34,000 replies/s, 28,300 with neither
+                        // side giving way; Zen 4, a virtual machine, 2026-11).
                         thread::yield_now();
                         Some(Duration::ZERO)
                     }

@@ -3,7 +3,8 @@
 //! Each has threads of its own, which are bound to no CPU; the workers of the
 //! [engine](crate::engine) are asked through its [`Handle`](crate::engine::Handle). The API runs on
 //! several threads, the admin address on one, so that it answers while the API has more than it can
-//! do. It must know nothing of kernels, nor of the command line, but for the flags that its texts name.
+//! do. It must know nothing of kernels, nor of the command line, but for the flags that its texts
+//! name.
 
 mod admin;
 mod api;

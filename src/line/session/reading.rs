@@ -30,7 +30,7 @@ impl<T> Session<T> {
         self.readiness.urgent = true;
     }
 
-    /// Where to read to, for [`Step::Read`].
+    /// Where to read to, for [`Step::Read`](super::Step::Read).
     pub(crate) fn room(&mut self, shelf: &mut Shelf<'_, T>) -> &mut [u8] {
         let held = self.input.take();
         let input = self.input.insert(shelf.pool.input(held));

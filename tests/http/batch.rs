@@ -32,6 +32,7 @@ fn objects_are_answered_with_their_ids_whatever_the_order() {
         {\"id\": \"hard\", \"message\": \"a\", \"difficulty\": 4}\n\
         \n\
         nonsense\n\
+        {\"id\": true, \"message\": \"no id\"}\n\
         {\"id\": 77, \"message\": \"b\", \"difficulty\": 11}\n\
         {\"message_base64\": \"Yw==\"}";
     let answer = Http::to(&powd).ask("POST /v1/batch", &[NDJSON], body.as_bytes());
@@ -41,12 +42,13 @@ fn objects_are_answered_with_their_ids_whatever_the_order() {
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
         .map(|line| (line["id"].to_string(), line))
         .collect();
-    assert_eq!(by_id.len(), 5, "{lines}");
+    assert_eq!(by_id.len(), 6, "{lines}");
     expect_solution(&by_id["0"], "text", 1);
     expect_solution(&by_id["\"hard\""], "a", 4);
     assert_eq!(by_id["3"]["error"]["code"], "malformed");
+    assert_eq!(by_id["4"]["error"]["code"], "malformed");
     assert_eq!(by_id["77"]["error"]["code"], "difficulty");
-    expect_solution(&by_id["5"], "c", 1);
+    expect_solution(&by_id["6"], "c", 1);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use powd_testkit::{program, skip};
 use serde_json::Value;
 
-use crate::client::{Http, serve};
+use crate::client::{Http, file, serve};
 
 #[test]
 fn the_description_has_every_call() {
@@ -34,6 +34,32 @@ fn the_description_has_every_call() {
         let pointer = reference.trim_start_matches('#');
         assert!(document.pointer(pointer).is_some(), "{reference}");
     }
+}
+
+/// What a service takes is what it was told at its start.
+#[test]
+fn the_description_is_of_this_service() {
+    let maximum = "/components/schemas/AskedDifficulty/maximum";
+    let open = serve(&["--max-difficulty", "7"]);
+    let document = Http::to(&open).get("/openapi.json").json();
+    assert_eq!(document.pointer(maximum), Some(&Value::from(7)));
+    assert!(document.get("security").is_none(), "{document}");
+    let solve = &document["paths"]["/v1/solve"]["post"];
+    assert!(solve["responses"].get("401").is_none(), "{solve}");
+    assert_eq!(solve["requestBody"]["required"], false);
+
+    let tokens = file("tokens-of-a-description", "secret\n");
+    let closed = serve(&["--http-token-file", tokens.to_str().expect("a path")]);
+    let token = ["Authorization: Bearer secret"];
+    let document = Http::to(&closed)
+        .ask("GET /openapi.json", &token, b"")
+        .json();
+    assert_eq!(document.pointer(maximum), Some(&Value::from(10)));
+    assert_eq!(document["security"], serde_json::json!([{"token": []}]));
+    let scheme = &document["components"]["securitySchemes"]["token"]["scheme"];
+    assert_eq!(scheme, "bearer");
+    let solve = &document["paths"]["/v1/solve"]["post"];
+    assert!(solve["responses"].get("401").is_some(), "{solve}");
 }
 
 fn collect_references(value: &Value, into: &mut Vec<String>) {

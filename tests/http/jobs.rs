@@ -47,6 +47,10 @@ fn a_job_that_is_deleted_stops() {
         let answer = http.ask(&format!("{method} /v1/jobs/nonsense"), &[], b"");
         answer.expect_problem(404, "not-found");
     }
+    // A longer time than may be waited for is as good as the longest.
+    for wait in ["0", "0s", "999999h"] {
+        assert_eq!(http.get(&format!("{path}?wait={wait}")).status, 200);
+    }
     http.get(&format!("{path}?wait=soon"))
         .expect_problem(400, "malformed");
 }

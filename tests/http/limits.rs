@@ -1,19 +1,10 @@
 //! Tokens, addresses, numbers of connections, slow clients.
 
-use std::path::PathBuf;
-
 use powd_testkit::program::expect_one_line;
 use powd_testkit::until;
 
 use crate::POWD;
-use crate::client::{Http, serve, status};
-
-/// A file of this test program.
-fn file(name: &str, text: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, text).expect("cargo made the directory");
-    path
-}
+use crate::client::{Http, file, serve, status};
 
 #[test]
 fn each_request_needs_a_token_where_there_are_some() {

@@ -13,6 +13,7 @@ mod limits;
 mod page;
 mod places;
 mod prometheus;
+mod schemathesis;
 mod solve;
 mod watching;
 

@@ -20,9 +20,11 @@ use crate::protocol::Reply;
 pub(super) struct Solved {
     /// The message; missing where it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     message: Option<String>,
     /// The message in Base64, where it is not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     message_base64: Option<String>,
     /// What stands before the message in the hash.
     #[schema(pattern = "^[a-zA-Z0-9]{1,16}$")]

@@ -30,13 +30,13 @@ const FIELDS: usize = 4096;
 #[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
     /// Zeros that the hash must start with; by default those of the service's `--difficulty`.
-    #[param(value_type = Option<u8>, minimum = 0, maximum = 64)]
+    #[param(value_type = Option<AskedDifficulty>)]
     difficulty: Option<String>,
     /// Characters of the first seeds tried; by default those of the service's `--seed-length`.
     #[param(value_type = Option<u8>, minimum = 1, maximum = 16)]
     seed_length: Option<String>,
     /// The longest search, with its unit: `300ms`, `5s`. It can shorten the service's `--deadline`.
-    #[param(example = "5s")]
+    #[param(example = "5s", pattern = "^[1-9][0-9]{0,5}(ms|s|m|h)$")]
     deadline: Option<String>,
 }
 
@@ -49,15 +49,24 @@ pub(super) struct SolveRequest {
     /// The message in Base64, in place of `message`: for bytes that are not UTF-8.
     message_base64: Option<String>,
     /// Zeros that the hash must start with.
-    #[schema(value_type = Option<u8>, minimum = 0, maximum = 64)]
+    #[schema(value_type = Option<AskedDifficulty>)]
     difficulty: Option<Value>,
     /// Characters of the first seeds tried.
     #[schema(value_type = Option<u8>, minimum = 1, maximum = 16)]
     seed_length: Option<Value>,
     /// The longest search, with its unit.
-    #[schema(example = "5s")]
+    #[schema(example = "5s", pattern = "^[1-9][0-9]{0,5}(ms|s|m|h)$")]
     deadline: Option<String>,
 }
+
+/// A difficulty that can be asked for here.
+#[derive(ToSchema)]
+#[schema(minimum = 0, maximum = 64)]
+#[expect(
+    dead_code,
+    reason = "only described: it is read as whatever stands there, since its error is its own"
+)]
+pub(super) struct AskedDifficulty(u8);
 
 /// What is asked for, checked.
 #[derive(Debug)]

@@ -419,7 +419,7 @@ fn item(line: &[u8]) -> (Option<Value>, Result<SolveRequest, Problem>) {
         Err(problem) => return (None, Err(problem)),
     };
     let id = fields.remove("id");
-    if let Some(Value::Array(_) | Value::Object(_)) = id {
+    if let Some(Value::Array(_) | Value::Object(_) | Value::Bool(_)) = id {
         return (None, Err(Problem::malformed("id: a number or a string")));
     }
     let fields = Value::Object(fields.into_iter().collect());
@@ -447,6 +447,7 @@ mod tests {
             "7",
             r#"{"id": 1, "nonsense": 1}"#,
             r#"{"id": {}, "message": "x"}"#,
+            r#"{"id": true, "message": "x"}"#,
             r#"{"message": 1}"#,
             "\"a\" \"b\"",
         ] {

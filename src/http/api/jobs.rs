@@ -159,7 +159,7 @@ fn key_of(headers: &HeaderMap) -> Result<Option<Key>, Problem> {
 #[utoipa::path(
     post,
     path = "/v1/jobs",
-    params(Parameters, ("idempotency-key" = Option<String>, Header, description = "Asking twice with one key begins one job", max_length = 255)),
+    params(Parameters, ("idempotency-key" = Option<String>, Header, description = "Asking twice with one key begins one job", nullable = false, min_length = 1, max_length = 255)),
     request_body(content(
         (SolveRequest = "application/json"),
         (String = "text/plain"),
@@ -196,8 +196,8 @@ pub(super) async fn create(
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(super) struct JobParameters {
-    /// How long to wait for its end, with its unit, up to an hour; by default not at all.
-    #[param(example = "25s")]
+    /// How long to wait for its end, with its unit, an hour at most; by default not at all.
+    #[param(example = "25s", pattern = "^(0|[0-9]{1,6}(ms|s|m|h))$")]
     wait: Option<String>,
 }
 
@@ -223,9 +223,8 @@ pub(super) async fn read(
     let wait = match &parameters.wait {
         None => Duration::ZERO,
         Some(text) => humantime::parse_duration(text)
-            .ok()
-            .filter(|wait| *wait <= WAIT_MAX)
-            .ok_or_else(|| Problem::malformed("wait is a time with its unit, up to 1h: 25s"))?,
+            .map_err(|_| Problem::malformed("wait is a time with its unit: 25s"))?
+            .min(WAIT_MAX),
     };
     let job = match wait.is_zero() {
         true => api.jobs().read(&id).await?,

@@ -8,6 +8,7 @@ mod cancel;
 mod client;
 mod document;
 mod drain;
+mod independent_client;
 mod jobs;
 mod limits;
 mod page;

@@ -1,16 +1,19 @@
 //! deploy/prometheus and deploy/grafana, by the programs that read them.
 
+mod scrapes;
+mod server;
+
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use powd_testkit::process::Process;
-use powd_testkit::{Powd, program, skip, until};
+use powd_testkit::{program, skip, until};
 use serde_json::Value;
 
 use crate::POWD;
 use crate::client::{Http, serve};
+use server::Prometheus;
 
 fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
@@ -62,9 +65,9 @@ fn every_query_of_the_dashboard_has_data() {
         return skip("prometheus is missing");
     }
     let powd = serve(&["-d", "1"]);
-    let prometheus = Prometheus::watching(powd.door("admin"));
+    let prometheus = Prometheus::watching(powd.door("admin"), "dashboard");
     let mut http = Http::to(&powd);
-    let _load = load(&powd);
+    let _load = load(&powd.address().to_string(), &[]);
     let dashboard = fs::read(deploy().join("grafana/powd.json")).expect("a dashboard");
     let dashboard: Value = serde_json::from_slice(&dashboard).expect("JSON");
     let queries = queries(&dashboard);
@@ -93,73 +96,12 @@ fn queries(dashboard: &Value) -> Vec<String> {
     queries.collect()
 }
 
-/// Requests over the line protocol, until this is dropped.
-fn load(powd: &Powd) -> Process {
-    let address = powd.address().to_string();
-    let mut command = POWD.command(&["load", &address, "-c", "2", "-s", "3600"]);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
+/// Requests to this address, until this is dropped.
+fn load(address: &str, flags: &[&str]) -> Process {
+    let mut command = POWD.command(&["load", address, "-c", "2", "-s", "3600"]);
+    command
+        .args(flags)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     Process::new(command.spawn().expect("powd can be started"))
-}
-
-struct Prometheus {
-    address: SocketAddr,
-    _process: Process,
-    directory: PathBuf,
-}
-
-impl Prometheus {
-    /// With the shipped configuration and rules, but every second.
-    fn watching(admin: SocketAddr) -> Prometheus {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prometheus");
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir_all(&directory).expect("a directory of cargo's");
-        for name in ["prometheus.yml", "powd.rules.yml"] {
-            let text = fs::read_to_string(deploy().join("prometheus").join(name));
-            let text = text.expect("a file of the source tree");
-            let text = text
-                .replace("127.0.0.1:9100", &admin.to_string())
-                .replace("15s", "1s");
-            fs::write(directory.join(name), text).expect("a directory of our own");
-        }
-        // It cannot be given port 0.
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = free.expect("a free port");
-        let mut command = Command::new("prometheus");
-        command
-            .arg("--config.file=prometheus.yml")
-            .arg("--storage.tsdb.path=data")
-            .arg(format!("--web.listen-address={address}"))
-            .current_dir(&directory)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let process = Process::new(command.spawn().expect("prometheus can be started"));
-        until("prometheus", || TcpStream::connect(address).is_ok());
-        Prometheus {
-            address,
-            _process: process,
-            directory,
-        }
-    }
-
-    /// Whether a query gives a number.
-    fn has(&self, query: &str) -> bool {
-        let escaped: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let path = format!("/api/v1/query?query={escaped}");
-        let answer = Http::connect(self.address).get(&path);
-        if answer.status == 503 {
-            // It still starts.
-            return false;
-        }
-        let answer = answer.json();
-        assert_eq!(answer["status"], "success", "{query}: {answer}");
-        let results = answer["data"]["result"].as_array().expect("a vector");
-        let is_number = |result: &Value| result["value"][1].as_str().is_some_and(|v| v != "NaN");
-        results.iter().any(is_number)
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
-    }
 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use powd_testkit::{Powd, skip, until};
+use serde_json::Value;
 
 use crate::client::{Http, serve};
 use browser::Browser;
@@ -37,21 +38,31 @@ fn until_shown(browser: &Browser, id: &str, wanted: impl Fn(&str) -> bool) {
     });
 }
 
-/// In each size: nothing sticks out sideways, and there is a picture for who wants to look.
-fn look(browser: &Browser, state: &str) {
+/// In each size: nothing sticks out sideways, and there is a picture for who wants to look. Returns
+/// where the sections are: they must not jump.
+fn look(browser: &Browser, state: &str) -> Vec<Value> {
     let pictures = std::env::var_os("POWD_SCREENSHOTS").map(PathBuf::from);
+    let mut places = Vec::new();
     for (size, width, height) in SIZES {
         browser.resize(width, height);
         let sticks_out = browser.run(
             "return document.documentElement.scrollWidth > document.documentElement.clientWidth",
         );
         assert_eq!(sticks_out, false, "{state}, {size}");
+        places.push(browser.run(
+            "return [...document.querySelectorAll('section')].map(section => section.offsetTop)",
+        ));
         if let Some(pictures) = &pictures {
+            // All of it, also what one scrolls to.
+            let whole = browser.run("return document.documentElement.scrollHeight");
+            let whole = whole.as_u64().and_then(|whole| whole.try_into().ok());
+            browser.resize(width, whole.expect("pixels"));
             fs::create_dir_all(pictures).expect("a directory");
             let file = pictures.join(format!("{state}-{size}.png"));
             fs::write(file, browser.screenshot()).expect("a file");
         }
     }
+    places
 }
 
 #[test]
@@ -63,7 +74,7 @@ fn the_page_shows_what_the_service_does_and_when_it_is_gone() {
     until_shown(&browser, "searches", |rows| {
         rows.contains("None: everything is answered at once.")
     });
-    look(&browser, "idle");
+    let places = look(&browser, "idle");
 
     // The form solves a message and shows how its hash comes about.
     browser.run(
@@ -82,7 +93,7 @@ fn the_page_shows_what_the_service_does_and_when_it_is_gone() {
     until_shown(&browser, "hashes", |rate| {
         rate.contains('M') || rate.contains('k')
     });
-    look(&browser, "load");
+    assert_eq!(look(&browser, "load"), places);
     // The page can stop what it has begun.
     browser.run(
         "document.getElementById('difficulty').value = 10;
@@ -101,14 +112,14 @@ fn the_page_shows_what_the_service_does_and_when_it_is_gone() {
     // Errors have names.
     Http::to(&powd).post("/v1/solve?difficulty=11", b"x");
     until_shown(&browser, "errors", |rows| rows.contains("difficulty"));
-    look(&browser, "errors");
+    assert_eq!(look(&browser, "errors"), places);
 
     powd.signal("KILL");
     until_shown(&browser, "state", |state| state == "not reachable");
     until_shown(&browser, "alarm", |alarm| {
         alarm.contains("has not answered since")
     });
-    look(&browser, "gone");
+    assert_eq!(look(&browser, "gone"), places);
     // No word of the page's own in the browser's log: what cannot be fetched is all there is.
     let complaints = browser.complaints();
     let own: Vec<_> = complaints

@@ -14,9 +14,11 @@ use tokio::sync::Notify;
 use tower::ServiceExt as _;
 
 use super::counters::Counters;
+use super::held::holding;
 use super::options::Tokens;
 use super::peer::Peer;
 use super::problem::{Code, Problem};
+use super::remainder::Remainder;
 use crate::engine::Handle;
 
 /// What a client calls its request, or what powd does where the client says nothing.
@@ -45,9 +47,9 @@ pub(super) struct Flight {
     none_left: Notify,
 }
 
-/// A request under way.
+/// A request under way, until its answer is.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Flight>);
+struct InFlight(Arc<Flight>);
 
 impl Flight {
     fn begin(self: &Arc<Self>) -> InFlight {
@@ -147,23 +149,27 @@ impl Gate {
         peer.touch();
         let id = self.ids.of(request.headers());
         // First counted, then looked whether it is too late: a drain looks in the other order.
-        let in_flight = Arc::new(self.flight.begin());
-        let mut response = match self.admit(request.headers()) {
+        let in_flight = self.flight.begin();
+        request.extensions_mut().insert(Arc::clone(&peer));
+        let admitted = self.admit(request.headers());
+        let (request, remainder) = Remainder::of(request);
+        let mut response = match admitted {
             Ok(()) => {
-                // An answer that is a stream keeps it until its end.
-                request.extensions_mut().insert(Arc::clone(&in_flight));
-                request.extensions_mut().insert(Arc::clone(&peer));
-                let answered = self.router.clone().oneshot(request.map(Body::new)).await;
+                let answered = self.router.clone().oneshot(request).await;
                 answered.unwrap_or_else(|never| match never {})
             }
-            Err(problem) => problem.into_response(),
+            Err(problem) => {
+                drop(request);
+                problem.into_response()
+            }
         };
-        if let Some(code) = response.extensions().get::<Code>() {
-            self.counters.count_error(*code);
+        if let Some(code) = response.extensions().get::<Code>().copied() {
+            self.counters.count_error(code);
+            remainder.read().await;
         }
         response.headers_mut().insert(REQUEST_ID, id);
         peer.touch();
-        Ok(response)
+        Ok(holding(response, in_flight))
     }
 
     fn admit(&self, headers: &HeaderMap) -> Result<(), Problem> {

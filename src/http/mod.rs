@@ -11,11 +11,13 @@ mod api;
 mod counters;
 mod door;
 mod gate;
+mod held;
 mod introduction;
 mod listening;
 mod options;
 mod peer;
 mod problem;
+mod remainder;
 mod socket;
 
 use std::num::NonZeroUsize;

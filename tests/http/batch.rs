@@ -81,6 +81,22 @@ fn answers_begin_before_the_request_ends() {
 }
 
 #[test]
+fn who_waits_for_the_word_to_send_gets_it() {
+    let powd = serve(&["-d", "1"]);
+    let mut http = Http::to(&powd);
+    http.send(
+        b"POST /v1/batch HTTP/1.1\r\nHost: powd\r\nTransfer-Encoding: chunked\r\n\
+        Expect: 100-continue\r\n\r\n",
+    );
+    assert_eq!(http.line(), "HTTP/1.1 100 Continue");
+    assert_eq!(http.line(), "");
+    http.send(b"2\r\na\n\r\n0\r\n\r\n");
+    let answer = http.answer();
+    assert_eq!(answer.status, 200);
+    assert!(answer.body.starts_with(b"a,"), "{answer:?}");
+}
+
+#[test]
 fn a_client_that_does_not_read_is_not_read_from() {
     let powd = serve(&["-d", "0"]);
     let mut http = Http::to(&powd);

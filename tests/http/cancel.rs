@@ -8,7 +8,7 @@ use crate::client::{Http, serve, status};
 
 const HOPELESS: &str = "POST /v1/solve?difficulty=10";
 
-fn until_searches(powd: &Powd, count: u64) {
+pub(crate) fn until_searches(powd: &Powd, count: u64) {
     until(&format!("{count} searches"), || {
         status(powd, "/searches_in_progress") == count
     });

@@ -37,6 +37,33 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// What `curl --include` prints: the version of HTTP, and the answer.
+    pub(crate) fn parse(whole: &[u8]) -> (String, Answer) {
+        let end = whole.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        let (head, body) = whole.split_at(end.expect("the end of the head") + 4);
+        let head = String::from_utf8_lossy(head);
+        let (first, lines) = head.split_once("\r\n").expect("a first line");
+        let (version, answer) = Answer::begin(first, lines.lines());
+        let body = body.to_vec();
+        (version, Answer { body, ..answer })
+    }
+
+    /// From the first line of a head, and the others.
+    fn begin<'a>(first: &str, lines: impl Iterator<Item = &'a str>) -> (String, Answer) {
+        let mut words = first.split(' ');
+        let version = words.next().unwrap_or_default().to_owned();
+        let status = words.next().and_then(|status| status.parse().ok());
+        let headers = lines.filter_map(|line| line.split_once(':'));
+        let headers =
+            headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+        let answer = Answer {
+            status: status.unwrap_or_else(|| panic!("no status in {first:?}")),
+            headers: headers.collect(),
+            body: Vec::new(),
+        };
+        (version, answer)
+    }
+
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
@@ -138,23 +165,9 @@ impl Http {
     /// Reads the head of an answer.
     pub(crate) fn head(&mut self) -> Answer {
         let first = self.line();
-        let status = first
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok());
-        let mut headers = Vec::new();
-        loop {
-            let line = self.line();
-            let Some((name, value)) = line.split_once(':') else {
-                break;
-            };
-            headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-        }
-        Answer {
-            status: status.unwrap_or_else(|| panic!("no status in {first:?}")),
-            headers,
-            body: Vec::new(),
-        }
+        let lines = std::iter::from_fn(|| Some(self.line()).filter(|line| !line.is_empty()));
+        let lines: Vec<String> = lines.collect();
+        Answer::begin(&first, lines.iter().map(String::as_str)).1
     }
 
     /// The next piece of an answer that comes in pieces; empty at its end.

@@ -32,6 +32,26 @@ fn each_request_needs_a_token_where_there_are_some() {
     }
 }
 
+/// What is still sent by who is refused is read: neither is the answer lost, nor the connection.
+#[test]
+fn a_body_behind_its_refusal_costs_no_connection() {
+    let path = file("tokens-of-a-body", "secret\n");
+    let token_file = ["--http-token-file", path.to_str().expect("a path")];
+    let powd = serve(&[&["-d", "1"][..], &token_file].concat());
+    let mut http = Http::to(&powd);
+    for number in 1..=3 {
+        http.send(b"POST /v1/solve HTTP/1.1\r\nHost: powd\r\nContent-Length: 1\r\n\r\n");
+        until("its refusal", || {
+            status(&powd, "/doors/1/errors/2/count") == number
+        });
+        http.send(b"x");
+        http.answer().expect_problem(401, "token");
+    }
+    let token = ["Authorization: Bearer secret"];
+    http.ask("POST /v1/solve", &token, b"x")
+        .expect_solution("x", 1);
+}
+
 #[test]
 fn a_token_file_that_is_none_is_told_before_anything_is_bound() {
     let empty = file("no-tokens", "\n");

@@ -4,10 +4,12 @@
 #![cfg(feature = "http")]
 
 mod batch;
+mod calls;
 mod cancel;
 mod client;
 mod document;
 mod drain;
+mod http2;
 mod independent_client;
 mod jobs;
 mod limits;

@@ -98,6 +98,73 @@ fn promtool_has_nothing_to_say() {
 }
 
 #[test]
+fn it_answers_while_the_service_has_more_than_it_can_do() {
+    let powd = serve(&["-d", "10", "--max-connections", "200"]);
+    let line = powd.connect();
+    line.send(&b"hard\n".repeat(1000));
+    let mut clients = Vec::new();
+    for _ in 0..100 {
+        let mut http = Http::to(&powd);
+        http.request("POST /v1/batch?difficulty=10", &[], &b"hard\n".repeat(100));
+        clients.push(http);
+    }
+    // Connections that nobody has asked anything on, beyond what there may be.
+    let _more: Vec<_> = (0..150).map(|_| Http::to(&powd)).collect();
+    let mut admin = Http::connect(powd.door("admin"));
+    powd_testkit::until("all to be busy", || {
+        let status = admin.get("/status").json();
+        status["searches_in_progress"].as_u64() > Some(1000)
+            && status["connections_refused"]["busy"].as_u64() > Some(0)
+    });
+    for path in ["/livez", "/readyz", "/metrics", "/status", "/"] {
+        assert_eq!(admin.get(path).status, 200, "{path}");
+        // Who comes now gets in, too.
+        let mut other = Http::connect(powd.door("admin"));
+        assert_eq!(other.get(path).status, 200, "{path}");
+    }
+    admin
+        .post("/v1/solve?difficulty=1", b"easy")
+        .expect_solution("easy", 1);
+}
+
+#[test]
+fn status_says_what_runs() {
+    let powd = serve(&[
+        "--workers",
+        "1",
+        "--kernel",
+        "portable",
+        "--max-difficulty",
+        "7",
+    ]);
+    let status = Http::connect(powd.door("admin")).get("/status").json();
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(status["kernel"], "portable");
+    assert_eq!(status["ready"], true);
+    assert_eq!(status["max_difficulty"], 7);
+    assert!(status["uptime_seconds"].as_f64() > Some(0.0), "{status}");
+    for number in [
+        "hashes",
+        "help_hashes",
+        "false_hits",
+        "searches_in_progress",
+        "searches_cancelled",
+        "searches_shared",
+    ] {
+        assert_eq!(status[number], 0, "{number}");
+    }
+    let doors = status["doors"].as_array().expect("doors");
+    let doors: Vec<_> = doors.iter().map(|door| &door["door"]).collect();
+    assert_eq!(doors, ["line", "http"]);
+    assert_eq!(status["searches"], serde_json::json!([]));
+    assert!(
+        status
+            .get("cluster")
+            .is_none_or(|cluster| cluster.is_null())
+    );
+}
+
+#[test]
 fn status_lists_the_searches_in_progress() {
     let powd = serve(&["--workers", "1"]);
     let mut http = Http::to(&powd);

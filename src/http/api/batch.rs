@@ -7,16 +7,16 @@
 //! everything.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, Request, State};
 use axum::http::Response;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::header::{CONTENT_TYPE, EXPECT, HeaderValue};
 use axum::response::IntoResponse as _;
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
@@ -32,7 +32,6 @@ use super::ask::{Ask, Kind, Parameters, SolveRequest, json_room, parse_json, unk
 use super::lines::{Line, Lines};
 use super::{Api, Client};
 use crate::engine::{Answer, Solve};
-use crate::http::gate::InFlight;
 use crate::http::peer::{Busy, Peer};
 use crate::http::problem::{Problem, ProblemDetails};
 
@@ -68,7 +67,6 @@ const PIECE: usize = 16 * 1024;
 pub(super) async fn batch(
     State(api): State<Api>,
     Client(peer): Client,
-    Extension(in_flight): Extension<Arc<InFlight>>,
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
@@ -81,7 +79,12 @@ pub(super) async fn batch(
     let parameters = Parameters::parse(query.as_deref())?;
     // What is wrong for every message is said once, and before the first.
     parameters.ask(Bytes::new(), &api)?;
-    let stream = Batch::new(api, peer, in_flight, parameters, format, body);
+    let mut stream = Batch::new(api, peer, parameters, format, body);
+    if parts.headers.contains_key(EXPECT) {
+        // The client waits for the word that it may send (100), which it gets when its body is
+        // asked for, but not behind the head of an answer.
+        stream.read_first().await?;
+    }
     let kind = HeaderValue::from_static(match format {
         Format::Text => "text/plain",
         Format::Ndjson => "application/x-ndjson",
@@ -133,7 +136,6 @@ struct Batch {
     busy: Option<Busy>,
     gone: BoxFuture<'static, ()>,
     draining: BoxFuture<'static, ()>,
-    _in_flight: Arc<InFlight>,
 }
 
 /// The messages under way.
@@ -206,14 +208,7 @@ impl Future for Item {
 }
 
 impl Batch {
-    fn new(
-        api: Api,
-        peer: Arc<Peer>,
-        in_flight: Arc<InFlight>,
-        parameters: Parameters,
-        format: Format,
-        body: Body,
-    ) -> Batch {
+    fn new(api: Api, peer: Arc<Peer>, parameters: Parameters, format: Format, body: Body) -> Batch {
         let max = api.max_message_bytes();
         let workers = api.engine().options().workers.get();
         let (max_line, queue) = match format {
@@ -235,7 +230,6 @@ impl Batch {
             room: (FOR_EACH_WORKER * workers).min(MOST),
             output: Vec::new(),
             busy: None,
-            _in_flight: in_flight,
         }
     }
 
@@ -307,6 +301,17 @@ impl Batch {
             Poll::Ready(Some(Err(error))) => return Err(io::Error::other(error)),
         }
         Ok(true)
+    }
+
+    /// Reads the first piece of the request.
+    async fn read_first(&mut self) -> Result<(), Problem> {
+        let read = poll_fn(|task| match self.poll_read(task) {
+            Ok(false) => Poll::Pending,
+            Ok(true) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(error)),
+        });
+        read.await
+            .map_err(|_| Problem::malformed("the body did not come whole"))
     }
 
     /// Takes answers until a piece is full; says whether there were any.

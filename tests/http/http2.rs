@@ -1,0 +1,233 @@
+//! HTTP/2 frame by frame (RFC 9113): what no ordinary client does at will, to reset one stream of a
+//! connection that goes on.
+
+use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+
+use powd_testkit::{DEADLINE, Powd, oracle};
+use serde_json::Value;
+
+use crate::cancel::until_searches;
+use crate::client::{expect_solution, serve, status};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+// Types of frames, and their flags.
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const GOAWAY: u8 = 7;
+const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// The error code of who does not want the answer any more.
+const CANCEL: u32 = 8;
+
+struct Frame {
+    kind: u8,
+    flags: u8,
+    stream: u32,
+    payload: Vec<u8>,
+}
+
+/// A connection.
+struct Http2 {
+    stream: TcpStream,
+    /// The bodies of answers, as far as they have come, by their streams.
+    bodies: HashMap<u32, Vec<u8>>,
+}
+
+impl Http2 {
+    fn connect(address: SocketAddr) -> Http2 {
+        let stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(DEADLINE)).expect("above 0");
+        let mut connection = Http2 {
+            stream,
+            bodies: HashMap::new(),
+        };
+        connection.stream.write_all(PREFACE).expect("it reads");
+        connection.send(SETTINGS, 0, 0, b"");
+        connection
+    }
+
+    fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).expect("a short one");
+        let head = [
+            &length.to_be_bytes()[1..],
+            &[kind, flags],
+            &stream.to_be_bytes(),
+        ]
+        .concat();
+        self.stream
+            .write_all(&[&head, payload].concat())
+            .expect("it reads");
+    }
+
+    /// Posts a message to this path.
+    fn post(&mut self, stream: u32, path: &str, body: &[u8]) {
+        self.post_head(stream, path);
+        self.send(DATA, END_STREAM, stream, body);
+    }
+
+    /// Only begins to post.
+    fn post_head(&mut self, stream: u32, path: &str) {
+        // From the static table of HPACK (RFC 7541): the method POST and the scheme http whole, the
+        // names of the path and the authority.
+        let literal = |index: u8, value: &str| {
+            let length = u8::try_from(value.len()).expect("a short one");
+            [&[index, length], value.as_bytes()].concat()
+        };
+        let block = [vec![0x83, 0x86], literal(4, path), literal(1, "powd")].concat();
+        self.send(HEADERS, END_HEADERS, stream, &block);
+    }
+
+    /// Asks whether it is there. When it answers, it has read everything that was sent before.
+    fn ping(&mut self) {
+        self.send(PING, 0, 0, b"anybody?");
+        self.until(|frame| frame.kind == PING && frame.flags & ACK != 0);
+    }
+
+    fn reset(&mut self, stream: u32) {
+        self.send(RST_STREAM, 0, stream, &CANCEL.to_be_bytes());
+    }
+
+    fn frame(&mut self) -> Frame {
+        let mut head = [0; 9];
+        self.stream.read_exact(&mut head).expect("a frame in time");
+        let [a, b, c, kind, flags, stream @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+        self.stream.read_exact(&mut payload).expect("the frame");
+        Frame {
+            kind,
+            flags,
+            stream: u32::from_be_bytes(stream) & 0x7fff_ffff,
+            payload,
+        }
+    }
+
+    /// Takes in frames until one that is wanted.
+    fn until(&mut self, is_wanted: impl Fn(&Frame) -> bool) {
+        loop {
+            let frame = self.frame();
+            let is_last = is_wanted(&frame);
+            match frame.kind {
+                SETTINGS if frame.flags & ACK == 0 => self.send(SETTINGS, ACK, 0, b""),
+                PING if frame.flags & ACK == 0 => self.send(PING, ACK, 0, &frame.payload),
+                DATA => {
+                    let body = self.bodies.entry(frame.stream).or_default();
+                    body.extend(frame.payload);
+                }
+                GOAWAY => panic!("it ends the connection: {:?}", frame.payload),
+                RST_STREAM => panic!("it resets stream {}", frame.stream),
+                _ => {}
+            }
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    /// Reads until the answer on this stream is whole; its body.
+    fn answer(&mut self, stream: u32) -> Vec<u8> {
+        self.until(|frame| {
+            let is_of_answer = matches!(frame.kind, DATA | HEADERS) && frame.stream == stream;
+            is_of_answer && frame.flags & END_STREAM != 0
+        });
+        self.bodies.remove(&stream).unwrap_or_default()
+    }
+
+    fn expect_solution(&mut self, stream: u32, message: &str, difficulty: u8) {
+        let answer = self.answer(stream);
+        let answer = serde_json::from_slice(&answer).expect("JSON");
+        expect_solution(&answer, message, difficulty);
+    }
+}
+
+fn cancelled(powd: &Powd) -> u64 {
+    status(powd, "/searches_cancelled")
+}
+
+#[test]
+fn a_stream_that_is_reset_ends_its_search_and_no_other() {
+    let powd = serve(&[]);
+    let mut http = Http2::connect(powd.door("http"));
+    for stream in [1, 3] {
+        http.post(stream, "/v1/solve?difficulty=10", b"hard");
+    }
+    until_searches(&powd, 2);
+    http.reset(1);
+    until_searches(&powd, 1);
+    assert_eq!(cancelled(&powd), 1);
+    // The connection serves on.
+    http.post(5, "/v1/solve?difficulty=1", b"easy");
+    http.expect_solution(5, "easy", 1);
+    until_searches(&powd, 1);
+    http.reset(3);
+    until_searches(&powd, 0);
+    assert_eq!(cancelled(&powd), 2);
+    powd.until_quiet();
+    http.post(7, "/v1/solve?difficulty=1", b"again");
+    http.expect_solution(7, "again", 1);
+}
+
+#[test]
+fn a_batch_streams_both_ways() {
+    let powd = serve(&["-d", "1"]);
+    let mut http = Http2::connect(powd.door("http"));
+    http.post_head(1, "/v1/batch");
+    for message in ["one", "two", "three"] {
+        http.send(DATA, 0, 1, format!("{message}\n").as_bytes());
+        http.until(|frame| frame.kind == DATA);
+        let line = http.bodies.remove(&1).expect("an answer");
+        let line = line.strip_suffix(b"\n").expect("a line");
+        oracle::check(line, message.as_bytes(), 1);
+    }
+    http.send(DATA, END_STREAM, 1, b"");
+    assert!(http.answer(1).is_empty());
+}
+
+#[test]
+fn a_batch_whose_stream_is_reset_ends() {
+    let powd = serve(&[]);
+    let mut http = Http2::connect(powd.door("http"));
+    http.post(1, "/v1/batch?difficulty=10", b"a\nb\nc");
+    until_searches(&powd, 3);
+    http.reset(1);
+    until_searches(&powd, 0);
+    assert_eq!(cancelled(&powd), 3);
+    http.post(3, "/v1/solve?difficulty=1", b"easy");
+    http.expect_solution(3, "easy", 1);
+}
+
+/// There are clients that lose their answer when they are cut off while they send.
+#[test]
+fn who_still_sends_is_not_cut_off() {
+    let powd = serve(&["-d", "1"]);
+    let mut http = Http2::connect(powd.door("http"));
+    for (stream, path) in [
+        (1, "/v1/nothing"),
+        (3, "/v1/solve?nonsense=1"),
+        (5, "/openapi.json"),
+    ] {
+        http.post_head(stream, path);
+        // By now it knows the answer.
+        http.ping();
+        http.send(DATA, END_STREAM, stream, b"x");
+        let problem: Value = serde_json::from_slice(&http.answer(stream)).expect("JSON");
+        assert!(problem["code"].is_string(), "{problem}");
+    }
+    http.ping();
+
+    let strange = serve(&["--allow", "192.0.2.0/24"]);
+    let mut http = Http2::connect(strange.door("http"));
+    http.post_head(1, "/v1/solve");
+    http.ping();
+    http.send(DATA, END_STREAM, 1, b"x");
+    // No word of the end comes before it.
+    let problem: Value = serde_json::from_slice(&http.answer(1)).expect("JSON");
+    assert_eq!(problem["code"], "denied");
+}

@@ -268,7 +268,8 @@ impl Door {
                 pin!(builder.serve_connection(TokioIo::new(socket), service_fn(answer)));
             tokio::select! {
                 _ = &mut connection => {}
-                told = timeout(FAREWELL, answered.notified()) => {
+                // As long for its head, and for what follows that.
+                told = timeout(2 * FAREWELL, answered.notified()) => {
                     if told.is_ok() {
                         end(connection).await;
                     }
@@ -300,9 +301,9 @@ fn builder(idle_timeout: Duration) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(idle_timeout)
-        .max_buf_size(BUFFER)
-        // Answers to pipelined requests leave together.
-        .pipeline_flush(true);
+        // No `pipeline_flush`: it keeps back what was answered, for good where something follows
+        // that is no request.
+        .max_buf_size(BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())

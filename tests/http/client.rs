@@ -213,6 +213,11 @@ impl Http {
         self.reader.get_mut().write(bytes).unwrap_or(0)
     }
 
+    /// Sends all of it; whether the other side took it.
+    pub(crate) fn try_send_all(&mut self, bytes: &[u8]) -> bool {
+        self.reader.get_mut().write_all(bytes).is_ok()
+    }
+
     /// Sends the same again and again, until the other side has had enough.
     pub(crate) fn send_until_refused(&mut self, bytes: &[u8]) {
         for _ in 0..10_000 {

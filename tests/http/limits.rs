@@ -135,6 +135,25 @@ fn what_is_no_http_is_closed() {
         http.end();
         http.expect_end();
     }
+    // Where it can be told, it is; and what was asked before is answered.
+    for (nonsense, status) in [
+        (&b"hello\r\n\r\n"[..], 400),
+        (b"GET /v1/solve?a b HTTP/1.1\r\n\r\n", 400),
+        (b"GET /v1/solve?\" HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nno header\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
+        (
+            &[&b"GET / HTTP/1.1\r\n"[..], &b"a: b\r\n".repeat(200)].concat(),
+            431,
+        ),
+    ] {
+        let mut http = Http::to(&powd);
+        let good = b"POST /v1/solve HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx";
+        http.try_send_all(&[good, nonsense].concat());
+        http.answer().expect_solution("x", 0);
+        assert_eq!(http.answer().status, status);
+        http.expect_end();
+    }
     let mut endless = Http::to(&powd);
     endless.send(b"GET / HTTP/1.1\r\n");
     endless.send_until_refused(&b"X-Header: value\r\n".repeat(1000));

@@ -16,6 +16,7 @@ mod limits;
 mod page;
 mod places;
 mod prometheus;
+mod properties;
 mod schemathesis;
 mod solve;
 mod watching;

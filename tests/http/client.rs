@@ -112,6 +112,8 @@ impl Http {
     pub(crate) fn connect(address: SocketAddr) -> Http {
         let stream = TcpStream::connect(address).expect("it listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("above 0");
+        // What is sent in pieces comes in pieces, and at once.
+        stream.set_nodelay(true).expect("a socket");
         Http {
             reader: BufReader::new(stream),
         }

@@ -24,9 +24,8 @@ fn batch(http: &mut Http, kind: &str, pieces: &[Vec<u8>]) -> Answer {
     );
     http.send(head.as_bytes());
     for piece in pieces {
-        http.send(format!("{:x}\r\n", piece.len()).as_bytes());
-        http.send(piece);
-        http.send(b"\r\n");
+        let size = format!("{:x}\r\n", piece.len());
+        http.send(&[size.as_bytes(), piece, b"\r\n"].concat());
     }
     http.send(b"0\r\n\r\n");
     let answer = http.answer();

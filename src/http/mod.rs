@@ -99,7 +99,9 @@ impl Doors {
             admin::open(admin, watched)?;
         }
         if !http.is_empty() {
-            let threads = NonZeroUsize::new(cpus::available()).unwrap_or(NonZeroUsize::MIN);
+            // Each that wakes up takes a worker's CPU, and wakes the next: half as many as CPUs
+            // answer as many easy requests, and leave batches more of the workers.
+            let threads = NonZeroUsize::new(cpus::available() / 2).unwrap_or(NonZeroUsize::MIN);
             let runtime = runtime("http", threads)?;
             let admission = Arc::clone(server.admission());
             door::open(server.engine(), http, admission, api, runtime)?;

@@ -11,7 +11,8 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, Request, State};
@@ -25,6 +26,7 @@ use hyper::body::Body as _;
 use powd_core::Difficulty;
 use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
+use tokio::time::{Sleep, sleep};
 use utoipa::ToSchema;
 
 use super::answer::{Solved, push_line};
@@ -36,12 +38,17 @@ use crate::http::peer::{Busy, Peer};
 use crate::http::problem::{Problem, ProblemDetails};
 
 /// Messages under way for each worker, up to [`MOST`] in all: enough that it has the next one at
-/// hand while answers and messages go to and fro.
-const FOR_EACH_WORKER: usize = 64;
+/// hand while answers are gathered, and messages go to and fro.
+const FOR_EACH_WORKER: usize = 128;
 const MOST: usize = 1024;
 
 /// Bytes of answers that are gathered into one piece.
 const PIECE: usize = 16 * 1024;
+
+/// How long answers wait for the next ones, while most of what was asked is still under way. To
+/// write each by itself takes the workers' time: 33,000 answers/s at difficulty 3 over 8
+/// connections, 34,700 when they are gathered (Xeon, 2 CPUs, 2026-11).
+const GATHERING: Duration = Duration::from_millis(1);
 
 /// Finds seeds for many messages.
 ///
@@ -132,6 +139,8 @@ struct Batch {
     /// The most messages under way.
     room: usize,
     output: Vec<u8>,
+    /// Until when answers are gathered.
+    gathering: Option<Pin<Box<Sleep>>>,
     /// Set while the client waits for a search.
     busy: Option<Busy>,
     gone: BoxFuture<'static, ()>,
@@ -229,6 +238,7 @@ impl Batch {
             queue,
             room: (FOR_EACH_WORKER * workers).min(MOST),
             output: Vec::new(),
+            gathering: None,
             busy: None,
         }
     }
@@ -314,21 +324,39 @@ impl Batch {
             .map_err(|_| Problem::malformed("the body did not come whole"))
     }
 
-    /// Takes answers until a piece is full; says whether there were any.
+    /// Takes answers until a piece is full, or for as long as they are gathered; says whether there
+    /// were any.
     fn poll_answers(&mut self, task: &mut Context<'_>) -> bool {
-        let mut has_answers = false;
-        while self.output.len() < PIECE {
-            let Poll::Ready(Some(ended)) = self.queue.poll_next(task) else {
-                break;
-            };
-            has_answers = true;
+        let before = self.queue.len();
+        if let Some(gathering) = &mut self.gathering {
+            if gathering.as_mut().poll(task).is_pending() {
+                return false;
+            }
+            self.gathering = None;
+            self.take_answers(task);
+        } else {
+            // What comes while others are gathered wakes nobody.
+            self.take_answers(&mut Context::from_waker(Waker::noop()));
+            let left = self.queue.len();
+            if left < before && 2 * left >= before {
+                self.gathering = Some(Box::pin(sleep(GATHERING)));
+            } else {
+                self.take_answers(task);
+            }
+        }
+        self.queue.len() < before
+    }
+
+    fn take_answers(&mut self, task: &mut Context<'_>) {
+        while self.output.len() < PIECE
+            && let Poll::Ready(Some(ended)) = self.queue.poll_next(task)
+        {
             match &ended.outcome {
                 Ok(answer) => self.api.count(ended.difficulty, answer),
                 Err(problem) => self.api.counters().count_error(problem.code),
             }
             self.write(&ended);
         }
-        has_answers
     }
 
     fn write(&mut self, ended: &Ended) {
@@ -391,7 +419,10 @@ impl Stream for Batch {
             };
             let has_answers = batch.poll_answers(task);
             let has_moved = has_asked || has_read || has_answers;
-            if batch.output.len() >= PIECE || (!has_moved && !batch.output.is_empty()) {
+            let is_gathering = batch.gathering.is_some();
+            if batch.output.len() >= PIECE
+                || (!has_moved && !is_gathering && !batch.output.is_empty())
+            {
                 // Now it is the client that is waited for.
                 batch.busy = None;
                 batch.peer.touch();

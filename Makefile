@@ -22,14 +22,11 @@ loom:
 		cargo test --locked --package powd --no-default-features --lib \
 		--target-dir "$${CARGO_TARGET_DIR:-target}/loom" parking
 
-# Every fuzz target for a minute. Needs cargo-fuzz; the variable lets a stable toolchain do. All but `kernel` build
-# without the fast kernels.
-fuzz: export RUSTC_BOOTSTRAP=1
+# Every fuzz target for a minute, as many at a time as there are CPUs; for longer: `make fuzz FUZZ_SECONDS=3600`. Needs
+# cargo-fuzz and a C++ compiler.
+FUZZ_SECONDS ?= 60
 fuzz:
-	set -e; for target in $$(cargo fuzz list | grep -vx kernel); do \
-		cargo fuzz run "$$target" -- -max_total_time=60; \
-	done
-	cargo fuzz run --features kernels kernel -- -max_total_time=60
+	fuzz/run $(FUZZ_SECONDS)
 
 # /etc/default/powd of the package, anew: a test fails where it is not what the flags of `powd serve` say.
 defaults:

@@ -1,56 +1,76 @@
-//! The cutter against the definition of each framing: any bytes, arriving in any pieces, with any
-//! limit, are the same messages; what comes back from a reply line is what went in; and what a
-//! proxy's header is does not depend on how much has come behind it.
+//! The line protocol against its definition: any bytes, arriving in any pieces, with any limit, are
+//! the same messages; what is written as a reply is read as one, and is wrong with any other byte in
+//! it; error lines are told from replies.
 
 #![no_main]
 
+use std::convert::Infallible;
+
 use libfuzzer_sys::fuzz_target;
-use powd::protocol::{Cut, Cutter, Fault, Framing, ProxyHeader, Reply};
-use powd_core::Difficulty;
+use powd::protocol::{Cut, Cutter, ErrorLine, Fault, Framing, Reply};
+use powd_core::{Difficulty, Seed, SeedLength, verify};
 
 /// The messages of a stream, and whether one too long ended it.
 type Messages = (Vec<Vec<u8>>, bool);
 
-fuzz_target!(|input: (u8, Vec<u8>, &[u8])| {
-    let (max, sizes, stream) = input;
+fuzz_target!(|input: (u8, u16, u8, Vec<u8>, &[u8])| {
+    let (max, at, change, sizes, stream) = input;
     let max = usize::from(max);
+    // What one read of a server takes at most: more is two.
+    let stream = &stream[..stream.len().min(8192)];
     let pieces = pieces(stream, &sizes);
     for framing in [Framing::Lines, Framing::Crlf, Framing::Reads] {
         assert_eq!(cut(&pieces, framing, max), defined(&pieces, framing, max));
     }
+    any_line(stream);
+    right_line(stream, max as u8, usize::from(at), change);
+});
 
-    // Whatever a line is, it is told what is wrong with it, and nothing panics.
-    match Reply::parse(stream) {
+/// Whatever a line is, it is told what is wrong with it.
+fn any_line(line: &[u8]) {
+    let commas = line.iter().filter(|&&byte| byte == b',').count();
+    match Reply::parse(line) {
         Ok(reply) => {
-            let line = [reply.message, b",", reply.seed, b",", reply.hash].concat();
-            assert_eq!(line, stream);
+            assert!(commas >= 2);
+            let again = [reply.message, b",", reply.seed, b",", reply.hash].concat();
+            assert_eq!(again, line);
             // A right hash of 64 zeros would be news.
             assert!(reply.check(Difficulty::MAX).is_err());
         }
-        Err(fault) => assert!(matches!(fault, Fault::Form | Fault::ErrorLine(_))),
-    }
-
-    headers(stream);
-    // A fuzzer finds the first bytes of version 1 by itself, of 12 it has to be told.
-    headers(&[&b"\r\n\r\n\0\r\nQUIT\n"[..], stream].concat());
-});
-
-/// Byte by byte: first it is incomplete, then it is what it stays.
-fn headers(stream: &[u8]) {
-    let mut known = ProxyHeader::Incomplete;
-    for count in 0..=stream.len().min(2 * ProxyHeader::MAX) {
-        let found = ProxyHeader::of(&stream[..count]);
-        if known != ProxyHeader::Incomplete {
-            assert_eq!(found, known);
+        Err(Fault::ErrorLine(text)) => {
+            assert!(commas < 2);
+            assert_eq!(text, String::from_utf8_lossy(line));
+            let code = ErrorLine::code_in(line).expect("a code");
+            assert!(line.starts_with(&[b"ERR ", code].concat()));
+            assert!(!code.iter().any(u8::is_ascii_whitespace));
         }
-        if let ProxyHeader::Whole { length, .. } = found {
-            assert!(length <= count && length <= ProxyHeader::MAX);
-        }
-        known = found;
+        Err(Fault::Form) => assert!(commas < 2 && !line.starts_with(b"ERR ")),
+        Err(other) => panic!("{other:?}"),
     }
-    if stream.len() >= ProxyHeader::MAX {
-        assert_ne!(known, ProxyHeader::Incomplete);
-    }
+}
+
+/// The reply to a message, and the same line with one byte changed.
+fn right_line(message: &[u8], seed: u8, at: usize, change: u8) {
+    let length = SeedLength::new(1 + seed % 16).expect("1 to 16");
+    let seed = Seed::from_index(length, u128::from(seed) % length.space());
+    let solution = verify(seed, message, Difficulty::NONE).expect("every digest has no zeros");
+    let mut line = Vec::new();
+    let Ok(()) = Reply::write_solution(message, &solution, |piece| {
+        line.extend_from_slice(piece);
+        Ok::<(), Infallible>(())
+    });
+    let found = Reply::at(&line, message.len(), length.get());
+    let line_alone = line.strip_suffix(b"\n").expect("an end");
+    let reply = Reply::parse(line_alone).expect("a reply");
+    assert_eq!(found, Some(reply));
+    assert_eq!(reply.message, message);
+    assert_eq!(reply.check(Difficulty::NONE), Ok(()));
+
+    let mut wrong = line_alone.to_vec();
+    let at = at % wrong.len();
+    wrong[at] ^= change.max(1);
+    let read = Reply::parse(&wrong).and_then(|reply| reply.check(Difficulty::NONE));
+    assert!(read.is_err(), "byte {at}");
 }
 
 /// `stream` in pieces of these sizes, none empty, and the rest.
@@ -94,24 +114,35 @@ fn defined(reads: &[&[u8]], framing: Framing, max: usize) -> Messages {
     (messages[..good].to_vec(), good < messages.len())
 }
 
-/// The same by the cutter, a read at a time.
+/// The same by the cutter, with no more room than it says it needs: what does not fit is read
+/// when what is whole was taken.
 fn cut(reads: &[&[u8]], framing: Framing, max: usize) -> Messages {
     let (mut cutter, mut buffer, mut messages) =
         (Cutter::new(framing, max), Vec::new(), Vec::new());
-    for read in reads.iter().chain(&[&b""[..]]) {
+    for &read in reads.iter().chain(&[&b""[..]]) {
         let ended = read.is_empty();
-        let before = buffer.len();
-        buffer.extend_from_slice(read);
-        let kept = cutter.received(&mut buffer[before..]);
-        buffer.truncate(before + kept);
+        let mut rest = read;
         loop {
-            match cutter.cut(&buffer, ended) {
-                Cut::Message { length, taken } => {
-                    messages.push(buffer[..length].to_vec());
-                    buffer.drain(..taken);
+            let room = framing.request_room(max) - buffer.len();
+            let (some, later) = rest.split_at(rest.len().min(room));
+            assert_eq!(some.is_empty(), rest.is_empty(), "no room, and no request");
+            rest = later;
+            let before = buffer.len();
+            buffer.extend_from_slice(some);
+            let kept = cutter.received(&mut buffer[before..]);
+            buffer.truncate(before + kept);
+            loop {
+                match cutter.cut(&buffer, ended) {
+                    Cut::Message { length, taken } => {
+                        messages.push(buffer[..length].to_vec());
+                        buffer.drain(..taken);
+                    }
+                    Cut::Incomplete => break,
+                    Cut::TooLong => return (messages, true),
                 }
-                Cut::Incomplete => break,
-                Cut::TooLong => return (messages, true),
+            }
+            if rest.is_empty() {
+                break;
             }
         }
     }

@@ -68,18 +68,26 @@ mod tests {
     }
 }
 
-/// Every order in which two threads can get through their steps: `make loom`.
-#[cfg(all(test, loom))]
+/// Every order in which two threads can get through their steps: `make loom`. Without loom real
+/// threads play the same scenes many times, and under Miri once for each of its seeds.
+#[cfg(test)]
 mod model {
-    use loom::sync::Arc;
-    use loom::sync::atomic::AtomicUsize;
-    use loom::thread;
+    #[cfg(loom)]
+    use loom::{model as explore, sync::Arc, sync::atomic::AtomicUsize, thread};
+    #[cfg(not(loom))]
+    use std::{sync::Arc, sync::atomic::AtomicUsize, thread};
 
     use super::*;
 
+    #[cfg(not(loom))]
+    fn explore(once: impl Fn()) {
+        let times = if cfg!(miri) { 1 } else { 1000 };
+        (0..times).for_each(|_| once());
+    }
+
     #[test]
     fn no_worker_sleeps_beside_an_offer() {
-        loom::model(|| {
+        explore(|| {
             let parking = Arc::new(Parking::new(2));
             let offers = Arc::new(AtomicUsize::new(0));
             let owner = {
@@ -98,7 +106,7 @@ mod model {
 
     #[test]
     fn two_offers_wake_two_workers() {
-        loom::model(|| {
+        explore(|| {
             let parking = Arc::new(Parking::new(3));
             parking.park(1);
             parking.park(2);

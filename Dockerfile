@@ -10,10 +10,13 @@ WORKDIR /src
 COPY . .
 # `--version` tells it: .git is no part of what is built from.
 ARG REVISION=unknown
+# `dev` is built in a moment, for who tests the image and not what is in it.
+ARG PROFILE=release
 # glibc, linked in: powd looks up names with nothing but /etc/hosts and DNS, which takes no library at run time.
-RUN POWD_REVISION=${REVISION} cargo rustc --locked --release --bin powd -- \
+RUN POWD_REVISION=${REVISION} cargo rustc --locked --profile ${PROFILE} --bin powd -- \
         -C target-feature=+crt-static -C strip=symbols \
-    && mkdir /image && cp "${CARGO_TARGET_DIR:-target}/release/powd" /image/powd
+    && mkdir /image \
+    && cp "${CARGO_TARGET_DIR:-target}/$(echo ${PROFILE} | sed s/^dev$/debug/)/powd" /image/powd
 
 FROM scratch
 ARG REVISION=unknown

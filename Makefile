@@ -44,7 +44,8 @@ deploy-check:
 	deploy/debian/check
 	deploy/kubernetes/check
 
-# The image, by its Dockerfile and without a network, and what is in it run as a runtime does. Needs root and buildah;
-# builds powd once more, which takes minutes.
+# The image, by its Dockerfile and without a network, and what is in it run as a runtime does. Needs root and buildah.
+# As it is shipped, which takes minutes: `make image-check IMAGE_PROFILE=release`.
+IMAGE_PROFILE ?= dev
 image-check:
-	deploy/image/check
+	deploy/image/check $(IMAGE_PROFILE)

@@ -12,15 +12,12 @@ arm:
 bench:
 	cargo bench --locked
 
-# What is lock-free, in every order in which threads can take their steps. Built apart: with this flag
-# the atomics are other ones. The second one has little to run, and is not worth an optimizer's time.
+# What is lock-free, in every order in which threads can take their steps. The second one has little to run, and is not
+# worth an optimizer's time.
+loom: export RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/.ci/loom
 loom:
-	RUSTFLAGS='--cfg loom' cargo test --locked --package powd-core --no-default-features \
-		--features unstable --lib \
-		--target-dir "$${CARGO_TARGET_DIR:-target}/loom" model
-	CARGO_PROFILE_DEV_OPT_LEVEL=0 RUSTFLAGS='--cfg loom' \
-		cargo test --locked --package powd --no-default-features --lib \
-		--target-dir "$${CARGO_TARGET_DIR:-target}/loom" parking
+	cargo test --locked --package powd-core --no-default-features --features unstable --lib model
+	CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo test --locked --package powd --no-default-features --lib parking
 
 # Every fuzz target for a minute, as many at a time as there are CPUs; for longer: `make fuzz FUZZ_SECONDS=3600`. Needs
 # cargo-fuzz and a C++ compiler.

@@ -3,6 +3,9 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use nkeys::KeyPair;
 use powd_testkit::{Powd, skip};
 
 use crate::POWD;
@@ -25,6 +28,63 @@ fn a_password_in_the_address_is_shown_to_the_broker_alone() {
     stranger.wait_for_log("a word of it", |line| {
         line.contains("authorization") && !line.contains("guessed")
     });
+}
+
+/// A JSON Web Token of NATS: what `issuer` says of `subject`.
+fn token(issuer: &KeyPair, subject: &KeyPair, claims: &str) -> String {
+    let (issued_by, subject) = (issuer.public_key(), subject.public_key());
+    let said =
+        format!(r#"{{"jti":"1","iat":1,"iss":"{issued_by}","sub":"{subject}","nats":{claims}}}"#);
+    let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+    let head = encode(br#"{"typ":"JWT","alg":"ed25519-nkey"}"#);
+    let signed = format!("{head}.{}", encode(said.as_bytes()));
+    let signature = issuer.sign(signed.as_bytes()).expect("it has its seed");
+    format!("{signed}.{}", encode(&signature))
+}
+
+/// The credentials file of a user (nats.go, `UserCredentials`).
+fn credentials(token: &str, user: &KeyPair) -> String {
+    let seed = user.seed().expect("it has its seed");
+    format!(
+        "-----BEGIN NATS USER JWT-----\n{token}\n------END NATS USER JWT------\n\n\
+         -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+    )
+}
+
+#[test]
+fn credentials_are_shown_to_a_broker_that_knows_their_account() {
+    let [operator, account, user] = [
+        KeyPair::new_operator(),
+        KeyPair::new_account(),
+        KeyPair::new_user(),
+    ];
+    let operator_token = token(&operator, &operator, r#"{"type":"operator","version":2}"#);
+    let everything = r#"{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"wildcards":true,"conn":-1,"leaf":-1}"#;
+    let claims = format!(r#"{{"limits":{everything},"type":"account","version":2}}"#);
+    let account_token = token(&operator, &account, &claims);
+    let claims = r#"{"subs":-1,"data":-1,"payload":-1,"type":"user","version":2}"#;
+    let directory = Directory::new("credentials");
+    let configuration = directory.file("nats.conf");
+    let settings = format!(
+        "operator: {operator_token}\nresolver: MEMORY\nresolver_preload: {{ {}: {account_token} }}\n",
+        account.public_key()
+    );
+    fs::write(&configuration, settings).expect("written");
+    let Some(broker) = Broker::start_with(&["-c", &configuration]) else {
+        return;
+    };
+    let serve = |name: &str, text: String| {
+        let file = directory.file(name);
+        fs::write(&file, text).expect("written");
+        POWD.serve(&["--nats", &broker.url(), "--nats-creds", &file])
+    };
+    let member = serve("user", credentials(&token(&account, &user, claims), &user));
+    member.wait_for_log("connection", |line| line.contains("the broker is there"));
+    // The same, but signed by nobody that the broker knows: it serves alone, and says why.
+    let forged = token(&KeyPair::new_account(), &user, claims);
+    let stranger = serve("stranger", credentials(&forged, &user));
+    stranger.connect().ask(b"hello", 3);
+    stranger.wait_for_log("a word of it", |line| line.contains("authorization"));
 }
 
 #[test]

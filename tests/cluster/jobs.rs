@@ -175,6 +175,7 @@ fn a_job_is_found_when_its_member_is_killed_and_what_is_no_job_does_no_harm() {
     let found = ended(&two, &path);
     assert_eq!(found["state"], "found", "{found}");
     expect_solution(&found["solution"], "hello", 3);
+    two.wait_for_log("that it has it", |line| line.contains("taken up"));
     // One that has ended is not begun again: it may be taken up when its member has died between
     // the two.
     let other = "0123456789abcdef0123456789abcdef";

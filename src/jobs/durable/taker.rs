@@ -171,7 +171,12 @@ impl Searcher {
                 tracing::error!(job = %name, "a job was begun {BEGINNINGS} times without an end: it has failed");
                 Some((Err(SolveError::Failed), 0))
             }
-            false => self.search(&taken, &mut over, &mut asks).await,
+            false => {
+                if beginnings > 1 {
+                    tracing::info!(job = %name, beginnings, "a job is taken up from a member that has not ended it");
+                }
+                self.search(&taken, &mut over, &mut asks).await
+            }
         };
         if let Some((outcome, hashes)) = end {
             self.write_end(&taken, outcome, hashes).await;

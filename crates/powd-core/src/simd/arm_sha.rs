@@ -16,14 +16,6 @@ pub(crate) struct State {
     pub(crate) efgh: uint32x4_t,
 }
 
-/// A call of an intrinsic of this set.
-macro_rules! arm_sha {
-    ($call:expr) => {
-        // SAFETY: `self` is a witness: this CPU has SHA2 and NEON.
-        unsafe { $call }
-    };
-}
-
 impl ArmSha {
     /// Four words, the first one least significant.
     #[inline(always)]
@@ -35,8 +27,8 @@ impl ArmSha {
     /// One word, and zeros behind it.
     #[inline(always)]
     pub(crate) fn word(self, word: u32) -> uint32x4_t {
-        let zeros = arm_sha!(vdupq_n_u32(0));
-        arm_sha!(vsetq_lane_u32::<0>(word, zeros))
+        let zeros = intrinsic!(self, vdupq_n_u32(0));
+        intrinsic!(self, vsetq_lane_u32::<0>(word, zeros))
     }
 
     /// A state from its eight words `a` to `h`.
@@ -51,7 +43,7 @@ impl ArmSha {
     /// Word-wise addition.
     #[inline(always)]
     pub(crate) fn add(self, x: uint32x4_t, y: uint32x4_t) -> uint32x4_t {
-        arm_sha!(vaddq_u32(x, y))
+        intrinsic!(self, vaddq_u32(x, y))
     }
 
     /// Word-wise addition of two states.
@@ -66,7 +58,7 @@ impl ArmSha {
     /// The last three words of one quad and the first of the next.
     #[inline(always)]
     pub(crate) fn behind_the_first(self, x: uint32x4_t, next: uint32x4_t) -> uint32x4_t {
-        arm_sha!(vextq_u32::<1>(x, next))
+        intrinsic!(self, vextq_u32::<1>(x, next))
     }
 
     /// Four rounds.
@@ -77,8 +69,8 @@ impl ArmSha {
         words_plus_k: uint32x4_t,
     ) -> State {
         State {
-            abcd: arm_sha!(sha256h(abcd, efgh, words_plus_k)),
-            efgh: arm_sha!(sha256h2(efgh, abcd, words_plus_k)),
+            abcd: intrinsic!(self, sha256h(abcd, efgh, words_plus_k)),
+            efgh: intrinsic!(self, sha256h2(efgh, abcd, words_plus_k)),
         }
     }
 
@@ -86,7 +78,7 @@ impl ArmSha {
     /// words at `t - 16` and those behind them.
     #[inline(always)]
     pub(crate) fn schedule_early(self, back16: uint32x4_t, back12: uint32x4_t) -> uint32x4_t {
-        arm_sha!(sha256su0(back16, back12))
+        intrinsic!(self, sha256su0(back16, back12))
     }
 
     /// Four schedule words: adds `W[t-7]` and `small_sigma1(W[t-2])` to the first part, from the
@@ -98,13 +90,13 @@ impl ArmSha {
         back8: uint32x4_t,
         back4: uint32x4_t,
     ) -> uint32x4_t {
-        arm_sha!(sha256su1(early, back8, back4))
+        intrinsic!(self, sha256su1(early, back8, back4))
     }
 
     /// The word `a` of a state.
     #[inline(always)]
     pub(crate) fn first_word(self, state: State) -> u32 {
-        arm_sha!(vgetq_lane_u32::<0>(state.abcd))
+        intrinsic!(self, vgetq_lane_u32::<0>(state.abcd))
     }
 }
 

@@ -18,22 +18,14 @@ impl From<Avx512Vl> for Avx2 {
     }
 }
 
-/// A call of an intrinsic of this set.
-macro_rules! avx2 {
-    ($call:expr) => {
-        // SAFETY: `self` is a witness: this CPU has AVX2.
-        unsafe { $call }
-    };
-}
-
 impl Avx2 {
     /// The words of `a` and `b` in turn: those of the lanes 0, 1, 4, 5 (`half` 0), or of 2, 3, 6, 7
     /// (1).
     #[inline(always)]
     pub(crate) fn interleave(self, a: __m256i, b: __m256i, half: usize) -> __m256i {
         match half {
-            0 => avx2!(_mm256_unpacklo_epi32(a, b)),
-            _ => avx2!(_mm256_unpackhi_epi32(a, b)),
+            0 => intrinsic!(self, _mm256_unpacklo_epi32(a, b)),
+            _ => intrinsic!(self, _mm256_unpackhi_epi32(a, b)),
         }
     }
 }
@@ -44,7 +36,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn splat(self, word: u32) -> __m256i {
-        avx2!(_mm256_set1_epi32(word as i32))
+        intrinsic!(self, _mm256_set1_epi32(word as i32))
     }
 
     #[inline(always)]
@@ -53,50 +45,50 @@ impl Simd for Avx2 {
         // SAFETY: `self` is a witness: this CPU has AVX2, and with it SSE2. The slice has eight
         // halves of 16 bits to read; no alignment is asked for.
         let halves = unsafe { _mm_loadu_si128(halves) };
-        let words = avx2!(_mm256_cvtepu16_epi32(halves));
-        let upper = avx2!(_mm256_slli_epi32::<16>(words));
+        let words = intrinsic!(self, _mm256_cvtepu16_epi32(halves));
+        let upper = intrinsic!(self, _mm256_slli_epi32::<16>(words));
         let lower = self.splat(lower);
-        avx2!(_mm256_or_si256(upper, lower))
+        intrinsic!(self, _mm256_or_si256(upper, lower))
     }
 
     #[inline(always)]
     fn add(self, a: __m256i, b: __m256i) -> __m256i {
-        avx2!(_mm256_add_epi32(a, b))
+        intrinsic!(self, _mm256_add_epi32(a, b))
     }
 
     #[inline(always)]
     fn rotr<const N: i32>(self, x: __m256i) -> __m256i {
         // The count is a constant: this becomes a shift by an immediate.
-        let count = avx2!(_mm_cvtsi32_si128(32 - N));
-        let wrapped = avx2!(_mm256_sll_epi32(x, count));
+        let count = intrinsic!(self, _mm_cvtsi32_si128(32 - N));
+        let wrapped = intrinsic!(self, _mm256_sll_epi32(x, count));
         let shifted = self.shr::<N>(x);
-        avx2!(_mm256_or_si256(shifted, wrapped))
+        intrinsic!(self, _mm256_or_si256(shifted, wrapped))
     }
 
     #[inline(always)]
     fn shr<const N: i32>(self, x: __m256i) -> __m256i {
-        avx2!(_mm256_srli_epi32::<N>(x))
+        intrinsic!(self, _mm256_srli_epi32::<N>(x))
     }
 
     #[inline(always)]
     fn xor3(self, a: __m256i, b: __m256i, c: __m256i) -> __m256i {
-        let ab = avx2!(_mm256_xor_si256(a, b));
-        avx2!(_mm256_xor_si256(ab, c))
+        let ab = intrinsic!(self, _mm256_xor_si256(a, b));
+        intrinsic!(self, _mm256_xor_si256(ab, c))
     }
 
     #[inline(always)]
     fn ch(self, x: __m256i, y: __m256i, z: __m256i) -> __m256i {
-        let differ = avx2!(_mm256_xor_si256(y, z));
-        let chosen = avx2!(_mm256_and_si256(x, differ));
-        avx2!(_mm256_xor_si256(z, chosen))
+        let differ = intrinsic!(self, _mm256_xor_si256(y, z));
+        let chosen = intrinsic!(self, _mm256_and_si256(x, differ));
+        intrinsic!(self, _mm256_xor_si256(z, chosen))
     }
 
     #[inline(always)]
     fn maj(self, x: __m256i, y: __m256i, z: __m256i) -> __m256i {
-        let outvoted = avx2!(_mm256_xor_si256(x, y));
-        let differ = avx2!(_mm256_xor_si256(y, z));
-        let changed = avx2!(_mm256_and_si256(outvoted, differ));
-        avx2!(_mm256_xor_si256(y, changed))
+        let outvoted = intrinsic!(self, _mm256_xor_si256(x, y));
+        let differ = intrinsic!(self, _mm256_xor_si256(y, z));
+        let changed = intrinsic!(self, _mm256_and_si256(outvoted, differ));
+        intrinsic!(self, _mm256_xor_si256(y, changed))
     }
 
     #[inline(always)]
@@ -109,10 +101,10 @@ impl Simd for Avx2 {
     fn lanes_at_most(self, x: __m256i, bound: u32) -> u32 {
         // There is no unsigned comparison, but an unsigned minimum.
         let bound = self.splat(bound);
-        let low = avx2!(_mm256_min_epu32(x, bound));
-        let equal = avx2!(_mm256_cmpeq_epi32(low, x));
-        let equal = avx2!(_mm256_castsi256_ps(equal));
-        avx2!(_mm256_movemask_ps(equal)) as u32
+        let low = intrinsic!(self, _mm256_min_epu32(x, bound));
+        let equal = intrinsic!(self, _mm256_cmpeq_epi32(low, x));
+        let equal = intrinsic!(self, _mm256_castsi256_ps(equal));
+        intrinsic!(self, _mm256_movemask_ps(equal)) as u32
     }
 }
 

@@ -23,22 +23,13 @@ const XOR3: i32 = 0b1001_0110;
 const CH: i32 = 0b1100_1010;
 const MAJ: i32 = 0b1110_1000;
 
-/// A call of an intrinsic of this set.
-macro_rules! avx512 {
-    ($call:expr) => {
-        // SAFETY: `self` is a witness: this CPU has AVX-512F, and AVX-512VL where the width needs
-        // it.
-        unsafe { $call }
-    };
-}
-
 impl Simd for Avx512 {
     type Words = __m512i;
     const LANES: usize = 16;
 
     #[inline(always)]
     fn splat(self, word: u32) -> __m512i {
-        avx512!(_mm512_set1_epi32(word as i32))
+        intrinsic!(self, _mm512_set1_epi32(word as i32))
     }
 
     #[inline(always)]
@@ -47,43 +38,43 @@ impl Simd for Avx512 {
         // SAFETY: `self` is a witness: this CPU has AVX-512F, and with it AVX. The slice has 16
         // halves of 16 bits to read; no alignment is asked for.
         let halves = unsafe { _mm256_loadu_si256(halves) };
-        let words = avx512!(_mm512_cvtepu16_epi32(halves));
-        let upper = avx512!(_mm512_slli_epi32::<16>(words));
+        let words = intrinsic!(self, _mm512_cvtepu16_epi32(halves));
+        let upper = intrinsic!(self, _mm512_slli_epi32::<16>(words));
         let lower = self.splat(lower);
-        avx512!(_mm512_or_si512(upper, lower))
+        intrinsic!(self, _mm512_or_si512(upper, lower))
     }
 
     #[inline(always)]
     fn add(self, a: __m512i, b: __m512i) -> __m512i {
-        avx512!(_mm512_add_epi32(a, b))
+        intrinsic!(self, _mm512_add_epi32(a, b))
     }
 
     #[inline(always)]
     fn rotr<const N: i32>(self, x: __m512i) -> __m512i {
-        avx512!(_mm512_ror_epi32::<N>(x))
+        intrinsic!(self, _mm512_ror_epi32::<N>(x))
     }
 
     #[inline(always)]
     fn shr<const N: i32>(self, x: __m512i) -> __m512i {
         // The count is a constant: this becomes a shift by an immediate. (The intrinsic for one
         // takes an unsigned constant here and a signed one in AVX2.)
-        let count = avx512!(_mm_cvtsi32_si128(N));
-        avx512!(_mm512_srl_epi32(x, count))
+        let count = intrinsic!(self, _mm_cvtsi32_si128(N));
+        intrinsic!(self, _mm512_srl_epi32(x, count))
     }
 
     #[inline(always)]
     fn xor3(self, a: __m512i, b: __m512i, c: __m512i) -> __m512i {
-        avx512!(_mm512_ternarylogic_epi32::<XOR3>(a, b, c))
+        intrinsic!(self, _mm512_ternarylogic_epi32::<XOR3>(a, b, c))
     }
 
     #[inline(always)]
     fn ch(self, x: __m512i, y: __m512i, z: __m512i) -> __m512i {
-        avx512!(_mm512_ternarylogic_epi32::<CH>(x, y, z))
+        intrinsic!(self, _mm512_ternarylogic_epi32::<CH>(x, y, z))
     }
 
     #[inline(always)]
     fn maj(self, x: __m512i, y: __m512i, z: __m512i) -> __m512i {
-        avx512!(_mm512_ternarylogic_epi32::<MAJ>(x, y, z))
+        intrinsic!(self, _mm512_ternarylogic_epi32::<MAJ>(x, y, z))
     }
 
     #[inline(always)]
@@ -95,7 +86,7 @@ impl Simd for Avx512 {
     #[inline(always)]
     fn lanes_at_most(self, x: __m512i, bound: u32) -> u32 {
         let bound = self.splat(bound);
-        u32::from(avx512!(_mm512_cmple_epu32_mask(x, bound)))
+        u32::from(intrinsic!(self, _mm512_cmple_epu32_mask(x, bound)))
     }
 }
 
@@ -105,7 +96,7 @@ impl Simd for Avx512Vl {
 
     #[inline(always)]
     fn splat(self, word: u32) -> __m256i {
-        avx512!(_mm256_set1_epi32(word as i32))
+        intrinsic!(self, _mm256_set1_epi32(word as i32))
     }
 
     #[inline(always)]
@@ -114,25 +105,25 @@ impl Simd for Avx512Vl {
         // SAFETY: `self` is a witness: this CPU has AVX2, and with it SSE2. The slice has eight
         // halves of 16 bits to read; no alignment is asked for.
         let halves = unsafe { _mm_loadu_si128(halves) };
-        let words = avx512!(_mm256_cvtepu16_epi32(halves));
-        let upper = avx512!(_mm256_slli_epi32::<16>(words));
+        let words = intrinsic!(self, _mm256_cvtepu16_epi32(halves));
+        let upper = intrinsic!(self, _mm256_slli_epi32::<16>(words));
         let lower = self.splat(lower);
-        avx512!(_mm256_or_si256(upper, lower))
+        intrinsic!(self, _mm256_or_si256(upper, lower))
     }
 
     #[inline(always)]
     fn add(self, a: __m256i, b: __m256i) -> __m256i {
-        avx512!(_mm256_add_epi32(a, b))
+        intrinsic!(self, _mm256_add_epi32(a, b))
     }
 
     #[inline(always)]
     fn rotr<const N: i32>(self, x: __m256i) -> __m256i {
-        avx512!(_mm256_ror_epi32::<N>(x))
+        intrinsic!(self, _mm256_ror_epi32::<N>(x))
     }
 
     #[inline(always)]
     fn shr<const N: i32>(self, x: __m256i) -> __m256i {
-        avx512!(_mm256_srli_epi32::<N>(x))
+        intrinsic!(self, _mm256_srli_epi32::<N>(x))
     }
 
     /// By two instructions, kept apart, or the compiler makes one `vpternlogd` of them. Vectors of
@@ -140,18 +131,18 @@ impl Simd for Avx512Vl {
     /// starts from these.
     #[inline(always)]
     fn xor3(self, a: __m256i, b: __m256i, c: __m256i) -> __m256i {
-        let ab = self.pin(avx512!(_mm256_xor_si256(a, b)));
-        avx512!(_mm256_xor_si256(ab, c))
+        let ab = self.pin(intrinsic!(self, _mm256_xor_si256(a, b)));
+        intrinsic!(self, _mm256_xor_si256(ab, c))
     }
 
     #[inline(always)]
     fn ch(self, x: __m256i, y: __m256i, z: __m256i) -> __m256i {
-        avx512!(_mm256_ternarylogic_epi32::<CH>(x, y, z))
+        intrinsic!(self, _mm256_ternarylogic_epi32::<CH>(x, y, z))
     }
 
     #[inline(always)]
     fn maj(self, x: __m256i, y: __m256i, z: __m256i) -> __m256i {
-        avx512!(_mm256_ternarylogic_epi32::<MAJ>(x, y, z))
+        intrinsic!(self, _mm256_ternarylogic_epi32::<MAJ>(x, y, z))
     }
 
     #[inline(always)]
@@ -163,7 +154,7 @@ impl Simd for Avx512Vl {
     #[inline(always)]
     fn lanes_at_most(self, x: __m256i, bound: u32) -> u32 {
         let bound = self.splat(bound);
-        u32::from(avx512!(_mm256_cmple_epu32_mask(x, bound)))
+        u32::from(intrinsic!(self, _mm256_cmple_epu32_mask(x, bound)))
     }
 }
 

@@ -25,6 +25,35 @@ macro_rules! is_detected {
     };
 }
 
+/// A call of an intrinsic, with the witness of its instruction set. Its arguments are evaluated
+/// outside of `unsafe`. Those that read or write memory are called by themselves.
+macro_rules! intrinsic {
+    ($witness:expr, $name:ident $(::<$constant:tt>)? ($a:expr)) => {{
+        let _: Self = $witness;
+        let a = $a;
+        // SAFETY: who has a witness of the set runs on a CPU that has it.
+        unsafe { $name $(::<$constant>)? (a) }
+    }};
+    ($witness:expr, $name:ident $(::<$constant:tt>)? ($a:expr, $b:expr)) => {{
+        let _: Self = $witness;
+        let (a, b) = ($a, $b);
+        // SAFETY: who has a witness of the set runs on a CPU that has it.
+        unsafe { $name $(::<$constant>)? (a, b) }
+    }};
+    ($witness:expr, $name:ident $(::<$constant:tt>)? ($a:expr, $b:expr, $c:expr)) => {{
+        let _: Self = $witness;
+        let (a, b, c) = ($a, $b, $c);
+        // SAFETY: who has a witness of the set runs on a CPU that has it.
+        unsafe { $name $(::<$constant>)? (a, b, c) }
+    }};
+    ($witness:expr, $name:ident $(::<$constant:tt>)? ($a:expr, $b:expr, $c:expr, $d:expr)) => {{
+        let _: Self = $witness;
+        let (a, b, c, d) = ($a, $b, $c, $d);
+        // SAFETY: who has a witness of the set runs on a CPU that has it.
+        unsafe { $name $(::<$constant>)? (a, b, c, d) }
+    }};
+}
+
 /// Defines a witness: the type, its documentation, and the CPU features that it stands for.
 macro_rules! witness {
     ($(#[$doc:meta])* $name:ident: $($feature:tt),+) => {

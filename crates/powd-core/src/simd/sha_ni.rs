@@ -20,31 +20,23 @@ pub(crate) struct State {
     pub(crate) cdgh: __m128i,
 }
 
-/// A call of an intrinsic of this set.
-macro_rules! sha_ni {
-    ($call:expr) => {
-        // SAFETY: `self` is a witness: this CPU has SHA, and AVX with all of SSE.
-        unsafe { $call }
-    };
-}
-
 impl ShaNi {
     /// Four words, the first one least significant.
     #[inline(always)]
     pub(crate) fn words(self, [a, b, c, d]: [u32; 4]) -> __m128i {
-        sha_ni!(_mm_setr_epi32(a as i32, b as i32, c as i32, d as i32))
+        intrinsic!(self, _mm_setr_epi32(a as i32, b as i32, c as i32, d as i32))
     }
 
     /// One word, and zeros behind it.
     #[inline(always)]
     pub(crate) fn word(self, word: u32) -> __m128i {
-        sha_ni!(_mm_cvtsi32_si128(word as i32))
+        intrinsic!(self, _mm_cvtsi32_si128(word as i32))
     }
 
     /// The first word in the last place, and zeros before it.
     #[inline(always)]
     pub(crate) fn first_as_last(self, x: __m128i) -> __m128i {
-        sha_ni!(_mm_slli_si128::<12>(x))
+        intrinsic!(self, _mm_slli_si128::<12>(x))
     }
 
     /// A state from its eight words `a` to `h`.
@@ -59,7 +51,7 @@ impl ShaNi {
     /// Word-wise addition.
     #[inline(always)]
     pub(crate) fn add(self, x: __m128i, y: __m128i) -> __m128i {
-        sha_ni!(_mm_add_epi32(x, y))
+        intrinsic!(self, _mm_add_epi32(x, y))
     }
 
     /// Word-wise addition of two states.
@@ -75,7 +67,7 @@ impl ShaNi {
     /// words at `t - 16` and those behind them.
     #[inline(always)]
     pub(crate) fn schedule_early(self, back16: __m128i, back12: __m128i) -> __m128i {
-        sha_ni!(_mm_sha256msg1_epu32(back16, back12))
+        intrinsic!(self, _mm_sha256msg1_epu32(back16, back12))
     }
 
     /// The words `W[t-7]` to `W[t-4]`, from those at `t - 8` and those behind them.
@@ -88,7 +80,7 @@ impl ShaNi {
     /// Four schedule words: adds `small_sigma1` of what stands two before each.
     #[inline(always)]
     pub(crate) fn schedule_finish(self, sum: __m128i, back4: __m128i) -> __m128i {
-        sha_ni!(_mm_sha256msg2_epu32(sum, back4))
+        intrinsic!(self, _mm_sha256msg2_epu32(sum, back4))
     }
 
     /// The same value, but computed here: an empty piece of assembly, which the compiler does not
@@ -103,14 +95,17 @@ impl ShaNi {
     /// first one in bit 0.
     #[inline(always)]
     pub(crate) fn first_words_at_most(self, [s, t, u, v]: [State; 4], add: u32, bound: u32) -> u32 {
-        let st = sha_ni!(_mm_unpackhi_epi32(s.abef, t.abef));
-        let uv = sha_ni!(_mm_unpackhi_epi32(u.abef, v.abef));
-        let first = self.add(sha_ni!(_mm_unpackhi_epi64(st, uv)), self.words([add; 4]));
+        let st = intrinsic!(self, _mm_unpackhi_epi32(s.abef, t.abef));
+        let uv = intrinsic!(self, _mm_unpackhi_epi32(u.abef, v.abef));
+        let first = self.add(
+            intrinsic!(self, _mm_unpackhi_epi64(st, uv)),
+            self.words([add; 4]),
+        );
         // There is no unsigned comparison, but an unsigned minimum.
-        let low = sha_ni!(_mm_min_epu32(first, self.words([bound; 4])));
-        let equal = sha_ni!(_mm_cmpeq_epi32(low, first));
-        let equal = sha_ni!(_mm_castsi128_ps(equal));
-        sha_ni!(_mm_movemask_ps(equal)) as u32
+        let low = intrinsic!(self, _mm_min_epu32(first, self.words([bound; 4])));
+        let equal = intrinsic!(self, _mm_cmpeq_epi32(low, first));
+        let equal = intrinsic!(self, _mm_castsi128_ps(equal));
+        intrinsic!(self, _mm_movemask_ps(equal)) as u32
     }
 }
 

@@ -104,6 +104,10 @@ fn until_binding_costs(watched: &mut [Watched], shared: &Weak<Shared>) -> Option
         let mut times = Vec::with_capacity(watched.len());
         for one in &mut *watched {
             let Some(got) = one.thread.cpu_time() else {
+                if shared.is_draining() {
+                    // The worker has ended.
+                    return None;
+                }
                 return Some("it cannot be seen what CPU time workers get");
             };
             let busy = shared.counters[one.worker].busy_nanoseconds.read();

@@ -24,8 +24,8 @@ use super::super::Error;
 const SHORT: Duration = Duration::from_secs(1);
 /// Between two looks at the hashes.
 const TICK: Duration = Duration::from_millis(100);
-/// The hash rate is that of so many ticks.
-const TICKS: usize = 20;
+/// The hash rate is that of this time, or a little more.
+const WINDOW: Duration = Duration::from_secs(2);
 /// A rest of less than this, to read more messages, is none.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -55,8 +55,9 @@ struct Work {
     message: u64,
     message_since: Instant,
     tried_before: u64,
-    /// Hashes tried at the last few ticks.
-    ticks: VecDeque<(Instant, u64)>,
+    /// Hashes tried at the last few looks that saw more of them: those of a cluster are told once a
+    /// second.
+    looks: VecDeque<(Instant, u64)>,
 }
 
 impl Display {
@@ -155,8 +156,8 @@ impl State {
             let rested = work.rest.map(|rest| now.duration_since(rest));
             rested.is_none_or(|rested| rested < BREATH)
         });
-        let (since, ticks) = match goes_on {
-            Some(work) => (work.since, work.ticks),
+        let (since, looks) = match goes_on {
+            Some(work) => (work.since, work.looks),
             None => (now, VecDeque::from([(now, tried_before)])),
         };
         self.work = Some(Work {
@@ -165,7 +166,7 @@ impl State {
             message,
             message_since: now,
             tried_before,
-            ticks,
+            looks,
         });
     }
 
@@ -185,17 +186,12 @@ impl State {
     fn line(&mut self, now: Instant) -> Option<Line> {
         let work = self.work.as_mut().filter(|work| work.rest.is_none())?;
         let tried = self.tried.load(Relaxed);
-        work.ticks.push_back((now, tried));
-        if work.ticks.len() > TICKS {
-            work.ticks.pop_front();
-        }
+        work.look(now, tried);
         let is_long = |since: Instant| now.duration_since(since) >= SHORT;
-        let &(before, tried_then) = work.ticks.front()?;
-        let seconds = now.duration_since(before).as_secs_f64();
         is_long(work.since).then(|| Line {
             message: work.message,
             messages: self.messages,
-            rate: (tried - tried_then) as f64 / seconds.max(1e-3),
+            rate: work.rate(now),
             members: self.members.as_ref().map(|members| members.load(Relaxed)),
             hashes: is_long(work.message_since).then_some(tried - work.tried_before),
             difficulty: self.difficulty,
@@ -206,6 +202,29 @@ impl State {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
+    }
+}
+
+impl Work {
+    fn look(&mut self, now: Instant, tried: u64) {
+        if self.looks.back().is_none_or(|&(_, last)| last != tried) {
+            self.looks.push_back((now, tried));
+        }
+        while self.looks.len() > 2 && now.duration_since(self.looks[1].0) > WINDOW {
+            self.looks.pop_front();
+        }
+    }
+
+    /// Hashes per second from the first of the looks to the last, or to `now` if that is long ago.
+    fn rate(&self, now: Instant) -> f64 {
+        let (Some(&(from, before)), Some(&(to, tried))) = (self.looks.front(), self.looks.back())
+        else {
+            return 0.0;
+        };
+        let is_stale = now.duration_since(to) > WINDOW;
+        let end = if is_stale { now } else { to };
+        let seconds = end.duration_since(from).as_secs_f64();
+        (tried - before) as f64 / seconds.max(1e-3)
     }
 }
 
@@ -332,5 +351,31 @@ mod tests {
         state.search(4, after(9000));
         assert_eq!(told(&mut state, 9999), None);
         assert!(told(&mut state, 10_000).is_some());
+    }
+
+    #[test]
+    fn a_rate_stands_until_there_is_news_of_it() {
+        let start = Instant::now();
+        let after = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut work = Work {
+            since: start,
+            rest: None,
+            message: 1,
+            message_since: start,
+            tried_before: 0,
+            looks: VecDeque::from([(start, 0)]),
+        };
+        let mut rate = |milliseconds, tried| {
+            work.look(after(milliseconds), tried);
+            work.rate(after(milliseconds)).round() as u64
+        };
+        // Of a cluster there is news each second.
+        for milliseconds in (1000..6000).step_by(100) {
+            let tried = milliseconds / 1000 * 50_000_000;
+            assert_eq!(rate(milliseconds, tried), 50_000_000, "{milliseconds}");
+        }
+        // Then there is none: the member that searched has gone.
+        assert_eq!(rate(7000, 250_000_000), 50_000_000);
+        assert!(rate(9000, 250_000_000) < 40_000_000);
     }
 }

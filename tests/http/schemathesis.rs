@@ -11,6 +11,11 @@ use crate::client::{file, serve};
 /// Runs it against a service, with these header lines on each request.
 fn expect_nothing_found(powd: &Powd, headers: &[&str]) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http/schemathesis");
+    // A missing program is an error here, but an emulator makes a failure of its own of it.
+    let version = Command::new("schemathesis").arg("--version").output();
+    if !version.is_ok_and(|version| version.status.success()) {
+        return skip("schemathesis is missing: pip install schemathesis");
+    }
     let mut command = Command::new("schemathesis");
     command
         .arg("--config-file")
@@ -29,10 +34,7 @@ fn expect_nothing_found(powd: &Powd, headers: &[&str]) {
         // The same ones each time: what else it may find must not stop who changes something else.
         Err(_) => command.args(["--max-examples=8", "--generation-deterministic"]),
     };
-    let output = match command.output() {
-        Ok(output) => output,
-        Err(error) => return skip(&format!("schemathesis cannot be started: {error}")),
-    };
+    let output = command.output().expect("it could be started just now");
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
     assert!(output.status.success(), "{said}");

@@ -7,11 +7,9 @@
 use std::convert::Infallible;
 
 use libfuzzer_sys::fuzz_target;
-use powd::protocol::{Cut, Cutter, ErrorLine, Fault, Framing, Reply};
+use powd::protocol::definition::{cut, defined};
+use powd::protocol::{ErrorLine, Fault, Framing, Reply};
 use powd_core::{Difficulty, Seed, SeedLength, verify};
-
-/// The messages of a stream, and whether one too long ended it.
-type Messages = (Vec<Vec<u8>>, bool);
 
 fuzz_target!(|input: (u8, u16, u8, Vec<u8>, &[u8])| {
     let (max, at, change, sizes, stream) = input;
@@ -85,67 +83,4 @@ fn pieces<'a>(mut stream: &'a [u8], sizes: &[u8]) -> Vec<&'a [u8]> {
         stream = rest;
     }
     pieces
-}
-
-/// What a framing says of all reads at once.
-fn defined(reads: &[&[u8]], framing: Framing, max: usize) -> Messages {
-    let whole = reads.concat();
-    let messages: Vec<Vec<u8>> = match framing {
-        Framing::Reads => {
-            let kept = |read: &&[u8]| read.iter().copied().filter(|&byte| byte != b'\n').collect();
-            reads.iter().map(kept).collect()
-        }
-        Framing::Lines | Framing::Crlf => {
-            let lines = whole.split_inclusive(|&byte| byte == b'\n');
-            let end = if framing == Framing::Crlf {
-                &b"\r"[..]
-            } else {
-                b""
-            };
-            let message = |line: &[u8]| match line.strip_suffix(b"\n") {
-                Some(line) => line.strip_suffix(end).unwrap_or(line).to_vec(),
-                None => line.to_vec(),
-            };
-            lines.map(message).collect()
-        }
-    };
-    let good = messages.iter().take_while(|message| message.len() <= max);
-    let good = good.count();
-    (messages[..good].to_vec(), good < messages.len())
-}
-
-/// The same by the cutter, with no more room than it says it needs: what does not fit is read
-/// when what is whole was taken.
-fn cut(reads: &[&[u8]], framing: Framing, max: usize) -> Messages {
-    let (mut cutter, mut buffer, mut messages) =
-        (Cutter::new(framing, max), Vec::new(), Vec::new());
-    for &read in reads.iter().chain(&[&b""[..]]) {
-        let ended = read.is_empty();
-        let mut rest = read;
-        loop {
-            let room = framing.request_room(max) - buffer.len();
-            let (some, later) = rest.split_at(rest.len().min(room));
-            assert_eq!(some.is_empty(), rest.is_empty(), "no room, and no request");
-            rest = later;
-            let before = buffer.len();
-            buffer.extend_from_slice(some);
-            let kept = cutter.received(&mut buffer[before..]);
-            buffer.truncate(before + kept);
-            loop {
-                match cutter.cut(&buffer, ended) {
-                    Cut::Message { length, taken } => {
-                        messages.push(buffer[..length].to_vec());
-                        buffer.drain(..taken);
-                    }
-                    Cut::Incomplete => break,
-                    Cut::TooLong => return (messages, true),
-                }
-            }
-            if rest.is_empty() {
-                break;
-            }
-        }
-    }
-    assert!(buffer.is_empty(), "an ended stream leaves nothing behind");
-    (messages, false)
 }

@@ -1,5 +1,8 @@
 //! Where one request ends and the next begins.
 
+#[cfg(any(test, feature = "simulation"))]
+pub mod definition;
+
 /// How requests are told apart in the bytes of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Framing {
@@ -165,86 +168,9 @@ fn without_newlines(bytes: &mut [u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::definition::{cut, defined};
     use super::*;
     use proptest::prelude::*;
-
-    /// The messages of a stream, and whether it ended in one that is too long.
-    type Messages = (Vec<Vec<u8>>, bool);
-
-    /// The lines of a whole stream, by splitting it at once.
-    fn lines(stream: &[u8], framing: Framing, max: usize) -> Messages {
-        let lines = stream.split_inclusive(|&byte| byte == b'\n').map(|line| {
-            let Some(line) = line.strip_suffix(b"\n") else {
-                return line;
-            };
-            match framing {
-                Framing::Crlf => line.strip_suffix(b"\r").unwrap_or(line),
-                _ => line,
-            }
-        });
-        up_to_the_first_too_long(lines, max)
-    }
-
-    /// The messages of some reads, with the definition of `--framing reads`.
-    fn reads(reads: &[&[u8]], max: usize) -> Messages {
-        let kept = reads.iter().map(|read| {
-            let kept = read.iter().copied().filter(|&byte| byte != b'\n');
-            kept.collect::<Vec<u8>>()
-        });
-        up_to_the_first_too_long(kept, max)
-    }
-
-    fn up_to_the_first_too_long<M: AsRef<[u8]>>(
-        messages: impl Iterator<Item = M>,
-        max: usize,
-    ) -> Messages {
-        let mut good = Vec::new();
-        for message in messages {
-            if message.as_ref().len() > max {
-                return (good, true);
-            }
-            good.push(message.as_ref().to_vec());
-        }
-        (good, false)
-    }
-
-    /// The same by a cutter, as a connection uses it: a read only when no request is whole, and
-    /// only into as much room as is promised to suffice.
-    fn cut(reads: &[&[u8]], framing: Framing, max: usize) -> Messages {
-        let (mut cutter, mut buffer, mut messages) =
-            (Cutter::new(framing, max), Vec::new(), Vec::new());
-        let last = [&b""[..]];
-        let room = framing.request_room(max);
-        for read in reads.iter().chain(&last) {
-            let ended = read.is_empty();
-            let mut left = *read;
-            loop {
-                let (some, rest) = left.split_at(left.len().min(room - buffer.len()));
-                left = rest;
-                if !some.is_empty() {
-                    let before = buffer.len();
-                    buffer.extend_from_slice(some);
-                    let kept = cutter.received(&mut buffer[before..]);
-                    buffer.truncate(before + kept);
-                }
-                loop {
-                    match cutter.cut(&buffer, ended) {
-                        Cut::Message { length, taken } => {
-                            messages.push(buffer[..length].to_vec());
-                            buffer.drain(..taken);
-                        }
-                        Cut::Incomplete => break,
-                        Cut::TooLong => return (messages, true),
-                    }
-                }
-                if left.is_empty() {
-                    break;
-                }
-            }
-        }
-        assert!(buffer.is_empty(), "an ended stream leaves nothing behind");
-        (messages, false)
-    }
 
     /// `stream` in pieces, none of them empty.
     fn split<'a>(stream: &'a [u8], at: &[usize]) -> Vec<&'a [u8]> {
@@ -267,8 +193,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_split_gives_the_same_lines(stream in streams(), at in splits(), max in 0usize..40) {
+            let whole = split(&stream, &[]);
             for framing in [Framing::Lines, Framing::Crlf] {
-                let expected = lines(&stream, framing, max);
+                let expected = defined(&whole, framing, max);
                 prop_assert_eq!(cut(&split(&stream, &at), framing, max), expected, "{:?}", framing);
             }
         }
@@ -276,7 +203,8 @@ mod tests {
         #[test]
         fn each_read_is_a_message(stream in streams(), at in splits(), max in 0usize..400) {
             let pieces = split(&stream, &at);
-            prop_assert_eq!(cut(&pieces, Framing::Reads, max), reads(&pieces, max));
+            let expected = defined(&pieces, Framing::Reads, max);
+            prop_assert_eq!(cut(&pieces, Framing::Reads, max), expected);
         }
     }
 

@@ -10,6 +10,8 @@ mod proxy;
 mod reply;
 
 pub use error_line::ErrorLine;
+#[cfg(any(test, feature = "simulation"))]
+pub use framing::definition;
 pub use framing::{Cut, Cutter, Framing};
 pub use proxy::{ProxiedFor, ProxyHeader};
 pub use reply::{Fault, Reply};

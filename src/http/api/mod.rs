@@ -115,13 +115,14 @@ impl Api {
 
 /// All calls.
 pub(super) fn router(api: Api) -> Router {
+    let document = openapi::document(api.options());
     Router::new()
         .route("/v1/solve", post(solve::solve))
         .route("/v1/verify", post(verify::verify))
         .route("/v1/batch", post(batch::batch))
         .route("/v1/jobs", post(jobs::create))
         .route("/v1/jobs/{id}", get(jobs::read).delete(jobs::cancel))
-        .route("/openapi.json", get(openapi::document))
+        .route("/openapi.json", get(document))
         .fallback(|| async { Problem::new(Code::NotFound, "there is nothing at this path") })
         .method_not_allowed_fallback(|| async {
             Problem::new(Code::Method, "this path takes another method: see Allow")

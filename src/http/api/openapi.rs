@@ -1,8 +1,9 @@
 //! `GET /openapi.json`: the description of the API, made from its own types, and completed by what
 //! these cannot say and by what this service was told.
 
-use axum::body::Body;
-use axum::extract::State;
+use std::future::{Ready, ready};
+
+use axum::body::{Body, Bytes};
 use axum::http::Response;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse as _;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use utoipa::OpenApi;
 
 use super::answer::JSON;
-use super::{Api, batch, jobs, solve, verify};
+use super::{batch, jobs, solve, verify};
 use crate::http::options::Options;
 
 #[derive(OpenApi)]
@@ -43,9 +44,10 @@ const REFUSALS: [(&str, &str); 4] = [
 const BASE64: &str =
     "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$";
 
-pub(super) async fn document(State(api): State<Api>) -> Response<Body> {
-    let document = describe(api.options()).to_string();
-    ([(CONTENT_TYPE, JSON)], document).into_response()
+/// The call, for a service with these options, which do not change.
+pub(super) fn document(options: &Options) -> impl Fn() -> Ready<Response<Body>> + Clone + use<> {
+    let document = Bytes::from(describe(options).to_string());
+    move || ready(([(CONTENT_TYPE, JSON)], document.clone()).into_response())
 }
 
 /// The API of a service with these options.

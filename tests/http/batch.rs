@@ -81,6 +81,25 @@ fn answers_begin_before_the_request_ends() {
 }
 
 #[test]
+fn what_is_found_does_not_wait_for_what_is_searched_for() {
+    let powd = serve(&["-d", "1"]);
+    let mut http = Http::to(&powd);
+    let hopeless = "{\"message\": \"never\", \"difficulty\": 10}\n".repeat(9);
+    let body = ["\"one\"\n\"two\"\n", &hopeless].concat();
+    http.request("POST /v1/batch", &[NDJSON], body.as_bytes());
+    assert_eq!(http.head().status, 200);
+    let mut lines = Vec::new();
+    while lines.iter().filter(|&&byte| byte == b'\n').count() < 2 {
+        lines.extend(http.piece());
+    }
+    for line in lines.split(|&byte| byte == b'\n').take(2) {
+        let line: Value = serde_json::from_slice(line).expect("JSON");
+        let message = if line["id"] == 0 { "one" } else { "two" };
+        expect_solution(&line, message, 1);
+    }
+}
+
+#[test]
 fn who_waits_for_the_word_to_send_gets_it() {
     let powd = serve(&["-d", "1"]);
     let mut http = Http::to(&powd);

@@ -47,7 +47,7 @@ const PIECE: usize = 16 * 1024;
 
 /// How long answers wait for the next ones, while most of what was asked is still under way. To
 /// write each by itself takes the workers' time, a twentieth of it at difficulty 3 over 8
-/// connections (Xeon, 2 CPUs, 2026-11). A client that has 128 messages in flight does not wait.
+/// connections (Xeon, 2 CPUs, 2026-11).
 const GATHERING: Duration = Duration::from_millis(2);
 
 /// Finds seeds for many messages.

@@ -1,6 +1,6 @@
 //! Kill -9, of each in turn: the others go on, and nobody waits for the dead.
 
-use powd_testkit::until;
+use powd_testkit::{Client, until};
 
 use crate::broker::Broker;
 use crate::members::{HOPELESS, cluster, hopeless, member, members, until_helping, until_stopped};
@@ -10,13 +10,24 @@ fn a_search_goes_on_when_its_helper_is_killed() {
     let Some(broker) = Broker::start() else {
         return;
     };
-    let [owner, helper] = members(&broker, &["-d", "7"]);
-    let mut client = owner.connect();
-    client.send(b"hello\n");
+    let [owner, helper] = members(
+        &broker,
+        &["--listen", "127.0.0.1:0@12", "--listen", "127.0.0.1:0@4"],
+    );
+    let client = hopeless(&owner);
     until_helping(&helper);
     helper.signal("KILL");
-    // Where the two had found it by then, this is no less true.
-    client.reply(b"hello", 7);
+    until("it to be missed", || {
+        cluster(&owner)["members"].as_array().map(Vec::len) == Some(1)
+    });
+    let hashes = owner.counter("/hashes");
+    until("hashes of its own", || {
+        owner.counter("/hashes") > hashes + 1_000_000
+    });
+    // The search is one that ends as any other, and leaves nothing behind.
+    client.reset();
+    owner.until_quiet();
+    Client::connect(owner.addresses()[1]).ask(b"hello", 4);
 }
 
 #[test]
@@ -49,7 +60,7 @@ fn members_serve_on_without_the_broker_and_help_again_when_it_is_back() {
     until_stopped(&helper);
     assert_eq!(cluster(&helper)["connected"], false);
     for member in [&owner, &helper] {
-        let mut client = powd_testkit::Client::connect(member.addresses()[1]);
+        let mut client = Client::connect(member.addresses()[1]);
         client.ask(b"hello", 5);
     }
     broker.run();
@@ -76,7 +87,7 @@ fn a_broker_that_comes_later_is_waited_for() {
         ],
     );
     let helper = member(&broker, &[]);
-    powd_testkit::Client::connect(owner.addresses()[1]).ask(b"alone", 2);
+    Client::connect(owner.addresses()[1]).ask(b"alone", 2);
     let _client = hopeless(&owner);
     assert_eq!(cluster(&owner)["connected"], false);
     broker.run();

@@ -2,21 +2,13 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::time::Duration;
 
-use powd_testkit::{Client, Powd, oracle, until};
-use socket2::Socket;
+use powd_testkit::{Powd, oracle, until};
 
 use crate::broker::Broker;
 use crate::members::{
     HOPELESS, cluster, get, hopeless, member, members, number, status, until_helping, until_stopped,
 };
-
-/// Closes with a reset: an end of the stream alone may be a half-close.
-fn reset(client: Client) {
-    let socket = Socket::from(client.into_stream());
-    socket.set_linger(Some(Duration::ZERO)).expect("a socket");
-}
 
 #[test]
 fn idle_cores_of_all_members_help_whatever_the_door_and_stop_when_the_client_goes() {
@@ -27,7 +19,7 @@ fn idle_cores_of_all_members_help_whatever_the_door_and_stop_when_the_client_goe
     // By line.
     let client = hopeless(&owner);
     until_helping(&helper);
-    reset(client);
+    client.reset();
     until_stopped(&helper);
     until_stopped(&owner);
     // By HTTP.

@@ -5,7 +5,6 @@ use std::time::Duration;
 #[cfg(target_os = "linux")]
 use powd_testkit::proc;
 use powd_testkit::{Client, Powd, lines, messages};
-use socket2::SockRef;
 
 use crate::POWD;
 
@@ -17,15 +16,6 @@ const TWO_LISTENERS: [&str; 6] = [
     "--workers",
     "2",
 ];
-
-/// Closes with a reset: what was sent and not yet taken in is thrown away on both sides.
-fn reset(client: Client) {
-    let stream = client.into_stream();
-    SockRef::from(&stream)
-        .set_linger(Some(Duration::ZERO))
-        .expect("a TCP socket");
-    drop(stream);
-}
 
 #[test]
 fn a_neighbour_of_twenty_thousand_hard_requests_gets_its_share() {
@@ -45,7 +35,7 @@ fn a_neighbour_of_twenty_thousand_hard_requests_gets_its_share() {
         hogs < 1000,
         "{hogs} replies for the hog, 20 for its neighbour"
     );
-    reset(hog);
+    hog.reset();
     powd.until_counter("/connections/open", |open| open == 1);
 }
 
@@ -165,7 +155,7 @@ fn a_reset_cancels_the_search_on_every_core() {
     let client = powd.connect();
     client.send(b"hard\nthe next\n");
     powd.until_counter("/help/hashes", |hashes| hashes > 0);
-    reset(client);
+    client.reset();
     powd.until_cancelled();
     // And the cores are there for the next one.
     Client::connect(powd.addresses()[1]).ask(b"easy", 0);
@@ -179,11 +169,11 @@ fn helpers_go_over_to_another_search_when_one_is_cancelled() {
     first.send(b"first\n");
     second.send(b"second\n");
     powd.until_counter("/help/searches", |searches| searches == 2);
-    reset(first);
+    first.reset();
     powd.until_counter("/cancelled_searches", |searches| searches == 1);
     let helped = powd.counter("/help/hashes");
     powd.until_counter("/help/hashes", |hashes| hashes > helped);
-    reset(second);
+    second.reset();
     powd.until_counter("/cancelled_searches", |searches| searches == 2);
     powd.until_quiet();
 }

@@ -3,6 +3,9 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
+use std::time::Duration;
+
+use socket2::SockRef;
 
 use crate::{DEADLINE, oracle};
 
@@ -48,6 +51,16 @@ impl Client {
         self.stream()
             .shutdown(Shutdown::Write)
             .expect("the connection is open");
+    }
+
+    /// Ends the connection in both directions with a reset: what was sent and not yet taken in is
+    /// thrown away on both sides, and there is nobody left to answer. Dropped, a client may be one
+    /// that has only ended its stream.
+    pub fn reset(self) {
+        let stream = self.into_stream();
+        SockRef::from(&stream)
+            .set_linger(Some(Duration::ZERO))
+            .expect("a TCP socket");
     }
 
     /// The next line without its `\n`; none at the end of the stream, which must not cut a line in

@@ -31,11 +31,11 @@ use powd_core::Difficulty;
 /// a listen queue.
 pub(super) const CONNECTING_AT_A_TIME: usize = 128;
 /// Between two looks over all connections for those to be reopened or given up.
-const SWEEP: u64 = 10_000_000;
+const SWEEP: Duration = Duration::from_millis(10);
 /// The poller counts in milliseconds: what is due sooner is waited for by polling again and again.
-const SPIN: u64 = 1_000_000;
+const SPIN: Duration = Duration::from_millis(1);
 /// The first wait before a connection that failed is tried again; it doubles, up to a thousandfold.
-pub(super) const RETRY: u64 = 1_000_000;
+pub(super) const RETRY: Duration = Duration::from_millis(1);
 /// Events taken from the poller at a time, at most.
 const EVENTS: usize = 1024;
 /// What one read takes at most, beside one message: hundreds of replies.
@@ -60,7 +60,7 @@ pub(super) struct Client<'a> {
     connecting: usize,
     /// This thread's share of [`CONNECTING_AT_A_TIME`].
     connecting_at_most: usize,
-    next_sweep: u64,
+    next_sweep: Duration,
 }
 
 impl<'a> Client<'a> {
@@ -98,7 +98,7 @@ impl<'a> Client<'a> {
             pace,
             connecting: 0,
             connecting_at_most: (CONNECTING_AT_A_TIME / threads).max(1),
-            next_sweep: 0,
+            next_sweep: Duration::ZERO,
         })
     }
 
@@ -111,7 +111,7 @@ impl<'a> Client<'a> {
         }
         let mut events = Events::with_capacity(EVENTS.min(self.connections.len()));
         loop {
-            let now = self.window.now_ns();
+            let now = self.window.now();
             if self.window.is_over(now) {
                 break;
             }
@@ -135,15 +135,14 @@ impl<'a> Client<'a> {
     }
 
     /// How long the poller may wait.
-    fn patience(&self, now: u64) -> Duration {
+    fn patience(&self, now: Duration) -> Duration {
         let due = self.pace.as_ref().and_then(Pace::first_due);
-        let to_due = due.map_or(u64::MAX, |due| due.saturating_sub(now));
         // An interrupt may have closed the window since `now` was read.
-        let to_end = self.window.end_ns().saturating_sub(now);
+        let to_end = self.window.end().saturating_sub(now);
         let to_sweep = self.next_sweep.saturating_sub(now).max(SPIN);
-        // A whole number of milliseconds, rounded down where it must not be late.
-        let wait = to_sweep.min(to_end).min(to_due / SPIN * SPIN);
-        Duration::from_nanos(if to_due <= SPIN { 0 } else { wait })
+        // The poller rounds up to whole milliseconds, and what is due must not be late.
+        let to_due = due.map_or(NEVER, |due| due.saturating_sub(now).saturating_sub(SPIN));
+        to_sweep.min(to_end).min(to_due)
     }
 
     fn handle(&mut self, event: &Event, stats: &mut Stats) {
@@ -162,14 +161,14 @@ impl<'a> Client<'a> {
     fn exchange(&mut self, index: usize, event: &Event, stats: &mut Stats) -> Result<(), Lost> {
         let connection = &mut self.connections[index];
         if connection.full && event.is_writable() {
-            connection.drained(self.window.now_ns());
+            connection.drained(self.window.now());
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             let asked = connection.flight.requests();
             let to_the_end = event.is_read_closed() || event.is_error();
             let window = self.window;
             let received = connection.receive(&mut self.shared, stats, to_the_end, || {
-                let now = window.now_ns();
+                let now = window.now();
                 (now, window.counts(now))
             });
             let answered = asked - connection.flight.requests();
@@ -185,7 +184,7 @@ impl<'a> Client<'a> {
 
     /// Closes a connection whose request was answered, and opens one for the next.
     fn reconnect(&mut self, index: usize, stats: &mut Stats) -> Result<(), Lost> {
-        let now = self.window.now_ns();
+        let now = self.window.now();
         let connection = &mut self.connections[index];
         connection.state = State::Down { retry_at: NEVER };
         connection.forget();
@@ -216,7 +215,7 @@ impl<'a> Client<'a> {
     fn refill(&mut self, index: usize) -> Result<(), Lost> {
         let room = self.options.pipeline - self.connections[index].flight.requests();
         if room > 0 {
-            let now = self.window.now_ns();
+            let now = self.window.now();
             if self.pace.is_some() {
                 self.ask_what_is_due(index, room, now);
             } else if self.options.reconnect {
@@ -233,7 +232,7 @@ impl<'a> Client<'a> {
     }
 
     /// Asks up to `room` times, as often as the timetable says and the quota allows.
-    fn ask_what_is_due(&mut self, index: usize, room: usize, now: u64) {
+    fn ask_what_is_due(&mut self, index: usize, room: usize, now: Duration) {
         let (Some(pace), connection) = (&mut self.pace, &mut self.connections[index]) else {
             return;
         };
@@ -253,7 +252,7 @@ impl<'a> Client<'a> {
 
     /// Serves the connections that waited for their time on the open loop's timetable.
     fn send_what_is_due(&mut self, stats: &mut Stats) {
-        let now = self.window.now_ns();
+        let now = self.window.now();
         while let Some(index) = self.pace.as_mut().and_then(|pace| pace.pop(now)) {
             let done = match self.connections[index].state {
                 State::Open(_) => self.refill(index),
@@ -269,15 +268,14 @@ impl<'a> Client<'a> {
     /// Opens what is to be opened and gives up what has been silent for too long, every few
     /// milliseconds.
     fn sweep(&mut self, stats: &mut Stats) {
-        let now = self.window.now_ns();
+        let now = self.window.now();
         if now < self.next_sweep {
             return;
         }
         self.next_sweep = now + SWEEP;
-        let timeout = self.options.timeout.as_nanos();
         for index in 0..self.connections.len() {
             let connection = &self.connections[index];
-            let silent = u128::from(now.saturating_sub(connection.last_progress)) > timeout;
+            let silent = now.saturating_sub(connection.last_progress) > self.options.timeout;
             match connection.state {
                 State::Down { retry_at } if retry_at > now => {
                     self.next_sweep = self.next_sweep.min(retry_at);
@@ -302,7 +300,7 @@ impl<'a> Client<'a> {
     }
 
     /// Lets a connection wait for the moment at which its request is due.
-    fn wait_to_open(&mut self, index: usize, now: u64, stats: &mut Stats) {
+    fn wait_to_open(&mut self, index: usize, now: Duration, stats: &mut Stats) {
         let connection = &mut self.connections[index];
         connection.state = State::Down { retry_at: NEVER };
         // As good as open: nothing is to be waited for.
@@ -315,7 +313,7 @@ impl<'a> Client<'a> {
 
     /// Begins to connect; later if too many do at the moment, not at all if there is nothing to
     /// ask.
-    fn open(&mut self, index: usize, now: u64) -> Result<(), Lost> {
+    fn open(&mut self, index: usize, now: Duration) -> Result<(), Lost> {
         if self.options.reconnect && !self.connections[index].reserved {
             let granted = self.granted(1) > 0;
             self.connections[index].reserved = granted;
@@ -343,7 +341,7 @@ impl<'a> Client<'a> {
         Ok(())
     }
 
-    fn open_later(&mut self, index: usize, retry_at: u64) -> Result<(), Lost> {
+    fn open_later(&mut self, index: usize, retry_at: Duration) -> Result<(), Lost> {
         self.connections[index].state = State::Down { retry_at };
         self.next_sweep = self.next_sweep.min(retry_at);
         Ok(())
@@ -352,7 +350,9 @@ impl<'a> Client<'a> {
     /// Goes on after an answer to `connect`, if it was one.
     fn connected(&mut self, index: usize, stats: &mut Stats) -> Result<(), Lost> {
         let connection = &mut self.connections[index];
-        let down = State::Down { retry_at: 0 };
+        let down = State::Down {
+            retry_at: Duration::ZERO,
+        };
         let State::Connecting(stream) = std::mem::replace(&mut connection.state, down) else {
             return Ok(());
         };
@@ -367,7 +367,7 @@ impl<'a> Client<'a> {
         stats.open += 1;
         connection.settle(false, stats);
         if let Some(pace) = &mut self.pace {
-            let now = self.window.now_ns();
+            let now = self.window.now();
             pace.join(index, self.window.timetable_start(now), now);
         }
         self.refill(index)
@@ -377,11 +377,12 @@ impl<'a> Client<'a> {
     /// and later while no right reply comes.
     fn lost(&mut self, index: usize, name: Lost, stats: &mut Stats) {
         stats.error(name);
-        let now = self.window.now_ns();
+        let now = self.window.now();
         let connection = &mut self.connections[index];
-        let wait = RETRY << connection.failures.min(10);
-        let wait = if connection.failures == 0 { 0 } else { wait };
-        let retry_at = now + wait;
+        let retry_at = match connection.failures {
+            0 => now,
+            failures => now + RETRY * (1 << failures.min(10)),
+        };
         // One that was never answered is not refused: it may be that the queue is full.
         let refused = matches!(connection.state, State::Down { .. });
         match std::mem::replace(&mut connection.state, State::Down { retry_at }) {
@@ -404,8 +405,8 @@ impl<'a> Client<'a> {
     }
 
     fn count_unanswered(&self, stats: &mut Stats) {
-        let end = self.window.now_ns();
-        let mut count = |requests: u64, since: u64| {
+        let end = self.window.now();
+        let mut count = |requests: u64, since: Duration| {
             stats.unanswered.add(requests, end.saturating_sub(since));
         };
         for (index, connection) in self.connections.iter().enumerate() {
@@ -433,10 +434,13 @@ mod tests {
         let options = Options::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         let window = Window::new();
         let client = Client::new(&options, 0, 1, &window, None).expect("a poller");
-        let now = window.now_ns();
+        let now = window.now();
         assert!(client.patience(now) > Duration::ZERO);
-        window.end_at(Duration::from_nanos(now));
-        assert_eq!(client.patience(now + 1), Duration::ZERO);
+        window.end_at(now);
+        assert_eq!(
+            client.patience(now + Duration::from_nanos(1)),
+            Duration::ZERO
+        );
     }
 
     #[test]

@@ -3,10 +3,11 @@
 //! It owns no buffer that is in use only during a wake-up: those are the thread's, lent for one
 //! call. Nor does it keep requests that the socket does not take: they are made from their place in
 //! the sequence when it does, so that a deep pipeline of long messages costs no memory, and is
-//! copied once. It does not know the poller; times come to it in nanoseconds since the run began.
+//! copied once. It does not know the poller; times come to it as durations since the run began.
 
 use std::borrow::Cow;
 use std::io::{self, Read as _, Write as _};
+use std::time::Duration;
 
 use super::connect::Stream;
 use super::flight::{Flight, Lost};
@@ -18,13 +19,13 @@ use powd_core::Difficulty;
 const OUTPUT: usize = 64 * 1024;
 
 /// No time that comes.
-pub(super) const NEVER: u64 = u64::MAX;
+pub(super) const NEVER: Duration = Duration::MAX;
 
 /// Where a connection stands.
 #[derive(Debug)]
 pub(super) enum State {
     /// No socket; to be opened at this time, or, with [`NEVER`], when there is a reason to.
-    Down { retry_at: u64 },
+    Down { retry_at: Duration },
     /// `connect` has not been answered.
     Connecting(Stream),
     /// Open.
@@ -55,7 +56,7 @@ pub(super) struct Connection {
     pub(super) failures: u32,
     /// The last time that the server was seen to move (bytes came, or a full socket took more of
     /// them), or that the first request after silence was made.
-    pub(super) last_progress: u64,
+    pub(super) last_progress: Duration,
     /// Requests without a reply.
     pub(super) flight: Flight,
     /// Of these, the ones whose last byte has not left.
@@ -72,11 +73,13 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(shape: &Shape, number: usize) -> Connection {
         Connection {
-            state: State::Down { retry_at: 0 },
+            state: State::Down {
+                retry_at: Duration::ZERO,
+            },
             settled: false,
             reserved: false,
             failures: 0,
-            last_progress: 0,
+            last_progress: Duration::ZERO,
             flight: Flight::new(shape.first(number)),
             unwritten: 0,
             write: shape.first(number),
@@ -105,7 +108,7 @@ impl Connection {
 
     /// Makes `requests` requests, to be written by [`Connection::send`]; their latency begins at
     /// `since`.
-    pub(super) fn ask(&mut self, requests: usize, since: u64, now: u64) {
+    pub(super) fn ask(&mut self, requests: usize, since: Duration, now: Duration) {
         if requests == 0 {
             return;
         }
@@ -117,7 +120,7 @@ impl Connection {
     }
 
     /// The poller says that the full socket takes bytes again: the server has taken some.
-    pub(super) fn drained(&mut self, now: u64) {
+    pub(super) fn drained(&mut self, now: Duration) {
         self.full = false;
         self.last_progress = now;
     }
@@ -161,7 +164,7 @@ impl Connection {
         shared: &mut Shared,
         stats: &mut Stats,
         to_the_end: bool,
-        clock: impl Fn() -> (u64, bool),
+        clock: impl Fn() -> (Duration, bool),
     ) -> Result<(), Lost> {
         loop {
             let State::Open(stream) = &mut self.state else {
@@ -241,7 +244,7 @@ mod tests {
         const REQUESTS: usize = 10_000;
         for bytes in [0, 1, 3999] {
             let (mut connection, mut theirs, mut shared) = connected(bytes);
-            connection.ask(REQUESTS, 0, 0);
+            connection.ask(REQUESTS, Duration::ZERO, Duration::ZERO);
             let mut expected = Vec::new();
             let mut place = shared.shape.first(0);
             for _ in 0..REQUESTS {
@@ -267,11 +270,15 @@ mod tests {
     #[test]
     fn a_full_socket_that_takes_more_is_progress() {
         let (mut connection, _theirs, mut shared) = connected(65_536);
-        connection.ask(10_000, 0, 5);
+        let (asked, drained) = (Duration::from_nanos(5), Duration::from_nanos(7));
+        connection.ask(10_000, Duration::ZERO, asked);
         connection.send(&mut shared).expect("open");
         assert!(connection.full);
-        assert_eq!(connection.last_progress, 5);
-        connection.drained(7);
-        assert_eq!((connection.full, connection.last_progress), (false, 7));
+        assert_eq!(connection.last_progress, asked);
+        connection.drained(drained);
+        assert_eq!(
+            (connection.full, connection.last_progress),
+            (false, drained)
+        );
     }
 }

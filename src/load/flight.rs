@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use powd_core::Difficulty;
 
@@ -25,7 +26,7 @@ pub(super) type Lost = Cow<'static, str>;
 pub(super) struct Flight {
     requests: usize,
     /// When they left (or were due), and how many at a time.
-    sent: VecDeque<(u64, usize)>,
+    sent: VecDeque<(Duration, usize)>,
     /// The message that the next reply must answer.
     expect: Place,
 }
@@ -55,12 +56,12 @@ impl Flight {
     }
 
     /// When the oldest left.
-    pub(super) fn oldest(&self) -> Option<u64> {
+    pub(super) fn oldest(&self) -> Option<Duration> {
         self.sent.front().map(|&(sent, _)| sent)
     }
 
     /// Adds `requests`, whose latency begins at `since`.
-    pub(super) fn add(&mut self, requests: usize, since: u64) {
+    pub(super) fn add(&mut self, requests: usize, since: Duration) {
         self.requests += requests;
         self.sent.push_back((since, requests));
     }
@@ -98,7 +99,7 @@ impl Flight {
         shape: &Shape,
         difficulty: Difficulty,
         stats: &mut Stats,
-        now: u64,
+        now: Duration,
         counts: bool,
     ) -> Result<Landed<'a>, Lost> {
         let (mut right, mut uncounted) = (0, 0);
@@ -140,7 +141,7 @@ impl Flight {
     }
 
     /// Takes the oldest `replies` requests off the list of those in flight.
-    fn answered(&mut self, mut replies: usize, stats: &mut Stats, now: u64, counts: bool) {
+    fn answered(&mut self, mut replies: usize, stats: &mut Stats, now: Duration, counts: bool) {
         while replies > 0 {
             let Some((sent, requests)) = self.sent.front_mut() else {
                 return;

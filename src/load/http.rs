@@ -3,7 +3,7 @@
 //! A request is `POST /v1/solve` and asks for the reply line as text, so that what comes back is
 //! checked as over the line protocol. A connection with one request in flight speaks HTTP/1.1; with
 //! several, HTTP/2, each on a *lane* of its own: its own messages, one request after the other.
-//! With `--batch` a connection is one endless `POST /v1/batch` ([`batch`]). Times are nanoseconds
+//! With `--batch` a connection is one endless `POST /v1/batch` ([`batch`]). Times are durations
 //! since the run began.
 
 mod batch;
@@ -45,7 +45,7 @@ use crate::sockets::Address;
 
 /// The runtime's timers count in milliseconds: what is due sooner is waited for by asking again and
 /// again.
-const SPIN: u64 = 1_000_000;
+const SPIN: Duration = Duration::from_millis(1);
 
 /// How often it is looked whether the window has closed.
 const LOOK: Duration = Duration::from_millis(5);
@@ -87,7 +87,7 @@ struct Connection {
     /// Failures in a row without a right reply between them.
     failures: Cell<u32>,
     /// With `reconnect`: when the request that it is opened for began.
-    began: Cell<Option<u64>>,
+    began: Cell<Option<Duration>>,
 }
 
 impl<'a> Client<'a> {
@@ -164,11 +164,11 @@ impl<'a> Client<'a> {
 
     async fn end_of_window(&self) {
         loop {
-            let now = self.window.now_ns();
+            let now = self.window.now();
             if self.window.is_over(now) {
                 return;
             }
-            let left = Duration::from_nanos(self.window.end_ns().saturating_sub(now));
+            let left = self.window.end().saturating_sub(now);
             sleep(left.min(LOOK)).await;
         }
     }
@@ -218,7 +218,7 @@ impl<'a> Client<'a> {
     /// Counts an error and what was in flight with it, and waits: longer and longer while no right
     /// reply comes.
     async fn lost(&self, connection: &Connection, name: Lost, stats: &Mutex<Stats>) {
-        let now = self.window.now_ns();
+        let now = self.window.now();
         let mut went_down = 0;
         {
             let mut stats = lock(stats);
@@ -246,14 +246,14 @@ impl<'a> Client<'a> {
 
     fn join_timetable(&self, place: usize) {
         if let Some(pace) = &self.pace {
-            let now = self.window.now_ns();
+            let now = self.window.now();
             let start = self.window.timetable_start(now);
             pace.borrow_mut().join(place, start, now);
         }
     }
 
     /// Waits until a request may leave; returns when it was due.
-    async fn turn(&self, place: usize) -> u64 {
+    async fn turn(&self, place: usize) -> Duration {
         if let Some(pace) = &self.pace {
             let due = pace.borrow().next_due(place);
             match due {
@@ -265,7 +265,7 @@ impl<'a> Client<'a> {
             // Nothing is left to ask for.
             pending::<()>().await;
         }
-        let now = self.window.now_ns();
+        let now = self.window.now();
         let due = self
             .pace
             .as_ref()
@@ -273,13 +273,13 @@ impl<'a> Client<'a> {
         due.unwrap_or(now)
     }
 
-    async fn until(&self, due: u64) {
+    async fn until(&self, due: Duration) {
         loop {
-            let left = due.saturating_sub(self.window.now_ns());
+            let left = due.saturating_sub(self.window.now());
             match left {
-                0 => return,
-                1..=SPIN => yield_now().await,
-                _ => sleep(Duration::from_nanos(left - SPIN)).await,
+                Duration::ZERO => return,
+                left if left <= SPIN => yield_now().await,
+                left => sleep(left - SPIN).await,
             }
         }
     }
@@ -304,7 +304,7 @@ impl<'a> Client<'a> {
         bytes: &[u8],
         stats: &Mutex<Stats>,
     ) -> Result<usize, Lost> {
-        let now = self.window.now_ns();
+        let now = self.window.now();
         let counts = self.window.counts(now);
         let difficulty = self.options.difficulty.unwrap_or(Difficulty::NONE);
         let mut flight = self.flights_of(connection.place)[lane].borrow_mut();
@@ -348,7 +348,7 @@ impl<'a> Client<'a> {
     }
 
     fn count_unanswered(&self, stats: &mut Stats) {
-        let end = self.window.now_ns();
+        let end = self.window.now();
         for flight in &self.flights {
             let flight = flight.borrow();
             if let Some(sent) = flight.oldest() {
@@ -383,7 +383,7 @@ impl Connection {
         let failures = self.failures.get();
         self.failures.set(failures + 1);
         if failures > 0 {
-            sleep(Duration::from_nanos(RETRY << failures.min(10))).await;
+            sleep(RETRY * (1 << failures.min(10))).await;
         }
     }
 }

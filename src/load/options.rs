@@ -18,7 +18,7 @@ pub const MOST_CONNECTIONS: usize = 1_000_000;
 pub const MOST_IN_FLIGHT: usize = 1_000_000;
 /// Sixteen times the longest message that powd can be told to take.
 const MOST_MESSAGE_BYTES: usize = 1 << 20;
-/// Times are counted in nanoseconds, of which 64 bits hold some hundred years.
+/// A window's ends are kept in nanoseconds, of which 64 bits hold some hundred years.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// The requests per second that can be asked for: two of them are at least a nanosecond apart, the
 /// unit of time, and at most a quarter of an hour.

@@ -156,8 +156,8 @@ impl Latency {
     }
 }
 
-fn milliseconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1e6
+fn milliseconds(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e6
 }
 
 fn named<N: ToString>(names: &BTreeMap<N, u64>) -> BTreeMap<String, u64> {
@@ -194,7 +194,7 @@ mod tests {
     fn a_thousand_latencies_are_told_to_three_digits() {
         let mut stats = Stats::new();
         for milliseconds in 1..=1000 {
-            stats.right(1, milliseconds * 1_000_000);
+            stats.right(1, Duration::from_millis(milliseconds));
         }
         let report = report(&stats);
         let latency = report.latency;
@@ -214,8 +214,8 @@ mod tests {
     #[test]
     fn what_was_not_answered_is_told_in_milliseconds() {
         let mut stats = Stats::new();
-        stats.lost.add(7, 1_500_000);
-        stats.unanswered.add(9, 2_500_000);
+        stats.lost.add(7, Duration::from_micros(1500));
+        stats.unanswered.add(9, Duration::from_micros(2500));
         let report = report(&stats);
         assert_eq!((report.lost, report.longest_lost_ms), (7, 1.5));
         assert_eq!((report.unanswered, report.oldest_unanswered_ms), (9, 2.5));

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -59,13 +60,13 @@ pub(super) struct Stats {
 pub(super) struct Waits {
     /// How many.
     pub(super) requests: u64,
-    /// The longest that one of them waited, in nanoseconds.
-    pub(super) longest: u64,
+    /// The longest that one of them waited.
+    pub(super) longest: Duration,
 }
 
 impl Waits {
     /// Counts requests, of which the oldest waited so long.
-    pub(super) fn add(&mut self, requests: u64, longest: u64) {
+    pub(super) fn add(&mut self, requests: u64, longest: Duration) {
         self.requests += requests;
         self.longest = self.longest.max(longest);
     }
@@ -87,11 +88,11 @@ impl Stats {
         }
     }
 
-    /// Counts `replies` right replies, each after so many nanoseconds.
-    pub(super) fn right(&mut self, replies: u64, latency: u64) {
+    /// Counts `replies` right replies, each after `latency`.
+    pub(super) fn right(&mut self, replies: u64, latency: Duration) {
         self.replies += replies;
         self.latency
-            .record_n(latency, replies)
+            .record_n(latency.as_nanos() as u64, replies)
             .expect("it grows for any time");
     }
 
@@ -187,7 +188,7 @@ mod tests {
         let mut all = Stats::new();
         for thread in 1..=3u64 {
             let mut one = Stats::new();
-            one.right(thread, 1000 * thread);
+            one.right(thread, Duration::from_micros(thread));
             one.error(Cow::Borrowed("EPIPE"));
             for _ in 0..4 {
                 one.wrong_reply("bad", || WrongSample {
@@ -196,16 +197,16 @@ mod tests {
                     flaw: String::new(),
                 });
             }
-            one.lost.add(10, 4 - thread);
-            one.unanswered.add(thread, thread);
+            one.lost.add(10, Duration::from_nanos(4 - thread));
+            one.unanswered.add(thread, Duration::from_nanos(thread));
             all.merge(&one);
         }
         assert_eq!((all.replies, all.errors(), all.wrong()), (6, 3, 12));
         assert_eq!(all.samples.len(), MOST_SAMPLES);
         assert_eq!(all.latency.len(), 6);
-        let (requests, longest) = (30, 3);
-        assert_eq!(all.lost, Waits { requests, longest });
-        let (requests, longest) = (6, 3);
-        assert_eq!(all.unanswered, Waits { requests, longest });
+        let longest = Duration::from_nanos(3);
+        for (waits, requests) in [(all.lost, 30), (all.unanswered, 6)] {
+            assert_eq!(waits, Waits { requests, longest });
+        }
     }
 }

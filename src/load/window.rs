@@ -8,16 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// Not known yet.
-const NEVER: u64 = u64::MAX;
-
-/// When replies count: from `start` to `end`, in nanoseconds since `base`.
+/// When replies count: from `start` to `end`, both in nanoseconds since `base`, and `u64::MAX` until
+/// they are known.
 #[derive(Debug)]
 pub(super) struct Window {
     base: Instant,
     start: AtomicU64,
     end: AtomicU64,
-    timetable_start: OnceLock<u64>,
+    timetable_start: OnceLock<Duration>,
     /// Who made it, and sleeps until it closes.
     conductor: Thread,
 }
@@ -27,8 +25,8 @@ impl Window {
     pub(super) fn new() -> Window {
         Window {
             base: Instant::now(),
-            start: AtomicU64::new(NEVER),
-            end: AtomicU64::new(NEVER),
+            start: AtomicU64::new(u64::MAX),
+            end: AtomicU64::new(u64::MAX),
             timetable_start: OnceLock::new(),
             conductor: thread::current(),
         }
@@ -39,14 +37,9 @@ impl Window {
         self.base.elapsed()
     }
 
-    /// The same in nanoseconds, for the hot path.
-    pub(super) fn now_ns(&self) -> u64 {
-        nanos(self.base.elapsed())
-    }
-
     /// When the open loop's timetable began, for all threads: when the first connection of any was
     /// open, which is `now` if none was before.
-    pub(super) fn timetable_start(&self, now: u64) -> u64 {
+    pub(super) fn timetable_start(&self, now: Duration) -> Duration {
         *self.timetable_start.get_or_init(|| now)
     }
 
@@ -64,28 +57,26 @@ impl Window {
 
     /// When the window closes.
     pub(super) fn end(&self) -> Duration {
-        Duration::from_nanos(self.end_ns())
+        Duration::from_nanos(self.end.load(Ordering::Relaxed))
     }
 
-    /// The same in nanoseconds.
-    pub(super) fn end_ns(&self) -> u64 {
-        self.end.load(Ordering::Relaxed)
+    fn start(&self) -> Duration {
+        Duration::from_nanos(self.start.load(Ordering::Relaxed))
     }
 
     /// Whether a reply that came at `now` counts.
-    pub(super) fn counts(&self, now: u64) -> bool {
-        now >= self.start.load(Ordering::Relaxed) && !self.is_over(now)
+    pub(super) fn counts(&self, now: Duration) -> bool {
+        now >= self.start() && !self.is_over(now)
     }
 
     /// Whether there is nothing more to measure at `now`.
-    pub(super) fn is_over(&self, now: u64) -> bool {
-        now >= self.end_ns()
+    pub(super) fn is_over(&self, now: Duration) -> bool {
+        now >= self.end()
     }
 
     /// How much of the window has passed: at the end of the run, what replies per second divide by.
     pub(super) fn measured(&self) -> Duration {
-        let until = self.now_ns().min(self.end_ns());
-        Duration::from_nanos(until.saturating_sub(self.start.load(Ordering::Relaxed)))
+        self.now().min(self.end()).saturating_sub(self.start())
     }
 
     /// Lets the thread that made the window sleep until `then`, or until it closes.
@@ -101,7 +92,7 @@ impl Window {
 }
 
 fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(NEVER)
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -111,8 +102,9 @@ mod tests {
     #[test]
     fn only_what_is_inside_counts() {
         let window = Window::new();
-        assert!(!window.counts(5) && !window.is_over(5));
-        window.set(Duration::from_nanos(10), Duration::from_nanos(10));
+        let at = Duration::from_nanos;
+        assert!(!window.counts(at(5)) && !window.is_over(at(5)));
+        window.set(at(10), at(10));
         for (now, counts, over) in [
             (9, false, false),
             (10, true, false),
@@ -120,7 +112,7 @@ mod tests {
             (20, false, true),
         ] {
             assert_eq!(
-                (window.counts(now), window.is_over(now)),
+                (window.counts(at(now)), window.is_over(at(now))),
                 (counts, over),
                 "{now}"
             );
@@ -130,7 +122,8 @@ mod tests {
     #[test]
     fn the_timetable_begins_once() {
         let window = Window::new();
-        assert_eq!([5, 3, 7].map(|now| window.timetable_start(now)), [5; 3]);
+        let starts = [5, 3, 7].map(|now| window.timetable_start(Duration::from_nanos(now)));
+        assert_eq!(starts, [Duration::from_nanos(5); 3]);
     }
 
     #[test]
@@ -138,6 +131,6 @@ mod tests {
         let window = Window::new();
         window.end_at(window.now());
         assert_eq!(window.measured(), Duration::ZERO);
-        assert!(window.is_over(window.now_ns()));
+        assert!(window.is_over(window.now()));
     }
 }

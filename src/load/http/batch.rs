@@ -146,7 +146,7 @@ impl Client<'_> {
         let place = connection.place;
         let mut flight = self.flights_of(place)[0].borrow_mut();
         let room = self.options.pipeline - flight.requests();
-        let now = self.window.now_ns();
+        let now = self.window.now();
         let Some(pace) = &self.pace else {
             let granted = self.granted(room);
             if granted > 0 {

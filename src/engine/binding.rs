@@ -110,11 +110,8 @@ fn until_binding_costs(watched: &mut [Watched], shared: &Weak<Shared>) -> Option
                 }
                 return Some("it cannot be seen what CPU time workers get");
             };
-            let busy = shared.counters[one.worker].busy_nanoseconds.read();
-            let time = Time {
-                got,
-                busy: Duration::from_nanos(busy),
-            };
+            let busy = shared.counters[one.worker].busy();
+            let time = Time { got, busy };
             times.push(Time {
                 got: time.got - one.before.got,
                 busy: time.busy - one.before.busy,

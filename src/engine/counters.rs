@@ -4,6 +4,7 @@
 //! and store serves: an atomic addition would lock a cache line that no other thread writes.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// A number that one thread adds to and any thread reads.
 #[derive(Debug, Default)]
@@ -93,5 +94,17 @@ counters! {
         appeals,
         /// Nanoseconds in which the worker was not waiting.
         busy_nanoseconds,
+    }
+}
+
+impl Counters {
+    /// Adds time in which the worker was not waiting.
+    pub(crate) fn add_busy(&self, time: Duration) {
+        self.busy_nanoseconds.add(time.as_nanos() as u64);
+    }
+
+    /// How long the worker has not been waiting.
+    pub fn busy(&self) -> Duration {
+        Duration::from_nanos(self.busy_nanoseconds.read())
     }
 }

@@ -53,8 +53,8 @@ struct Row {
 pub struct Histogram {
     /// What they were asked for.
     pub difficulty: Difficulty,
-    /// All their durations together, in nanoseconds.
-    pub nanoseconds: u64,
+    /// All their durations together.
+    pub sum: Duration,
     /// How many there are in each bucket; the last one is of those beyond all bounds.
     pub counts: [u64; BOUNDS.len() + 1],
 }
@@ -120,9 +120,10 @@ impl Durations {
                 let rows = sets
                     .clone()
                     .map(|set| &set.0[usize::from(difficulty.nibbles())]);
+                let nanoseconds = rows.clone().map(|row| row.nanoseconds.load(Relaxed)).sum();
                 Histogram {
                     difficulty,
-                    nanoseconds: rows.clone().map(|row| row.nanoseconds.load(Relaxed)).sum(),
+                    sum: Duration::from_nanos(nanoseconds),
                     counts: array::from_fn(|bucket| {
                         rows.clone()
                             .map(|row| row.counts[bucket].load(Relaxed))
@@ -154,7 +155,7 @@ mod tests {
         assert_eq!((first.difficulty, first.count()), (easy, 5));
         assert_eq!(first.counts[..3], [2, 2, 0]);
         assert_eq!(first.counts[BOUNDS.len()], 1);
-        assert_eq!(first.nanoseconds, 1_001_000_451_000);
+        assert_eq!(first.sum, Duration::from_micros(1_001_000_451));
         assert_eq!((second.difficulty, second.count()), (hard, 1));
         assert_eq!(second.counts[BOUNDS.len() - 1], 1);
         assert!(Histogram::bounds().is_sorted());

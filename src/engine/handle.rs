@@ -184,7 +184,7 @@ impl Handle {
     /// How long each worker has not been waiting.
     pub fn busy(&self) -> impl Iterator<Item = Duration> {
         let workers = self.0.shared.counters.iter();
-        workers.map(|counters| Duration::from_nanos(counters.busy_nanoseconds.read()))
+        workers.map(|counters| counters.busy())
     }
 
     /// The rounds that each worker has begun: one that turns begins the next within milliseconds,

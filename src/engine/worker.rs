@@ -131,7 +131,7 @@ impl<D: Door> Worker<D> {
             Some(Duration::ZERO)
         } else {
             let idle_from = Instant::now();
-            self.count_busy(idle_from - before);
+            self.context.counters.add_busy(idle_from - before);
             let is_free = !self.scheduler.has_stalled();
             if is_free && self.shared.board.has_offer(me) {
                 // That is no gap. Who gave way after each quantum of help would leave its CPU to
@@ -164,7 +164,7 @@ impl<D: Door> Worker<D> {
         self.context.now = Instant::now();
         self.observe(before);
         if has_work {
-            self.count_busy(self.context.now - before);
+            self.context.counters.add_busy(self.context.now - before);
         } else if !events.is_empty() {
             self.gaps.end(self.context.now);
         }
@@ -183,11 +183,6 @@ impl<D: Door> Worker<D> {
             self.context.portions.observe(blocks, time);
             self.scheduler.set_quantum(self.context.portions.quantum());
         }
-    }
-
-    fn count_busy(&self, time: Duration) {
-        let nanoseconds = time.as_nanos() as u64;
-        self.context.counters.busy_nanoseconds.add(nanoseconds);
     }
 
     /// How long the worker can sleep: until the next thing that time alone brings.

@@ -229,7 +229,7 @@ fn latencies<'a>(sets: impl Iterator<Item = &'a Durations> + Clone) -> Vec<Laten
     let histograms = Durations::histograms(sets);
     let latencies = histograms.map(|histogram: Histogram| Latencies {
         difficulty: Difficulty::nibbles(histogram.difficulty),
-        seconds: histogram.nanoseconds as f64 / 1e9,
+        seconds: histogram.sum.as_secs_f64(),
         counts: histogram.counts.to_vec(),
     });
     latencies.collect()

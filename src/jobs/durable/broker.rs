@@ -145,7 +145,7 @@ impl Broker {
             let asked = asked.ok_or_else(|| spoiled(&message))?;
             Ok(Open {
                 asked,
-                at: time(message.time.unix_timestamp_nanos()),
+                at: message.time.into(),
                 sequence: message.sequence,
             })
         });
@@ -229,12 +229,6 @@ impl Broker {
     fn expect_there(&self) -> Result<(), BrokerError> {
         self.is_there().then_some(()).ok_or(BrokerError::Away)
     }
-}
-
-/// A point in time, by nanoseconds since 1970.
-pub(super) fn time(nanoseconds: i128) -> SystemTime {
-    let nanoseconds = nanoseconds.clamp(0, i128::from(i64::MAX)) as u64;
-    SystemTime::UNIX_EPOCH + Duration::from_nanos(nanoseconds)
 }
 
 fn is_full(error: &(dyn Error + 'static)) -> bool {

@@ -15,7 +15,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::broker::{Broker, time};
+use super::broker::Broker;
 use super::document::{Asked, End, Ended, Name, encode_effort};
 use super::error::BrokerError;
 use super::since;
@@ -270,7 +270,7 @@ fn read(message: &Message) -> Option<(Taken<'_>, i64)> {
         message,
         name: name.parse().ok()?,
         asked: Asked::decode(&message.payload)?,
-        at: time(info.published.unix_timestamp_nanos()),
+        at: info.published.into(),
     };
     Some((taken, info.delivered))
 }

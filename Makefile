@@ -17,7 +17,7 @@ bench:
 loom: export RUSTC_WORKSPACE_WRAPPER=$(CURDIR)/.ci/loom
 loom:
 	cargo test --locked --package powd-core --no-default-features --features unstable --lib model
-	CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo test --locked --package powd --no-default-features --lib parking
+	CARGO_PROFILE_DEV_OPT_LEVEL=0 cargo test --locked --package powd --no-default-features --lib model
 
 # Every fuzz target for a minute, as many at a time as there are CPUs; for longer: `make fuzz FUZZ_SECONDS=3600`. Needs
 # cargo-fuzz and a C++ compiler.

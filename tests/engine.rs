@@ -76,6 +76,33 @@ fn any_thread_gets_answers_that_are_right() {
 }
 
 #[test]
+fn what_is_asked_together_is_answered_and_forgotten_as_anything_else() {
+    let (engine, handle) = engine(2, LIMIT);
+    let ask = |difficulty| {
+        handle.ask_together(Query {
+            message: b"one of many".to_vec(),
+            difficulty,
+            seed_length: None,
+            deadline: None,
+        })
+    };
+    // Some are easy enough to wait for each other, some are not.
+    let difficulties = [0, 1, 0, 4, 0, 3].map(|nibbles| Difficulty::new(nibbles).expect("0 to 64"));
+    for _ in 0..20 {
+        let asked = difficulties.map(ask);
+        // The last one first: who is polled rings for all.
+        for (solve, difficulty) in asked.into_iter().zip(difficulties).rev() {
+            let answer = block_on(solve).expect("it is found");
+            let seed = *answer.solution.seed();
+            assert!(verify(seed, b"one of many", difficulty).is_some());
+        }
+    }
+    // Nobody has polled these: a drain does not wait for them.
+    drop(difficulties.map(ask));
+    end(engine);
+}
+
+#[test]
 fn all_workers_help_and_all_stop_when_nobody_waits_any_more() {
     let (engine, handle) = engine(3, LIMIT);
     let solve = handle.solve("hopeless", HOPELESS, None);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
-use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
@@ -87,70 +86,6 @@ impl Effort {
     /// Other engines that search for it, too.
     pub fn helpers(&self) -> usize {
         self.helpers.load(Relaxed)
-    }
-}
-
-/// Where a worker takes requests of other threads.
-#[derive(Debug)]
-pub(crate) struct Desk {
-    calls: Sender<Box<Call>>,
-    /// Calls that the worker has, or is about to get.
-    open: AtomicUsize,
-    /// The worker was woken for something here that it has not looked at yet: who comes next need
-    /// not wake it again, which takes a system call.
-    has_news: AtomicBool,
-    /// Somebody does not wait for an answer any more.
-    has_abandoned: AtomicBool,
-}
-
-impl Desk {
-    pub(crate) fn new(calls: Sender<Box<Call>>) -> Desk {
-        Desk {
-            calls,
-            open: AtomicUsize::new(0),
-            has_news: AtomicBool::new(false),
-            has_abandoned: AtomicBool::new(false),
-        }
-    }
-
-    pub(crate) fn open_calls(&self) -> usize {
-        self.open.load(Relaxed)
-    }
-
-    /// Hands a call in; false when the worker has died.
-    pub(crate) fn put(&self, call: Box<Call>) -> bool {
-        self.open.fetch_add(1, Relaxed);
-        let put = self.calls.send(call).is_ok();
-        if !put {
-            self.call_ends();
-        }
-        put
-    }
-
-    pub(crate) fn call_ends(&self) {
-        self.open.fetch_sub(1, Relaxed);
-    }
-
-    /// Notes that there is something here; true if the worker is to be woken for it.
-    pub(crate) fn ring(&self) -> bool {
-        // The worker takes what was put here before, since its own swap comes later or saw this
-        // one.
-        !self.has_news.swap(true, AcqRel)
-    }
-
-    /// The worker is about to look at what is here.
-    pub(crate) fn hear(&self) {
-        self.has_news.swap(false, AcqRel);
-    }
-
-    /// Notes that somebody does not wait any more; to be followed by a [`ring`](Desk::ring).
-    pub(crate) fn abandon(&self) {
-        self.has_abandoned.store(true, Release);
-    }
-
-    /// Whether somebody has abandoned a call since this was asked last.
-    pub(crate) fn take_abandoned(&self) -> bool {
-        self.has_abandoned.load(Relaxed) && self.has_abandoned.swap(false, Acquire)
     }
 }
 

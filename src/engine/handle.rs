@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures_channel::oneshot;
 use powd_core::{Difficulty, SeedLength};
 
+use super::budget::Portions;
 use super::call::{Answer, Call, Effort, SolveError};
 use super::counters::Totals;
 use super::guests::Guests;
@@ -29,6 +30,7 @@ struct Inner {
     options: Arc<Options>,
     /// The worker after the one that got the last call.
     next: AtomicUsize,
+    portions: Portions,
 }
 
 /// What is asked, where [`Handle::solve`] does not say enough.
@@ -47,6 +49,7 @@ pub struct Query {
 impl Handle {
     pub(crate) fn new(shared: Arc<Shared>, options: Arc<Options>) -> Handle {
         Handle(Arc::new(Inner {
+            portions: Portions::new(options.hash_rate),
             shared,
             options,
             next: AtomicUsize::new(0),
@@ -73,6 +76,24 @@ impl Handle {
 
     /// As [`Handle::solve`], with all that can be asked for.
     pub fn ask(&self, query: Query) -> Solve {
+        self.put(query, Shared::ring)
+    }
+
+    /// As [`Handle::ask`], for one of several requests that are there at the same time, whose
+    /// futures are all polled, or dropped, when each was asked.
+    ///
+    /// To wake a worker takes longer than an easy search, and it may take this thread's CPU to
+    /// answer one request where it could answer all of them. So it is woken when the first of the
+    /// futures is polled; for a hard search at once.
+    pub fn ask_together(&self, query: Query) -> Solve {
+        match self.0.portions.outlasts_a_write(query.difficulty) {
+            true => self.ask(query),
+            false => self.put(query, Shared::ring_later),
+        }
+    }
+
+    /// Puts a request on a worker's desk, and lets `tell` tell it.
+    fn put(&self, query: Query, tell: fn(&Shared, usize)) -> Solve {
         let Inner {
             shared, options, ..
         } = &*self.0;
@@ -107,7 +128,7 @@ impl Handle {
             shared.client_goes();
             return Solve::refused(SolveError::Failed);
         }
-        shared.ring(worker);
+        tell(shared, worker);
         Solve {
             state: State::Waiting {
                 answer,
@@ -248,10 +269,17 @@ impl Future for Solve {
     fn poll(mut self: Pin<&mut Self>, task: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let outcome = match &mut self.state {
             State::Refused(error) => Err(*error),
-            State::Waiting { answer, .. } => match Pin::new(answer).poll(task) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(outcome) => outcome.unwrap_or(Err(SolveError::Failed)),
-            },
+            State::Waiting {
+                answer,
+                worker,
+                shared,
+            } => {
+                shared.ring_if_due(*worker);
+                match Pin::new(answer).poll(task) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(outcome) => outcome.unwrap_or(Err(SolveError::Failed)),
+                }
+            }
             State::Ended => panic!("a request is polled after it has ended"),
         };
         self.state = State::Ended;

@@ -26,6 +26,7 @@
 //!
 //! It must know nothing of protocols, nor of instruction sets, nor of the command line.
 
+mod bell;
 mod binding;
 mod board;
 mod budget;
@@ -33,6 +34,7 @@ mod call;
 mod client;
 mod context;
 mod counters;
+mod desk;
 mod durations;
 mod guests;
 mod handle;
@@ -60,7 +62,7 @@ use mio::event::Event;
 use mio::{Poll, Registry, Token, Waker};
 
 use board::{Board, Wake};
-use call::Desk;
+use desk::Desk;
 use long_searches::LongSearches;
 use shared::Shared;
 use worker::Worker;

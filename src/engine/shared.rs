@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crossbeam_utils::CachePadded;
 
 use super::board::Board;
-use super::call::Desk;
 use super::counters::{Counters, Totals};
+use super::desk::Desk;
 use super::long_searches::LongSearches;
 use super::outpost::Outpost;
 
@@ -86,7 +86,20 @@ impl Shared {
     /// Wakes a worker for what was put on its desk, unless it was woken for something else there
     /// already.
     pub(crate) fn ring(&self, worker: usize) {
-        if self.desks[worker].ring() {
+        if self.desks[worker].bell.ring() {
+            self.board.wake(worker);
+        }
+    }
+
+    /// Leaves it to [`ring_if_due`](Shared::ring_if_due) to wake a worker for what was put on its
+    /// desk.
+    pub(crate) fn ring_later(&self, worker: usize) {
+        self.desks[worker].bell.leave();
+    }
+
+    /// Wakes a worker for what was left on its desk, unless somebody has.
+    pub(crate) fn ring_if_due(&self, worker: usize) {
+        if self.desks[worker].bell.ring_if_due() {
             self.board.wake(worker);
         }
     }

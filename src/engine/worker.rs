@@ -214,7 +214,7 @@ impl<D: Door> Worker<D> {
     }
 
     fn take_mail(&mut self) {
-        self.shared.desks[self.context.worker].hear();
+        self.shared.desks[self.context.worker].bell.hear();
         while let Ok(handoff) = self.handoffs.try_recv() {
             self.open_socket(handoff);
         }

@@ -29,14 +29,15 @@ fn what_is_under_way_is_answered_and_new_requests_are_refused() {
 #[test]
 fn when_the_time_of_the_drain_is_over_the_rest_is_told_so() {
     let mut powd = serve(&["--drain-timeout", "100ms"]);
+    let mut http = Http::to(&powd);
+    let id = http.post("/v1/jobs?difficulty=10", b"x").json()["id"].clone();
+    let path = format!("GET /v1/jobs/{}?wait=50s", id.as_str().expect("an id"));
+    // That it has come cannot be seen; that those after it have come, can.
+    http.request(&path, &[], b"");
     let mut solve = Http::to(&powd);
     solve.request("POST /v1/solve?difficulty=10", &[], b"x");
     let mut batch = Http::to(&powd);
     batch.request("POST /v1/batch?difficulty=10", &[], b"x\ny\n");
-    let mut http = Http::to(&powd);
-    let id = http.post("/v1/jobs?difficulty=10", b"x").json()["id"].clone();
-    let path = format!("GET /v1/jobs/{}?wait=50s", id.as_str().expect("an id"));
-    http.request(&path, &[], b"");
     until("the searches", || {
         status(&powd, "/searches_in_progress") == 4
     });

@@ -6,7 +6,7 @@
 
 use super::sync::{AtomicBool, Ordering::*};
 
-/// Whoever puts something rings, or leaves it and answers later.
+/// Whoever puts something rings at once, or leaves it and rings soon after.
 #[derive(Debug)]
 pub(crate) struct Bell {
     /// The worker was woken, and has not looked yet.
@@ -31,8 +31,8 @@ impl Bell {
 
     /// Something was put, and who put it rings soon, by [`ring_if_due`](Bell::ring_if_due).
     pub(crate) fn leave(&self) {
-        // A store would do. But of that, loom does not know that who made it no longer sees what
-        // stood there before.
+        // A store would do. But after a store loom lets this thread's own load, in
+        // `ring_if_due`, see an older value, which no memory does.
         self.is_due.swap(true, AcqRel);
     }
 
@@ -52,18 +52,8 @@ impl Bell {
 /// Every order in which threads can get through their steps: `make loom`.
 #[cfg(test)]
 mod model {
-    #[cfg(loom)]
-    use loom::{model as explore, sync::Arc, sync::atomic::AtomicUsize, thread};
-    #[cfg(not(loom))]
-    use std::{sync::Arc, sync::atomic::AtomicUsize, thread};
-
+    use super::super::sync::model::{Arc, AtomicUsize, explore, thread};
     use super::*;
-
-    #[cfg(not(loom))]
-    fn explore(once: impl Fn()) {
-        let times = if cfg!(miri) { 1 } else { 1000 };
-        (0..times).for_each(|_| once());
-    }
 
     /// A bell, what is on the desk beside it, and how often the worker was woken and has not looked.
     struct Scene {

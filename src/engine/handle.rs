@@ -79,8 +79,8 @@ impl Handle {
         self.put(query, Shared::ring)
     }
 
-    /// As [`Handle::ask`], for one of several requests that are there at the same time, whose
-    /// futures are all polled, or dropped, when each was asked.
+    /// As [`Handle::ask`], for one of several requests that are there at the same time: first ask
+    /// all, then poll their futures.
     ///
     /// To wake a worker takes longer than an easy search, and it may take this thread's CPU to
     /// answer one request where it could answer all of them. So it is woken when the first of the

@@ -68,22 +68,11 @@ mod tests {
     }
 }
 
-/// Every order in which two threads can get through their steps: `make loom`. Without loom real
-/// threads play the same scenes many times, and under Miri once for each of its seeds.
+/// Every order in which two threads can get through their steps: `make loom`.
 #[cfg(test)]
 mod model {
-    #[cfg(loom)]
-    use loom::{model as explore, sync::Arc, sync::atomic::AtomicUsize, thread};
-    #[cfg(not(loom))]
-    use std::{sync::Arc, sync::atomic::AtomicUsize, thread};
-
+    use super::super::sync::model::{Arc, AtomicUsize, explore, thread};
     use super::*;
-
-    #[cfg(not(loom))]
-    fn explore(once: impl Fn()) {
-        let times = if cfg!(miri) { 1 } else { 1000 };
-        (0..times).for_each(|_| once());
-    }
 
     #[test]
     fn no_worker_sleeps_beside_an_offer() {

@@ -11,6 +11,7 @@ use super::shared::Shared;
 #[derive(Debug)]
 pub struct Mailbox<D: Door> {
     worker: usize,
+    cpu: Option<usize>,
     sender: Sender<D::Handoff>,
     shared: Arc<Shared>,
     counters: Arc<Counters>,
@@ -23,11 +24,13 @@ pub struct Mailbox<D: Door> {
 impl<D: Door> Mailbox<D> {
     pub(crate) fn new(
         worker: usize,
+        cpu: Option<usize>,
         sender: Sender<D::Handoff>,
         shared: Arc<Shared>,
     ) -> Mailbox<D> {
         Mailbox {
             worker,
+            cpu,
             sender,
             counters: Arc::clone(&shared.counters[worker]),
             shared,
@@ -48,6 +51,11 @@ impl<D: Door> Mailbox<D> {
         }
     }
 
+    /// The CPU that the worker was bound to at its start, if it was.
+    pub fn cpu(&self) -> Option<usize> {
+        self.cpu
+    }
+
     /// Wakes the worker if something was put in.
     pub fn wake(&mut self) {
         if std::mem::take(&mut self.has_mail) {
@@ -62,12 +70,12 @@ impl<D: Door> Mailbox<D> {
     }
 }
 
-/// The worker with the lowest `load`, the next one from `next` on among equals. Not simply the next
+/// The worker with the lowest `load`, the first one from `first` on among equals. Not simply the next
 /// in turn: with two workers and a health check that comes and goes before each client, one would
 /// get all clients.
-pub(crate) fn least_loaded(workers: usize, next: usize, load: impl Fn(usize) -> u64) -> usize {
+pub(crate) fn least_loaded(workers: usize, first: usize, load: impl Fn(usize) -> u64) -> usize {
     (0..workers)
-        .map(|step| (next + step) % workers)
+        .map(|step| (first + step) % workers)
         .min_by_key(|&worker| load(worker))
         .expect("an engine has a worker")
 }

@@ -163,10 +163,10 @@ impl Engine {
                 .enumerate()
                 .try_for_each(|(number, (poll, calls))| {
                     let (sender, handoffs) = mpsc::channel();
-                    mailboxes.push(Mailbox::new(number, sender, Arc::clone(&shared)));
+                    let cpu = cpus.as_ref().map(|cpus| cpus[number]);
+                    mailboxes.push(Mailbox::new(number, cpu, sender, Arc::clone(&shared)));
                     let (options, shared, started) =
                         (Arc::clone(&options), Arc::clone(&shared), started.clone());
-                    let cpu = cpus.as_ref().map(|cpus| cpus[number]);
                     let door = door(number);
                     engine.spawn(format!("worker-{number}"), move || {
                         // Pinned first: what the worker allocates then lies near its CPU.

@@ -13,6 +13,7 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use mio::event::Event;
 use mio::{Events, Poll, Token};
 use powd_core::unstable::{SharedSearch, blocks};
 use powd_core::{Progress, Tally};
@@ -127,7 +128,7 @@ impl<D: Door> Worker<D> {
         let before = self.context.now;
         let has_work = self.scheduler.has_foreground() || self.scheduler.has_background();
         let timeout = if has_work {
-            self.gaps.end(before);
+            self.gaps.end(before, None);
             Some(Duration::ZERO)
         } else {
             let idle_from = Instant::now();
@@ -136,7 +137,7 @@ impl<D: Door> Worker<D> {
             if is_free && self.shared.board.has_offer(me) {
                 // That is no gap. Who gave way after each quantum of help would leave its CPU to
                 // any busy program there: 8 % of it were left beside one (Xeon, 2 CPUs, 2026-11).
-                self.gaps.end(idle_from);
+                self.gaps.end(idle_from, None);
                 Some(Duration::ZERO)
             } else {
                 match is_free.then(|| self.gaps.wait(idle_from)) {
@@ -166,7 +167,9 @@ impl<D: Door> Worker<D> {
         if has_work {
             self.context.counters.add_busy(self.context.now - before);
         } else if !events.is_empty() {
-            self.gaps.end(self.context.now);
+            let mut events = events.iter().map(Event::token);
+            let alone = events.next().filter(|_| events.next().is_none());
+            self.gaps.end(self.context.now, alone);
         }
         match polled {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
@@ -231,6 +234,7 @@ impl<D: Door> Worker<D> {
     }
 
     fn open_socket(&mut self, handoff: D::Handoff) {
+        self.gaps.on_arrival();
         let mut client = self.door.open(handoff, &self.context);
         if self.context.drain != Drain::Serving {
             client.begin_drain();
@@ -381,7 +385,7 @@ impl<D: Door> Worker<D> {
         let Some(Offer { owner, search }) = self.shared.board.find(self.helped, standing) else {
             return false;
         };
-        self.gaps.end(self.context.now);
+        self.gaps.end(self.context.now, None);
         self.helped = owner;
         // One helper brings the next, as long as there is an offer.
         self.shared.board.wake_helper(self.context.worker);

@@ -1,5 +1,5 @@
-//! The acceptor: one thread that takes connections from all listeners and hands them out,
-//! round-robin while the workers have equally many.
+//! The acceptor: one thread that takes connections from all listeners and hands each to a worker
+//! with the fewest: among equals to the one on the CPU that its packets come in on, or else in turn.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
@@ -260,15 +260,26 @@ impl Acceptor {
             Ok(permit) => permit,
             Err(refusal) => return self.refuse(stream, refusal),
         };
+        let near = self.worker_near(&stream);
         let handoff = Handoff {
             stream,
             difficulty,
             permit,
         };
         let clients = |worker: usize| self.mailboxes[worker].clients();
-        let worker = least_loaded(self.mailboxes.len(), self.next_worker, clients);
+        let first = near.unwrap_or(self.next_worker);
+        let worker = least_loaded(self.mailboxes.len(), first, clients);
         self.mailboxes[worker].put(handoff);
         self.next_worker = (worker + 1) % self.mailboxes.len();
+    }
+
+    /// The worker on the CPU that takes in what this client sends: no other CPU has to be woken for
+    /// it (four connections from the same machine at difficulty 0, two CPUs: 1.4 times the
+    /// replies/s; Xeon, a virtual machine, 2026-11).
+    fn worker_near(&self, stream: &Stream) -> Option<usize> {
+        let cpu = stream.incoming_cpu()?;
+        let mut mailboxes = self.mailboxes.iter();
+        mailboxes.position(|mailbox| mailbox.cpu() == Some(cpu))
     }
 
     /// Says why, without waiting for anything, and closes.

@@ -36,6 +36,15 @@ impl Stream {
         self.0.shutdown(Shutdown::Write)
     }
 
+    /// The CPU that took in what has come last (`SO_INCOMING_CPU`, socket(7)); none where the system
+    /// does not tell.
+    pub(crate) fn incoming_cpu(&self) -> Option<usize> {
+        #[cfg(target_os = "linux")]
+        return self.0.cpu_affinity().ok();
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
     /// Reads without taking the bytes.
     pub(crate) fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
         let (_, count) = recv(&self.0, bytes, RecvFlags::PEEK)?;
@@ -102,5 +111,30 @@ impl Source for Stream {
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         SourceFd(&self.as_raw_fd()).deregister(registry)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use super::*;
+    use crate::cpus;
+
+    #[test]
+    fn a_client_on_this_machine_comes_in_on_its_own_cpu() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        for cpu in cpus::usable() {
+            let client = thread::spawn(move || {
+                cpus::pin(cpu).expect("a usable CPU");
+                TcpStream::connect(address).expect("somebody listens")
+            });
+            let (accepted, _) = listener.accept().expect("a client comes");
+            let stream = Stream::from(Socket::from(accepted));
+            assert_eq!(stream.incoming_cpu(), Some(cpu));
+            client.join().expect("no panic");
+        }
     }
 }

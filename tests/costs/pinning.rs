@@ -2,7 +2,7 @@
 //! load`.
 
 use std::path::Path;
-use std::thread::available_parallelism;
+use std::thread::{self, available_parallelism};
 
 use powd_testkit::Powd;
 use powd_testkit::proc::{allowed_cpus, threads};
@@ -101,10 +101,19 @@ fn workers_are_let_go_when_one_waits_for_its_cpu_and_another_has_nothing_to_do()
     let Some(neighbours) = Neighbours::on(cpus[0]) else {
         return powd_testkit::skip("taskset cannot be started");
     };
-    // One connection with easy requests keeps one worker busy, the first, and no other helps it. So
-    // many are in flight that the worker has enough of them while the client waits for a CPU.
-    let address = powd.address().to_string();
-    let last = cpus.last().map(usize::to_string).unwrap_or_default();
+    // Clients come to the worker on their own CPU if it has no more than another. So one that is
+    // idle keeps the last one's, and the next client's is another: here the first.
+    let last = *cpus.last().expect("there are several");
+    let idle = thread::scope(|scope| {
+        let connect = || {
+            powd::cpus::pin(last).expect("it may be used");
+            powd.connect()
+        };
+        scope.spawn(connect).join().expect("no panic")
+    });
+    // One connection with easy requests keeps one worker busy, and no other helps it. So many are
+    // in flight that the worker has enough of them while the client waits for a CPU.
+    let (address, last) = (powd.address().to_string(), last.to_string());
     let load = [
         "load", &address, "-c", "1", "-P", "2048", "-s", "600", "--pin", &last,
     ];
@@ -113,7 +122,7 @@ fn workers_are_let_go_when_one_waits_for_its_cpu_and_another_has_nothing_to_do()
     let workers = threads(powd.pid(), "worker-");
     let of_each: Vec<_> = workers.iter().map(|worker| allowed_cpus(worker)).collect();
     assert_eq!(of_each, vec![cpus.clone(); cpus.len()]);
-    drop(neighbours);
+    drop((idle, neighbours));
     load.kill().expect("it runs");
     load.wait().expect("it can be waited for");
 }

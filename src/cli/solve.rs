@@ -9,10 +9,10 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
-use super::values::{number, threads};
+use super::values::{MAX_MESSAGE_BYTES, number, threads};
 use super::{Error, closed_output, kernel, lines, rng_seed};
 use crate::cpus;
-use crate::protocol::{MAX_MESSAGE_BYTES, Reply};
+use crate::protocol::Reply;
 use display::Display;
 use powd_core::{Difficulty, Kernel, SeedLength, Solution, Solver, SolverOptions};
 

@@ -6,8 +6,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::cpus::{self, MAX_THREADS};
+use crate::engine::MessageBytes;
 use crate::load::RATES;
-use crate::protocol::MAX_MESSAGE_BYTES;
+
+/// No server takes longer messages.
+pub(super) const MAX_MESSAGE_BYTES: usize = MessageBytes::MAX.get();
 
 /// A number of something there must be one of.
 pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {

@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use super::values::MAX_MESSAGE_BYTES;
 use super::{Error, lines};
-use crate::protocol::{Fault, MAX_MESSAGE_BYTES, Reply};
+use crate::protocol::{Fault, Reply};
 use powd_core::Difficulty;
 
 /// Checks reply lines and prints the bad ones.

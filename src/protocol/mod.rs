@@ -15,7 +15,3 @@ pub use framing::definition;
 pub use framing::{Cut, Cutter, Framing};
 pub use proxy::{ProxiedFor, ProxyHeader};
 pub use reply::{Fault, Reply};
-
-/// No server accepts longer messages: one batch of hashes of such a message already takes more than
-/// a slice.
-pub const MAX_MESSAGE_BYTES: usize = 65_536;

@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Args;
 use super::display::Display;
-use crate::cli::values::credentials;
+use crate::cli::values::{MAX_MESSAGE_BYTES, credentials};
 use crate::cli::{Error, closed_output, lines};
 use crate::cluster::{AskError, Asker, Name, Server};
-use crate::protocol::MAX_MESSAGE_BYTES;
 
 #[derive(Debug, clap::Args)]
 #[group(id = "cluster")]

@@ -76,7 +76,7 @@ fn an_easy_request_is_answered_while_a_hard_one_has_all_cores() {
     let hard = Client::connect(*hard);
     hard.send(b"hard\n");
     powd.until_counter("/help/hashes", |hashes| hashes > 0);
-    // Connections go to the workers in turn: the owner of the search answers some, its helper
+    // The workers have equally many connections: the owner of the search answers some, its helper
     // others.
     let mut clients: Vec<Client> = (0..4).map(|_| Client::connect(*easy)).collect();
     for message in messages(50) {

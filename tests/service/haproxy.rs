@@ -153,7 +153,9 @@ fn the_balancers_configuration_loses_no_answer_but_those_of_a_server_that_is_kil
         drop(ends);
     });
     let cut = cut.load(Relaxed);
-    assert!(cut <= CLIENTS, "{cut} connections were cut");
+    // What the server had, and what still reached it while it was being ended: its listener lives
+    // until the system has stopped all of its threads.
+    assert!(cut <= 2 * CLIENTS, "{cut} connections were cut");
 }
 
 /// The line of a server, which is asked for its health at its own admin address.

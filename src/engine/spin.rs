@@ -71,6 +71,8 @@ pub(crate) struct Gaps {
     ended_by: Option<Token>,
     /// So many gaps in a row were ended by that one, from this CPU.
     beside: u32,
+    /// Gaps since a client came.
+    since_arrival: u32,
 }
 
 impl Default for Gaps {
@@ -81,6 +83,7 @@ impl Default for Gaps {
             naps: HABIT,
             ended_by: None,
             beside: 0,
+            since_arrival: ARRIVAL,
         }
     }
 }
@@ -106,6 +109,7 @@ impl Gaps {
             return;
         };
         let gap = now.saturating_duration_since(since);
+        self.since_arrival = self.since_arrival.saturating_add(1);
         let is_same = by.is_some() && by == self.ended_by;
         self.ended_by = by;
         let is_beside = is_same
@@ -130,9 +134,12 @@ impl Gaps {
         }
     }
 
-    /// A client has come.
+    /// A client has come. Where they come and go, none of them stays to find its place.
     pub(crate) fn on_arrival(&mut self) {
-        self.naps = ARRIVAL;
+        if self.since_arrival >= ARRIVAL {
+            self.naps = ARRIVAL;
+        }
+        self.since_arrival = 0;
     }
 }
 
@@ -206,10 +213,22 @@ mod tests {
     #[test]
     fn a_worker_sleeps_while_a_newcomer_finds_its_place() {
         let mut scene = Scene::new();
-        scene.gaps(HABIT, AWAKE, SLEPT, CLIENT);
+        scene.gaps(ARRIVAL, AWAKE, SLEPT, CLIENT);
         scene.gaps.on_arrival();
         assert_eq!(scene.gaps(ARRIVAL, AWAKE, SLEPT, OTHER), 0);
         assert_eq!(scene.gaps(10, AWAKE, SLEPT, OTHER), 10);
+    }
+
+    #[test]
+    fn clients_that_come_and_go_are_waited_for_awake() {
+        let mut scene = Scene::new();
+        let spun: u32 = (0..1000)
+            .map(|_| {
+                scene.gaps.on_arrival();
+                scene.gaps(2, AWAKE, SLEPT, None)
+            })
+            .sum();
+        assert_eq!(spun, 2000 - ARRIVAL);
     }
 
     #[test]

@@ -70,9 +70,9 @@ impl<D: Door> Mailbox<D> {
     }
 }
 
-/// The worker with the lowest `load`, the first one from `first` on among equals. Not simply the next
-/// in turn: with two workers and a health check that comes and goes before each client, one would
-/// get all clients.
+/// The worker with the lowest `load`, among equals the first one from `first` on. Not simply the
+/// next in turn: with two workers and a health check that comes and goes before each client, one
+/// would get all clients.
 pub(crate) fn least_loaded(workers: usize, first: usize, load: impl Fn(usize) -> u64) -> usize {
     (0..workers)
         .map(|step| (first + step) % workers)

@@ -42,8 +42,8 @@ const HABIT: u32 = 4;
 const BESIDE: u32 = 16;
 
 /// So many short gaps are slept through when a client has come. After 2 of them one in three runs
-/// with two connections went on with clients on the wrong CPUs, after 64 one in ten (as above); they
-/// cost a lone client on another CPU its first four milliseconds.
+/// with two connections went on with clients on the wrong CPUs, after 64 one in ten (as above).
+/// They cost a lone client on another CPU its first four milliseconds.
 const ARRIVAL: u32 = 64;
 
 /// How to wait for a moment.

@@ -1,5 +1,6 @@
 //! The acceptor: one thread that takes connections from all listeners and hands each to a worker
-//! with the fewest: among equals to the one on the CPU that its packets come in on, or else in turn.
+//! with the fewest: among equals to the one on the CPU that its packets come in on, or else in
+//! turn.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;

@@ -36,8 +36,8 @@ impl Stream {
         self.0.shutdown(Shutdown::Write)
     }
 
-    /// The CPU that took in what has come last (`SO_INCOMING_CPU`, socket(7)); none where the system
-    /// does not tell.
+    /// The CPU that took in what has come last (`SO_INCOMING_CPU`, socket(7)); none where the
+    /// system does not tell.
     pub(crate) fn incoming_cpu(&self) -> Option<usize> {
         #[cfg(target_os = "linux")]
         return self.0.cpu_affinity().ok();

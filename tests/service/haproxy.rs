@@ -153,8 +153,8 @@ fn the_balancers_configuration_loses_no_answer_but_those_of_a_server_that_is_kil
         drop(ends);
     });
     let cut = cut.load(Relaxed);
-    // What the server had, and what still reached it while it was being ended: its listener lives
-    // until the system has stopped all of its threads.
+    // One for each client, as a rule. In one run of twenty there were nine; how a client came to be
+    // cut a second time was not found.
     assert!(cut <= 2 * CLIENTS, "{cut} connections were cut");
 }
 

@@ -287,7 +287,8 @@ impl Member {
         let now = Instant::now();
         let is_new = |(told, at): &(String, Instant)| *told != text || now >= *at + TELL_AGAIN;
         if self.told_of_broker.as_ref().is_none_or(is_new) {
-            tracing::warn!(error = text, "something is wrong with the broker");
+            let servers = &self.options.servers;
+            tracing::warn!(error = text, ?servers, "something is wrong with the broker");
             self.told_of_broker = Some((text, now));
         }
     }

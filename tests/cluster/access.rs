@@ -144,8 +144,9 @@ fn tls_is_checked_against_the_certificates_that_the_system_trusts() {
     member.wait_for_log("connection", |line| line.contains("the broker is there"));
     // Who does not trust that root does not connect.
     let stranger = Powd::start(POWD.command(&flags), 1);
+    let servers = format!("servers=[{}]", broker.address());
     stranger.wait_for_log("a word of it", |line| {
-        line.contains("wrong with the broker")
+        line.contains("wrong with the broker") && line.contains(&servers)
     });
     stranger.connect().ask(b"hello", 3);
 }

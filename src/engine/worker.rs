@@ -132,7 +132,7 @@ impl<D: Door> Worker<D> {
             Some(Duration::ZERO)
         } else {
             let idle_from = Instant::now();
-            self.context.counters.add_busy(idle_from - before);
+            self.count_work(idle_from - before);
             let is_free = !self.scheduler.has_stalled();
             if is_free && self.shared.board.has_offer(me) {
                 // That is no gap. Who gave way after each quantum of help would leave its CPU to
@@ -163,9 +163,8 @@ impl<D: Door> Worker<D> {
         let polled = self.poll.poll(events, timeout);
         self.shared.board.unpark(me);
         self.context.now = Instant::now();
-        self.observe(before);
         if has_work {
-            self.context.counters.add_busy(self.context.now - before);
+            self.count_work(self.context.now - before);
         } else if !events.is_empty() {
             let mut events = events.iter().map(Event::token);
             let alone = events.next().filter(|_| events.next().is_none());
@@ -177,12 +176,12 @@ impl<D: Door> Worker<D> {
         }
     }
 
-    /// Corrects the portions of work by what the round since `before` has done, if that was mostly
-    /// hashing.
-    fn observe(&mut self, before: Instant) {
+    /// Counts a round that took `time`, in which the worker did not sleep. If it was mostly hashing
+    /// it corrects the portions of work.
+    fn count_work(&mut self, time: Duration) {
+        self.context.counters.add_busy(time);
         let blocks = std::mem::take(&mut self.context.hashed_blocks);
         if blocks >= self.context.portions.quantum() / 2 {
-            let time = self.context.now - before;
             self.context.portions.observe(blocks, time);
             self.scheduler.set_quantum(self.context.portions.quantum());
         }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pollster::block_on;
-use powd::engine::{Appeal, Engine, Handle, Options, Outpost, Query, SolveError};
+use powd::engine::{Appeal, Engine, EngineError, Handle, Options, Outpost, Query, SolveError};
 use powd_core::{Difficulty, Job, SeedLength, verify};
 
 /// Far more than anything here takes.
@@ -302,6 +302,32 @@ fn what_is_found_elsewhere_is_the_answer() {
     assert!(appeal.is_over() && answer.hashes > 12345);
     assert!(handle.totals().appeals >= 1);
     end(engine);
+}
+
+/// A fault of the worker that calls it.
+#[derive(Debug)]
+struct Faulty;
+
+impl Outpost for Faulty {
+    fn call(&self, _: &Arc<Appeal>) {
+        panic!("a fault of this test's own");
+    }
+
+    fn wake(&self) {}
+}
+
+#[test]
+fn nobody_waits_for_the_clients_of_a_worker_that_has_failed() {
+    let (engine, handle) = engine(2, 100 * LIMIT);
+    handle.join(Arc::new(Faulty));
+    // One of them brings it down, the other waits behind.
+    let [one, other] = ["one", "other"].map(|message| handle.solve(message, HOPELESS, None));
+    let begin = Instant::now();
+    assert!(matches!(engine.wait(), Err(EngineError::Failed)));
+    assert!(begin.elapsed() < LIMIT);
+    for solve in [one, other] {
+        assert_eq!(block_on(solve).err(), Some(SolveError::Failed));
+    }
 }
 
 #[test]

@@ -440,6 +440,16 @@ impl<D: Door> Worker<D> {
     }
 }
 
+/// A worker that fails takes its clients with it: the others must not wait for their end.
+impl<D: Door> Drop for Worker<D> {
+    fn drop(&mut self) {
+        let on_their_way = self.handoffs.try_iter().count() + self.calls.try_iter().count();
+        for _ in 0..self.clients.len() + on_their_way {
+            self.shared.client_goes();
+        }
+    }
+}
+
 /// A quantum of help with a search of another worker or a guest.
 fn share(context: &mut Context, search: &SharedSearch) -> (Tally, Progress) {
     let mut tally = Tally::default();

@@ -1,6 +1,7 @@
 //! The end: what was asked is answered, what comes later is told so.
 
 use powd_testkit::until;
+use serde_json::Value;
 
 use crate::POWD;
 use crate::client::{Http, serve, status};
@@ -65,6 +66,33 @@ fn a_batch_that_goes_on_is_told_that_it_is_over() {
     assert!(http.piece().starts_with(b"a,"));
     powd.signal("TERM");
     assert!(http.piece().starts_with(b"ERR draining "));
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+#[test]
+fn each_line_of_a_batch_that_is_cut_short_has_one_answer() {
+    // More than a service has under way, and one that has not come whole.
+    const WHOLE: usize = 2000;
+    let mut powd = serve(&["--workers", "1", "--drain-timeout", "100ms"]);
+    let mut http = Http::to(&powd);
+    http.send(
+        b"POST /v1/batch?difficulty=10 HTTP/1.1\r\nHost: powd\r\n\
+          Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
+    let lines = "\"x\"\n".repeat(WHOLE) + "\"ha";
+    http.send(format!("{:x}\r\n{lines}\r\n", lines.len()).as_bytes());
+    until("searches", || status(&powd, "/searches_in_progress") > 100);
+    powd.signal("TERM");
+    let answers = http.answer().text();
+    let id = |answer: &str| {
+        let answer: Value = serde_json::from_str(answer).expect("JSON");
+        assert_eq!(answer["error"]["code"], "draining", "{answer}");
+        answer["id"].as_u64()
+    };
+    let mut ids: Vec<Option<u64>> = answers.lines().map(id).collect();
+    ids.sort_unstable();
+    let each_once: Vec<Option<u64>> = (0..=WHOLE as u64).map(Some).collect();
+    assert_eq!(ids, each_once);
     assert_eq!(powd.wait().code(), Some(0));
 }
 

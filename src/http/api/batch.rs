@@ -135,6 +135,8 @@ struct Batch {
     lines: Lines,
     /// Lines cut so far.
     count: u64,
+    /// A drain has begun before the end of the request, which the client is still to hear.
+    is_cut_short: bool,
     queue: Queue,
     /// The most messages under way.
     room: usize,
@@ -235,6 +237,7 @@ impl Batch {
             body,
             lines: Lines::new(max_line),
             count: 0,
+            is_cut_short: false,
             queue,
             room: (FOR_EACH_WORKER * workers).min(MOST),
             output: Vec::new(),
@@ -248,6 +251,13 @@ impl Batch {
         let mut has_asked = false;
         while self.queue.len() < self.room {
             let Some(line) = self.lines.cut() else {
+                if std::mem::take(&mut self.is_cut_short) {
+                    // In the place of the next line: there is more to ask, elsewhere.
+                    let id = Value::from(self.count);
+                    let refused = self.begin(id, Err(Problem::draining()));
+                    self.queue.push(refused);
+                    has_asked = true;
+                }
                 break;
             };
             has_asked = true;
@@ -306,7 +316,6 @@ impl Batch {
                 if let Some(data) = frame.data_ref() {
                     self.lines.receive(data);
                 }
-                self.peer.touch();
             }
             Poll::Ready(Some(Err(error))) => return Err(io::Error::other(error)),
         }
@@ -388,16 +397,6 @@ impl Batch {
             }
         }
     }
-
-    /// In a drain: what was received is answered, then the client hears that there is more to ask
-    /// elsewhere.
-    fn stop_reading(&mut self) {
-        self.lines.end();
-        let refused = self.begin(Value::from(self.count), Err(Problem::draining()));
-        // Behind the messages that are at hand.
-        while self.ask() {}
-        self.queue.push(refused);
-    }
 }
 
 impl Stream for Batch {
@@ -409,7 +408,9 @@ impl Stream for Batch {
             return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
         }
         if !batch.lines.is_over() && batch.draining.as_mut().poll(task).is_ready() {
-            batch.stop_reading();
+            // The lines that have come are answered.
+            batch.lines.stop();
+            batch.is_cut_short = true;
         }
         loop {
             let has_asked = batch.ask();

@@ -46,6 +46,17 @@ impl Lines {
         self.is_over = true;
     }
 
+    /// Nothing more is read: a line that has not come whole is none.
+    pub(super) fn stop(&mut self) {
+        let whole = memchr::memrchr(b'\n', &self.received).map_or(0, |end| end + 1);
+        if whole <= self.cut {
+            self.is_skipping = false;
+        }
+        self.received.truncate(whole.max(self.cut));
+        self.searched = self.searched.min(self.received.len() - self.cut);
+        self.is_over = true;
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.is_over
     }
@@ -108,6 +119,29 @@ mod tests {
         lines.end();
         found.extend(std::iter::from_fn(|| lines.cut()));
         found
+    }
+
+    #[test]
+    fn who_stops_loses_no_whole_line_and_gets_no_other() {
+        let whole = |line: &[u8]| Line::Whole(line.to_vec());
+        for (text, cut_before, left) in [
+            (&b"a\nb\nhal"[..], 0, vec![whole(b"a"), whole(b"b")]),
+            (b"a\nb\nhal", 2, vec![]),
+            (b"hal", 1, vec![]),
+            (b"", 0, vec![]),
+            (b"much too long", 1, vec![]),
+            (b"much too long\nb\n", 0, vec![Line::TooLong, whole(b"b")]),
+        ] {
+            let mut lines = Lines::new(MAX);
+            lines.receive(text);
+            for _ in 0..cut_before {
+                lines.cut();
+            }
+            lines.stop();
+            assert!(lines.is_over());
+            let rest: Vec<Line> = std::iter::from_fn(|| lines.cut()).collect();
+            assert_eq!(rest, left, "{text:?}");
+        }
     }
 
     proptest! {

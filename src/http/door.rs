@@ -182,7 +182,7 @@ impl Door {
             return self.admit(socket, origin);
         }
         let Ok(slot) = Arc::clone(&self.introductions).try_acquire_owned() else {
-            return self.counters.count_refusal(Refusal::Busy);
+            return self.counters.refused_header.add(1);
         };
         let door = Arc::clone(self);
         tokio::spawn(async move {
@@ -253,10 +253,11 @@ impl Door {
         };
         tokio::spawn(async move {
             let answered = Arc::new(Notify::new());
+            let peer = Peer::new(socket.clone());
             let answer = |request: Request<Incoming>| {
-                let answered = Arc::clone(&answered);
+                let (answered, peer) = (Arc::clone(&answered), Arc::clone(&peer));
                 async move {
-                    let (_, remainder) = Remainder::of(request);
+                    let (_, remainder) = Remainder::of(request, &peer);
                     remainder.read().await;
                     let refused = Problem::from(refusal).into_response();
                     let told = OnDrop(move || answered.notify_one());

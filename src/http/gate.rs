@@ -152,7 +152,7 @@ impl Gate {
         let in_flight = self.flight.begin();
         request.extensions_mut().insert(Arc::clone(&peer));
         let admitted = self.admit(request.headers());
-        let (request, remainder) = Remainder::of(request);
+        let (request, remainder) = Remainder::of(request, &peer);
         let mut response = match admitted {
             Ok(()) => {
                 let answered = self.router.clone().oneshot(request).await;

@@ -6,7 +6,8 @@
 //! little of it is read, and forgotten.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,6 +18,8 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::peer::Peer;
+
 /// A client that sends more, or for longer, is cut off.
 const MOST: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -26,6 +29,8 @@ struct Lent {
     /// None once it was given back.
     body: Option<Incoming>,
     owner: Option<oneshot::Sender<Incoming>>,
+    /// A client that sends is not idle.
+    peer: Arc<Peer>,
 }
 
 /// Where a body comes back to.
@@ -33,7 +38,7 @@ pub(super) struct Remainder(Option<oneshot::Receiver<Incoming>>);
 
 impl Remainder {
     /// The request for a handler, and what will be left of it.
-    pub(super) fn of(request: Request<Incoming>) -> (Request<Body>, Remainder) {
+    pub(super) fn of(request: Request<Incoming>, peer: &Arc<Peer>) -> (Request<Body>, Remainder) {
         // Who waits to be told to send sends nothing, and is not told so here.
         if request.body().is_end_stream() || request.headers().contains_key(EXPECT) {
             return (request.map(Body::new), Remainder(None));
@@ -43,6 +48,7 @@ impl Remainder {
             Body::new(Lent {
                 body: Some(body),
                 owner: Some(owner),
+                peer: Arc::clone(peer),
             })
         };
         (request.map(lend), Remainder(Some(remainder)))
@@ -65,10 +71,12 @@ impl HttpBody for Lent {
         mut self: Pin<&mut Self>,
         task: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        match &mut self.body {
-            Some(body) => Pin::new(body).poll_frame(task),
-            None => Poll::Ready(None),
-        }
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let frame = ready!(Pin::new(body).poll_frame(task));
+        self.peer.touch();
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

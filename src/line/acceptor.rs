@@ -247,7 +247,7 @@ impl Acceptor {
                     tracing::warn!("{}", sockets::missing_header(proxy));
                 }
             }
-            Outcome::Crowded => self.counters.count_error(ErrorLine::Busy),
+            Outcome::Crowded => self.counters.refused_header.add(1),
         }
     }
 

@@ -1,5 +1,8 @@
 //! Tokens, addresses, numbers of connections, slow clients.
 
+use std::thread;
+use std::time::Duration;
+
 use powd_testkit::program::expect_one_line;
 use powd_testkit::until;
 
@@ -117,6 +120,25 @@ fn who_does_nothing_for_too_long_is_closed_and_who_waits_is_not() {
         http.expect_end();
     }
     waits.answer().expect_problem(504, "deadline");
+}
+
+#[test]
+fn who_sends_slowly_is_not_idle() {
+    let powd = serve(&["-d", "1", "--idle-timeout", "2s"]);
+    let mut slow = Http::to(&powd);
+    slow.send(b"POST /v1/solve HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let mut message = String::new();
+    thread::scope(|scope| {
+        // They come one after the other, and do nothing.
+        let others = scope.spawn(|| [(); 2].map(|()| Http::to(&powd).expect_end()));
+        while !others.is_finished() {
+            slow.send(b"1\r\nx\r\n");
+            message.push('x');
+            thread::park_timeout(Duration::from_millis(20));
+        }
+    });
+    slow.send(b"0\r\n\r\n");
+    slow.answer().expect_solution(&message, 1);
 }
 
 #[test]

@@ -9,7 +9,8 @@
 use std::time::{Duration, Instant};
 
 use async_nats::{Message, Subscriber};
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::task::unconstrained;
 
 /// How many messages more are taken at each step. The first is above what can be on its way at all.
 const MORE: [u64; 3] = [1024, 64, 4];
@@ -55,23 +56,25 @@ impl Intake {
         self.closing = Some((0, Instant::now()));
     }
 
-    /// Goes on with its end, if that has begun: to be called again and again.
-    pub(super) async fn follow(&mut self) {
+    /// Goes on with its end, if that has begun: to be called again and again. It waits for nothing.
+    pub(super) fn follow(&mut self) {
         let Some((step, due)) = self.closing else {
             return;
         };
         if !self.is_open || Instant::now() < due {
             return;
         }
-        // It fails only when the connection has ended for good: then nothing comes any more.
-        let _ = match MORE.get(step) {
-            Some(more) => {
-                self.subscriber
-                    .unsubscribe_after(self.received + more)
-                    .await
-            }
-            None => self.subscriber.drain().await,
+        let subscriber = &mut self.subscriber;
+        let told = match MORE.get(step) {
+            Some(more) => unconstrained(subscriber.unsubscribe_after(self.received + more))
+                .now_or_never()
+                .is_some(),
+            None => unconstrained(subscriber.drain()).now_or_never().is_some(),
         };
-        self.closing = (step < MORE.len()).then(|| (step + 1, Instant::now() + STEP));
+        // It fails only when the connection has ended for good: then nothing comes any more. Where
+        // there is no room for the word now, it is tried again.
+        if told {
+            self.closing = (step < MORE.len()).then(|| (step + 1, Instant::now() + STEP));
+        }
     }
 }

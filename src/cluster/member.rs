@@ -182,7 +182,7 @@ impl Member {
                 message = streams.verify.next(), if streams.verify.is_open() => {
                     if let Some(message) = message {
                         let begin = Instant::now();
-                        let answered = self.requests.verify(message).await;
+                        let answered = self.requests.verify(message);
                         self.service.count(Call::Verify, answered, begin.elapsed());
                     }
                 }
@@ -211,8 +211,8 @@ impl Member {
             self.act();
             // Without a broker nothing is on its way, and nobody takes what ends it.
             if self.client.connection_state() == State::Connected {
-                streams.solve.follow().await;
-                streams.verify.follow().await;
+                streams.solve.follow();
+                streams.verify.follow();
             }
             if self.has_ended(streams.solve.is_open() || streams.verify.is_open()) {
                 break;

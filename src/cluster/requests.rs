@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
 use async_nats::{Client, HeaderMap, Message, Request};
+use futures_util::FutureExt as _;
 use powd_core::Difficulty;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::unconstrained;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::counters::Counters;
@@ -182,8 +184,8 @@ impl Requests {
         is_answered
     }
 
-    /// Checks a reply line.
-    pub(super) async fn verify(&self, message: Message) -> bool {
+    /// Checks a reply line; says whether it was one that can be checked.
+    pub(super) fn verify(self: &Arc<Self>, message: Message) -> bool {
         let verdict = difficulty_in(message.headers.as_ref(), Difficulty::MAX).map(|asked| {
             let difficulty = asked.unwrap_or(self.options.difficulty);
             let line = message.payload.as_ref();
@@ -194,7 +196,13 @@ impl Requests {
             }
         });
         let is_answered = verdict.is_ok();
-        self.respond(message, verdict).await;
+        let requests = Arc::clone(self);
+        let mut telling = Box::pin(async move { requests.respond(message, verdict).await });
+        // The member does not wait until there is room for it: where the broker is gone there may
+        // be none until it is back.
+        if unconstrained(&mut telling).now_or_never().is_none() {
+            tokio::spawn(telling);
+        }
         is_answered
     }
 

@@ -108,3 +108,25 @@ fn a_member_without_its_broker_drains_as_one_that_is_alone() {
     client.expect_end();
     assert!(alone.wait().success());
 }
+
+#[test]
+fn answers_that_the_broker_does_not_take_hold_nothing_up() {
+    let Some(mut broker) = Broker::start() else {
+        return;
+    };
+    let [mut member] = members(&broker, &["--drain-timeout", "1s"]);
+    let mut nats = broker.connect();
+    // It finds more to answer than can wait to be sent, and nobody to send it to.
+    member.signal("STOP");
+    for _ in 0..4000 {
+        nats.ask("powd.verify", &[], b"x");
+    }
+    nats.flush();
+    broker.kill();
+    member.signal("CONT");
+    until("the broker to be missed", || {
+        cluster(&member)["connected"] == false
+    });
+    member.signal("TERM");
+    assert!(member.wait().success());
+}

@@ -1,8 +1,8 @@
 //! The line protocol: connections that bring lines and take replies.
 //!
 //! One acceptor hands connections to the workers of the [`engine`]. A `Session` knows the protocol,
-//! a `Connection` its socket. With `load` and `engine` the only user of `mio`. It must know nothing
-//! of instruction sets, nor of how searches are shared, nor of the command line.
+//! a `Connection` its socket. It must know nothing of instruction sets, nor of how searches are
+//! shared, nor of the command line.
 
 mod acceptor;
 mod arrivals;

@@ -1,6 +1,7 @@
 //! The engine through its handle alone: no socket is open in any of these.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -229,14 +230,18 @@ fn what_cannot_be_asked_is_told_at_once() {
 #[derive(Debug, Default)]
 struct Elsewhere {
     appeals: Mutex<Vec<Arc<Appeal>>>,
+    has_room: AtomicBool,
 }
 
 impl Outpost for Elsewhere {
-    fn call(&self, appeal: &Arc<Appeal>) {
-        self.appeals
-            .lock()
-            .expect("no panic")
-            .push(Arc::clone(appeal));
+    fn call(&self, appeal: &Arc<Appeal>) -> bool {
+        // The first time there is no room.
+        let has_room = self.has_room.swap(true, Relaxed);
+        if has_room {
+            let mut appeals = self.appeals.lock().expect("no panic");
+            appeals.push(Arc::clone(appeal));
+        }
+        has_room
     }
 
     fn wake(&self) {}
@@ -309,7 +314,7 @@ fn what_is_found_elsewhere_is_the_answer() {
 struct Faulty;
 
 impl Outpost for Faulty {
-    fn call(&self, _: &Arc<Appeal>) {
+    fn call(&self, _: &Arc<Appeal>) -> bool {
         panic!("a fault of this test's own");
     }
 

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::engine::{Appeal, Outpost};
 
-/// Appeals that wait to be taken. More are left: their searches are done here alone.
+/// Appeals that wait to be taken; more wait with their workers.
 const WAITING: usize = 64;
 
 /// The workers' side.
@@ -29,11 +29,12 @@ pub(super) fn link() -> (Link, Receiver<Arc<Appeal>>, Arc<Notify>) {
 }
 
 impl Outpost for Link {
-    fn call(&self, appeal: &Arc<Appeal>) {
-        // Full, or nobody is there any more: then it has no help.
-        if self.appeals.try_send(Arc::clone(appeal)).is_ok() {
+    fn call(&self, appeal: &Arc<Appeal>) -> bool {
+        let is_taken = self.appeals.try_send(Arc::clone(appeal)).is_ok();
+        if is_taken {
             self.news.notify_one();
         }
+        is_taken
     }
 
     fn wake(&self) {

@@ -156,7 +156,10 @@ impl Context {
             appeals.find_map(|(place, appeal)| Some((place, Arc::get_mut(appeal)?)))?;
         free.begin(job, length);
         let appeal = self.appeals.swap_remove(place);
-        outpost.call(&appeal);
+        if !outpost.call(&appeal) {
+            self.appeals.push(appeal);
+            return None;
+        }
         self.counters.appeals.add(1);
         Some(appeal)
     }

@@ -25,8 +25,8 @@ pub(super) const APPEALS: usize = 4;
 /// Who has other engines search for this one. Called by workers: it must neither block nor
 /// allocate.
 pub trait Outpost: Debug + Send + Sync {
-    /// A search to help with. It is left where there is no room.
-    fn call(&self, appeal: &Arc<Appeal>);
+    /// A search to help with. False where there is no room: it is shown again in a later turn.
+    fn call(&self, appeal: &Arc<Appeal>) -> bool;
 
     /// Something has happened: an appeal is over, or a guest's search has come to an end.
     fn wake(&self);

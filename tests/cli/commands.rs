@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread;
 
 use powd_testkit::oracle::{check, hash, zeros};
+use powd_testkit::ports::reserved_port_of_all;
 use powd_testkit::program::{expect_one_line, run, start};
-use powd_testkit::{Client, DEADLINE, Powd, lines, messages, wait};
+use powd_testkit::{Client, DEADLINE, Powd, lines, messages, reserved_port, wait};
 use serde_json::Value;
 
 use crate::POWD;
@@ -113,9 +114,8 @@ fn the_announcement_names_address_difficulty_workers_and_kernel() {
 
 #[test]
 fn ipv4_and_ipv6_are_served_side_by_side_on_one_port() {
-    let free = TcpListener::bind("0.0.0.0:0").expect("a free port");
-    let port = free.local_addr().expect("bound").port();
-    drop(free);
+    let (_reserved, all) = reserved_port_of_all();
+    let port = all.port();
     let [v4, v6] = ["0.0.0.0", "[::]"].map(|ip| format!("{ip}:{port}"));
     let powd = POWD.serve(&["-d", "1", "--listen", &v4, "--listen", &v6]);
     for address in ["127.0.0.1", "[::1]"] {
@@ -264,16 +264,16 @@ fn a_closed_output_ends_it_quietly() {
 
 #[test]
 fn load_tells_its_verdict_to_who_does_not_read_its_result() {
-    let closed = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = closed.local_addr().expect("bound").to_string();
-    drop(closed);
-    let flags = ["-c", "1", "-s", "0.1", "--warmup", "0s"];
-    let mut child = start(POWD.command(&[&["load", &address][..], &flags].concat()));
+    let (_reserved, closed) = reserved_port();
+    let load = |address: SocketAddr| {
+        // A number of requests, and not a time in which none may be answered.
+        start(POWD.command(&["load", &address.to_string(), "-c", "1", "-n", "20"]))
+    };
+    let mut child = load(closed);
     drop(child.stdout.take());
     assert_eq!(wait::for_end(&mut child).code(), Some(1), "no replies");
     let powd = POWD.serve(&["-d", "0"]);
-    let address = powd.address().to_string();
-    let mut child = start(POWD.command(&[&["load", &address][..], &flags].concat()));
+    let mut child = load(powd.address());
     drop(child.stdout.take());
     assert_eq!(wait::for_end(&mut child).code(), Some(0), "right replies");
 }

@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, mpsc};
 
 use powd_testkit::process::signal;
 use powd_testkit::program::{expect_one_line, run, start};
-use powd_testkit::small_servers::{answering, closed_port, counting, reply, serve};
-use powd_testkit::{DEADLINE, until};
+use powd_testkit::small_servers::{answering, counting, reply, serve};
+use powd_testkit::{DEADLINE, reserved_port, until};
 use serde_json::Value;
 
 use crate::POWD;
@@ -195,7 +195,7 @@ fn what_a_server_says_cannot_move_the_terminal() {
 #[cfg(target_os = "linux")]
 #[test]
 fn threads_that_memory_does_not_suffice_for_are_told_in_one_line() {
-    let (_reserved, closed) = closed_port();
+    let (_reserved, closed) = reserved_port();
     let closed = closed.to_string();
     let load = [
         "load",
@@ -230,7 +230,7 @@ fn exit_codes() {
     assert_eq!(code, Some(1));
     assert!(out.contains("not the message that was asked"), "{out}");
 
-    let (_reserved, closed) = closed_port();
+    let (_reserved, closed) = reserved_port();
     let closed = closed.to_string();
     let (code, out, err) = powd_load(&[&closed, "-s", "0.1", "--warmup", "0s"]);
     assert_eq!((code, out.as_str()), (Some(1), ""));

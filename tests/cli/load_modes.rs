@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use powd_testkit::program::expect_one_line;
-use powd_testkit::small_servers::{closed_port, counting, reply, serve};
+use powd_testkit::reserved_port;
+use powd_testkit::small_servers::{counting, reply, serve};
 use serde_json::Value;
 
 use crate::POWD;
@@ -185,7 +186,7 @@ fn a_socket_file_and_a_name_are_addresses() {
 
 #[test]
 fn a_server_that_is_not_there_is_told_at_once_in_one_line() {
-    let (_reserved, closed) = closed_port();
+    let (_reserved, closed) = reserved_port();
     let name = format!("localhost:{}", closed.port());
     // A year: who waits for its end fails.
     let year = ["-s", "31536000"];

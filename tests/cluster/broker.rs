@@ -1,20 +1,23 @@
 //! A `nats-server` on a free port of the loopback.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 
 use powd_testkit::process::Process;
-use powd_testkit::{skip, until};
+use powd_testkit::{reserved_port, skip, until};
+use socket2::Socket;
 
 use crate::directory::Directory;
 use crate::nats::Nats;
 
 /// A broker, killed when dropped.
 pub(crate) struct Broker {
-    port: u16,
+    address: SocketAddr,
     flags: Vec<String>,
     process: Option<Process>,
+    /// Keeps its port while it does not run.
+    _reserved: Socket,
     /// Where it keeps streams, if it does: behind the process, which ends first.
     store: Option<Directory>,
 }
@@ -44,7 +47,7 @@ impl Broker {
     /// The same, with these lines in its configuration.
     pub(crate) fn start_with_store_and(settings: &str) -> Option<Broker> {
         let mut broker = Broker::stopped()?;
-        let store = Directory::new(&format!("store-{}", broker.port));
+        let store = Directory::new(&format!("store-{}", broker.address.port()));
         let configuration = store.file("nats.conf");
         fs::write(&configuration, settings).expect("a directory of its own");
         broker.flags = ["-js", "-sd", &store.file(""), "-c", &configuration]
@@ -58,13 +61,12 @@ impl Broker {
     /// A broker that does not run yet.
     pub(crate) fn stopped() -> Option<Broker> {
         program()?;
-        // Free now, and nobody takes it: the system gives others.
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
-        let port = listener.local_addr().expect("it has an address").port();
+        let (reserved, address) = reserved_port();
         Some(Broker {
-            port,
+            address,
             flags: Vec::new(),
             process: None,
+            _reserved: reserved,
             store: None,
         })
     }
@@ -72,7 +74,7 @@ impl Broker {
     pub(crate) fn run(&mut self) {
         let program = program().expect("it was there");
         let child = Command::new(program)
-            .args(["-a", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-a", "127.0.0.1", "-p", &self.address.port().to_string()])
             .args(&self.flags)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -90,7 +92,7 @@ impl Broker {
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
+        self.address
     }
 
     pub(crate) fn url(&self) -> String {

@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use powd::load::{self, Options};
-use powd_testkit::small_servers::{answering, closed_port, reply, serve};
+use powd_testkit::reserved_port;
+use powd_testkit::small_servers::{answering, reply, serve};
 
 use crate::runs::{options, run_until};
 
@@ -19,7 +20,7 @@ fn silent() -> SocketAddr {
 
 #[test]
 fn a_port_that_is_closed_from_the_start_is_no_measurement() {
-    let (_reserved, address) = closed_port();
+    let (_reserved, address) = reserved_port();
     let run = load::run(&options(address), &mut |_| {}, &AtomicBool::new(false));
     let Err(load::Error::Connect { target, source }) = run else {
         panic!("{run:?}");
@@ -42,7 +43,7 @@ fn a_port_that_closes_later_refuses() {
 #[test]
 fn a_connection_that_is_never_taken_up_is_a_connect_timeout() {
     // Linux drops attempts to connect while the queue is full, which here holds one.
-    let (listener, address) = closed_port();
+    let (listener, address) = reserved_port();
     listener.listen(0).expect("bound");
     let _first = std::net::TcpStream::connect(address).expect("there is room for one");
     let options = Options {

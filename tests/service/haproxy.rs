@@ -1,14 +1,14 @@
 //! A real HAProxy, and the configuration that deploy/haproxy has for it.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use powd_testkit::oracle::check;
-use powd_testkit::{DEADLINE, Powd, lines, until};
+use powd_testkit::{DEADLINE, Powd, lines, reserved_port, until};
 
 use crate::POWD;
 use crate::limits::connect_from;
@@ -45,12 +45,6 @@ impl Drop for HaProxy {
         let _ = self.process.wait();
         let _ = std::fs::remove_file(&self.config);
     }
-}
-
-/// An address on which nothing listens.
-fn free() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound")
 }
 
 /// Clients at once, and the requests of each connection.
@@ -110,7 +104,7 @@ fn the_balancers_configuration_loses_no_answer_but_those_of_a_server_that_is_kil
         ])
     };
     let [mut one, two, three] = [serve(), serve(), serve()];
-    let address = free();
+    let (_reserved, address) = reserved_port();
     // The file as it is, with other addresses, and without waiting for a second.
     let mut config = include_str!("../../deploy/haproxy/haproxy.cfg").to_owned();
     config = config.replace("bind :20000", &format!("bind {address}"));

@@ -208,12 +208,14 @@ fn a_balancer_on_a_socket_file_names_its_clients() {
 #[cfg(all(target_os = "linux", feature = "http"))]
 #[test]
 fn clients_of_haproxy_are_judged_by_their_own_addresses() {
+    use powd_testkit::reserved_port;
+
     use crate::haproxy::HaProxy;
     use crate::limits::connect_from;
 
     let powd = serve(&["--allow", "127.0.0.2"]);
-    let free = || std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let ports = [free(), free()].map(|port| port.local_addr().expect("bound"));
+    let [(_one, first), (_other, second)] = [reserved_port(), reserved_port()];
+    let ports = [first, second];
     let server = powd.address();
     let mut text =
         "defaults\n mode tcp\n timeout connect 60s\n timeout client 60s\n timeout server 60s\n"

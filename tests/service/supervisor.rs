@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use powd_testkit::oracle::check;
 use powd_testkit::program::expect_one_line;
-use powd_testkit::{Client, DEADLINE, Powd, proc, skip, until};
+use powd_testkit::{Client, DEADLINE, Powd, proc, reserved_port, skip, until};
 
 use crate::POWD;
 
@@ -310,8 +310,7 @@ fn a_restart_refuses_nobody() {
 
 #[test]
 fn systemd_hands_its_sockets_over() {
-    let (free, address) = tcp();
-    drop(free);
+    let (_reserved, address) = reserved_port();
     let version = Command::new("systemd-socket-activate")
         .arg("--version")
         .output();

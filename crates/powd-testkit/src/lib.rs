@@ -11,6 +11,7 @@
 //! | [`client`] | a client of the line protocol, with a deadline on every read and write |
 //! | [`oracle`] | whether a reply line is right |
 //! | [`small_servers`] | servers for the load client, which answer wrongly, late or never |
+//! | [`ports`] | ports that nothing listens on yet |
 //! | [`process`], [`proc`] | any child process, and what Linux tells of it |
 //! | [`wait`] | waiting for a condition, with a deadline |
 //! | [`mod@bench`] | what the benchmarks of whole servers share |
@@ -30,6 +31,7 @@
 pub mod bench;
 pub mod client;
 pub mod oracle;
+pub mod ports;
 pub mod powd;
 pub mod proc;
 pub mod process;
@@ -38,6 +40,7 @@ pub mod small_servers;
 pub mod wait;
 
 pub use client::{Client, lines, messages};
+pub use ports::reserved_port;
 pub use powd::Powd;
 pub use program::Program;
 pub use wait::{DEADLINE, until};

@@ -2,12 +2,10 @@
 //! or never.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-
-use socket2::{Domain, Socket, Type};
 
 use crate::oracle;
 
@@ -53,14 +51,4 @@ pub fn counting() -> (SocketAddr, Arc<AtomicUsize>) {
 pub fn reply(message: &str) -> String {
     let hash = oracle::hash(b"abcde", message.as_bytes());
     format!("{message},abcde,{hash}")
-}
-
-/// A port that refuses connections, and the socket that keeps it from others: bound, but not
-/// listening.
-pub fn closed_port() -> (Socket, SocketAddr) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    socket.bind(&any.into()).expect("a free port");
-    let bound = socket.local_addr().expect("bound");
-    (socket, bound.as_socket().expect("an IP address"))
 }

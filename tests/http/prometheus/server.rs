@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use powd_testkit::process::Process;
-use powd_testkit::until;
+use powd_testkit::{reserved_port, until};
 use serde_json::Value;
 
 use super::deploy;
@@ -47,8 +47,7 @@ impl Prometheus {
         }
         let log = File::create(directory.join(LOG)).expect("a directory of our own");
         // It cannot be given port 0.
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-        let address = free.expect("a free port");
+        let (reserved, address) = reserved_port();
         let mut command = Command::new("prometheus");
         command
             .arg("--config.file=prometheus.yml")
@@ -59,6 +58,7 @@ impl Prometheus {
             .stderr(log);
         let process = Process::new(command.spawn().expect("prometheus can be started"));
         until("prometheus", || TcpStream::connect(address).is_ok());
+        drop(reserved);
         let prometheus = Prometheus {
             address,
             _process: process,

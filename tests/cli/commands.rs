@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
 use std::thread;
 
@@ -90,14 +90,8 @@ fn the_log_names_a_faster_kernel_than_the_one_asked_for() {
 
 #[test]
 fn the_announcement_names_address_difficulty_workers_and_kernel() {
-    let flags = [
-        "--listen",
-        "127.0.0.1:0@7",
-        "--listen",
-        "[::1]:0",
-        "-d",
-        "1",
-    ];
+    let other = if has_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
+    let flags = ["--listen", "127.0.0.1:0@7", "--listen", other, "-d", "1"];
     let powd = POWD.serve(&[&flags[..], &["--workers", "3", "--kernel", "portable"]].concat());
     let [first, second] = powd.addresses() else {
         panic!("two listeners")
@@ -109,21 +103,32 @@ fn the_announcement_names_address_difficulty_workers_and_kernel() {
         );
         powd.wait_for_log("announcement", |told| told == line);
     }
-    Client::connect(*second).ask(b"over IPv6", 1);
+    Client::connect(*second).ask(b"over the other one", 1);
+}
+
+/// Some containers have none.
+fn has_ipv6() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
 }
 
 #[test]
 fn ipv4_and_ipv6_are_served_side_by_side_on_one_port() {
+    if !has_ipv6() {
+        return eprintln!("skipped: the system has no IPv6");
+    }
     let (_reserved, all) = reserved_port_of_all();
     let port = all.port();
     let [v4, v6] = ["0.0.0.0", "[::]"].map(|ip| format!("{ip}:{port}"));
-    let powd = POWD.serve(&["-d", "1", "--listen", &v4, "--listen", &v6]);
+    let _powd = POWD.serve(&["-d", "1", "--listen", &v4, "--listen", &v6]);
     for address in ["127.0.0.1", "[::1]"] {
         let address = format!("{address}:{port}").parse().expect("an address");
         Client::connect(address).ask(b"both", 1);
     }
-    drop(powd);
-    // Free ports are another each time, so that two of them are no address twice.
+}
+
+#[test]
+fn free_ports_are_another_each_time() {
+    // So two of them are no address twice.
     POWD.serve(&["--listen", "127.0.0.1:0", "--listen", "127.0.0.1:0"]);
 }
 

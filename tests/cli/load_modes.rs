@@ -4,8 +4,8 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use powd_testkit::program::expect_one_line;
@@ -23,21 +23,27 @@ fn measured(server: &str, flags: &[&str]) -> (Option<i32>, Value) {
     (output.status.code(), report)
 }
 
-/// A server that answers `each` requests of a connection and then closes it, and its numbers of
-/// connections and of requests.
-fn closing_after(each: usize) -> (String, Arc<[AtomicUsize; 2]>) {
-    let seen = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+/// What a server has seen so far. Both numbers change together: who reads them while it serves must
+/// not see a request without its connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Seen {
+    /// Connections on which something was asked.
+    connections: usize,
+    requests: usize,
+}
+
+/// A server that answers `each` requests of a connection and then closes it, and what it has seen.
+fn closing_after(each: usize) -> (String, Arc<Mutex<Seen>>) {
+    let seen = Arc::<Mutex<Seen>>::default();
     let count = Arc::clone(&seen);
     let address = serve(move |_, stream: TcpStream| {
         let mut out = stream.try_clone().expect("a second handle");
         let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-        let mut asked = 0;
-        for line in lines.by_ref().take(each) {
-            asked += 1;
-            count[1].fetch_add(1, Ordering::Relaxed);
-            if asked == 1 {
-                count[0].fetch_add(1, Ordering::Relaxed);
-            }
+        for (number, line) in lines.by_ref().take(each).enumerate() {
+            let mut seen = count.lock().expect("two numbers");
+            seen.requests += 1;
+            seen.connections += usize::from(number == 0);
+            drop(seen);
             if out.write_all((reply(&line) + "\n").as_bytes()).is_err() {
                 return;
             }
@@ -46,8 +52,12 @@ fn closing_after(each: usize) -> (String, Arc<[AtomicUsize; 2]>) {
     (address.to_string(), seen)
 }
 
-fn load(seen: &[AtomicUsize; 2]) -> [usize; 2] {
-    seen.each_ref().map(|count| count.load(Ordering::Relaxed))
+/// One request of each of so many connections.
+fn one_of_each(connections: usize) -> Seen {
+    Seen {
+        connections,
+        requests: connections,
+    }
 }
 
 #[test]
@@ -93,7 +103,8 @@ fn what_is_lost_is_not_asked_again_for_ever() {
 #[test]
 fn the_clock_ends_it_too_if_it_is_told_so() {
     let silent = serve(|_, stream| BufReader::new(stream).lines().for_each(drop));
-    let (code, report) = measured(&silent.to_string(), &["-n", "3", "-c", "2", "-s", "0.1"]);
+    // The clock runs before there are threads and connections, and both are to have asked by then.
+    let (code, report) = measured(&silent.to_string(), &["-n", "3", "-c", "2", "-s", "3"]);
     assert_eq!(code, Some(1), "no replies");
     assert_eq!(report["unanswered"], 2);
 }
@@ -115,7 +126,7 @@ fn each_request_has_a_connection_of_its_own_where_that_is_asked_for() {
                 .is_some_and(serde_json::Map::is_empty),
             "{report}"
         );
-        assert_eq!(load(&seen), [50, 50]);
+        assert_eq!(*seen.lock().expect("two numbers"), one_of_each(50));
     }
     // The same by the clock.
     let (address, seen) = closing_after(usize::MAX);
@@ -126,22 +137,22 @@ fn each_request_has_a_connection_of_its_own_where_that_is_asked_for() {
         (Some(0), &20.into()),
         "{report}"
     );
-    assert_eq!(load(&seen), [20, 20]);
+    assert_eq!(*seen.lock().expect("two numbers"), one_of_each(20));
     // Without it the connections are kept.
     let (address, seen) = closing_after(usize::MAX);
     measured(&address, &["-n", "50", "-c", "4"]);
-    assert!(load(&seen)[0] <= 4);
+    assert!(seen.lock().expect("two numbers").connections <= 4);
 }
 
 #[test]
 fn reconnecting_goes_on_until_the_time_is_over() {
     let (address, seen) = closing_after(1);
-    let flags = ["-c", "2", "-s", "0.2", "--warmup", "0s", "--reconnect"];
+    let flags = ["-c", "2", "-s", "2", "--warmup", "0s", "--reconnect"];
     let (code, report) = measured(&address, &flags);
     assert_eq!(code, Some(0), "{report}");
-    let [connections, requests] = load(&seen);
-    assert_eq!(connections, requests);
-    assert!(connections > 2, "{report}");
+    let seen = *seen.lock().expect("two numbers");
+    assert_eq!(seen, one_of_each(seen.connections));
+    assert!(seen.connections > 2, "{report}");
 }
 
 #[test]

@@ -273,7 +273,7 @@ fn a_thousand_connections_and_the_client_in_c_against_powd() {
 
     let port = powd.address.port().to_string();
     let output = Command::new(compile(POWD, "client"))
-        .args(["-p", &port, "-c", "10", "-P", "8", "-s", "0.2"])
+        .args(["-p", &port, "-c", "10", "-P", "8", "-s", "1"])
         .output()
         .expect("the client in C");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

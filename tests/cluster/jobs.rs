@@ -210,7 +210,8 @@ fn jobs_outlive_the_broker_and_ends_are_kept_until_it_is_back() {
         return;
     };
     let [one] = takers(&broker, &[]);
-    let timed = format!("/v1/jobs?difficulty={HOPELESS}&deadline=1s");
+    // Until the broker is gone, this must not have ended.
+    let timed = format!("/v1/jobs?difficulty={HOPELESS}&deadline=10s");
     let timed = create(&one, &timed, b"under way");
     let queued = create(&one, "/v1/jobs?difficulty=2", b"hello");
     until_searching(&one, &timed);

@@ -3,6 +3,7 @@
 //!
 //! `strace` answers system calls in the system's place, as a sandbox or a huge machine would.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -189,17 +190,45 @@ impl Drop for Busy {
 
 /// `cargo bench --bench machine -- starts` has two hundred of them.
 #[test]
-fn starts_beside_busy_programs_take_the_same_kernel() {
-    let _busy = Busy::start(cpus().len() + 1);
-    let kernel = || {
+fn busy_programs_mislead_no_start_to_a_slower_kernel() {
+    let busy = Busy::start(cpus().len() + 1);
+    let kernel = |_| {
         let powd = Powd::start(POWD.command(&SERVE), 1);
         let line = powd.wait_for_log("announcement", |line| line.contains(" kernel="));
-        line.split(" kernel=").nth(1).map(str::to_owned)
+        let kernel = line.split(" kernel=").nth(1);
+        kernel.expect("a name").to_owned()
     };
-    let first = kernel();
-    for _ in 0..9 {
-        assert_eq!(kernel(), first);
+    let taken: BTreeSet<String> = (0..10).map(kernel).collect();
+    drop(busy);
+    if taken.len() > 1 {
+        // Of kernels that are about as fast, one start may take this one and another that one. To
+        // be misled is to take one that is slower by far more.
+        let rates = hash_rates();
+        let fastest = rates.values().copied().fold(0.0, f64::max);
+        for kernel in taken {
+            assert!(rates[&kernel] > 0.8 * fastest, "{kernel}: {rates:?}");
+        }
     }
+}
+
+/// What each kernel reaches by `powd speed`: the best of some runs, of which other programs disturb
+/// most, but not all.
+fn hash_rates() -> BTreeMap<String, f64> {
+    let mut rates = BTreeMap::new();
+    for _ in 0..5 {
+        let output = POWD.run(&["speed", "--seconds", "0.1", "--json"]);
+        let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        for row in report["rows"].as_array().expect("rows") {
+            let kernel = row["kernel"].as_str().expect("a name");
+            let rate = row["hashes_per_s"].as_f64().expect("a rate");
+            // It is no kernel of powd's, and no measure for one.
+            if kernel != "sha2" {
+                let best = rates.entry(kernel.to_owned()).or_insert(rate);
+                *best = rate.max(*best);
+            }
+        }
+    }
+    rates
 }
 
 #[test]

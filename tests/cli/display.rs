@@ -1,7 +1,7 @@
 //! What `powd solve` shows on a terminal while it searches, and that a pipe gets none of it.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -118,30 +118,24 @@ fn a_long_search_is_shown_until_it_is_interrupted() {
 fn messages_without_end_are_counted_and_the_line_is_gone_at_the_end() {
     let (mut powd, mut terminal) = solve(&["-d", "5", "--threads", "1"], 200);
     let mut stdin = powd.stdin.take().expect("it was piped");
-    let mut stdout = powd.stdout.take().expect("it was piped");
-    let reading = thread::spawn(move || {
-        let mut replies = String::new();
-        stdout.read_to_string(&mut replies).map(|_| replies)
-    });
-    // A second's work and more, on any machine.
+    let stdout = powd.stdout.take().expect("it was piped");
     let (enough, seen) = channel::<()>();
-    let writing = thread::spawn(move || {
-        let mut written = 0;
+    let asking = thread::spawn(move || {
+        let mut replies = BufReader::new(stdout).lines();
         while seen.try_recv().is_err() {
             stdin.write_all(b"message\n").expect("it reads");
-            written += 1;
-            // So that little is left to do at the end.
-            thread::park_timeout(std::time::Duration::from_millis(10));
+            // One at a time: on a slow machine much work would be left at the end otherwise.
+            let reply = replies.next().expect("a reply").expect("text");
+            assert!(reply.starts_with("message,"), "{reply}");
         }
-        written
+        drop(stdin);
+        assert!(replies.next().is_none(), "more than was asked for");
     });
     terminal.wait_for("message ");
     terminal.wait_for("MH/s");
-    enough.send(()).expect("it writes");
-    let written = writing.join().expect("no panic");
+    enough.send(()).expect("it asks");
+    asking.join().expect("a reply to each message");
     assert!(wait::for_end(&mut powd).success());
-    let replies = reading.join().expect("no panic").expect("text");
-    assert_eq!(replies.lines().count(), written);
     expect_cleared(&terminal.whole());
 }
 

@@ -120,7 +120,7 @@ fn an_ipv4_range_in_ipv6_form_lets_ipv4_clients_in() {
 #[test]
 fn an_idle_connection_is_closed() {
     // Long enough for a request on a busy machine.
-    let powd = POWD.serve(&["-d", "1", "--idle-timeout", "1s"]);
+    let powd = POWD.serve(&["-d", "1", "--idle-timeout", "2s"]);
     let mut silent = powd.connect();
     let mut asked_once = powd.connect();
     asked_once.ask(b"one", 1);
@@ -135,8 +135,9 @@ fn an_idle_connection_is_closed() {
 
 #[test]
 fn one_that_waits_for_a_search_is_not_idle() {
-    // Nothing meets 64 zeros: the search lasts several idle timeouts, then gets its error line.
-    let flags = ["-d", "64", "--idle-timeout", "300ms", "--deadline", "1s"];
+    // Nothing meets 64 zeros: the search lasts twice the idle timeout, then gets its error line. The
+    // timeout is long enough to ask in, on a busy machine too.
+    let flags = ["-d", "64", "--idle-timeout", "2s", "--deadline", "4s"];
     let powd = POWD.serve(&flags);
     let mut client = powd.connect();
     client.send(b"hard\nhard again\n");

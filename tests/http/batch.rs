@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use powd_testkit::{oracle, until};
 use serde_json::Value;
 
-use crate::client::{Http, expect_solution, serve, status};
+use crate::client::{HOPELESS, Http, expect_solution, serve, serve_bounded, status};
 
 const NDJSON: &str = "Content-Type: application/x-ndjson";
 
@@ -27,7 +27,7 @@ fn lines_are_answered_in_their_order() {
 
 #[test]
 fn objects_are_answered_with_their_ids_whatever_the_order() {
-    let powd = serve(&["-d", "1"]);
+    let powd = serve_bounded(&["-d", "1"]);
     let body = "\"text\"\n\
         {\"id\": \"hard\", \"message\": \"a\", \"difficulty\": 4}\n\
         \n\
@@ -84,7 +84,7 @@ fn answers_begin_before_the_request_ends() {
 fn what_is_found_does_not_wait_for_what_is_searched_for() {
     let powd = serve(&["-d", "1"]);
     let mut http = Http::to(&powd);
-    let hopeless = "{\"message\": \"never\", \"difficulty\": 10}\n".repeat(9);
+    let hopeless = format!("{{\"message\": \"never\", \"difficulty\": {HOPELESS}}}\n").repeat(9);
     let body = ["\"one\"\n\"two\"\n", &hopeless].concat();
     http.request("POST /v1/batch", &[NDJSON], body.as_bytes());
     assert_eq!(http.head().status, 200);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use powd_testkit::{Powd, oracle};
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Http, curl, expect_solution, file, serve};
+use crate::client::{Answer, HOPELESS, Http, curl, expect_solution, file, serve, serve_bounded};
 
 /// A version of HTTP: what tells curl to use it, and what its answers begin with.
 #[derive(Clone, Copy)]
@@ -117,14 +117,15 @@ fn a_job_is_begun_read_and_cancelled() {
         assert_eq!(found["state"], "found", "{found}");
         expect_solution(&found["solution"], "hello", 1);
 
-        let hard = version.ask(door, "/v1/jobs?difficulty=10", &["-d", "x"]);
+        let hard = format!("/v1/jobs?difficulty={HOPELESS}");
+        let hard = version.ask(door, &hard, &["-d", "x"]);
         let path = hard.header("location").expect("its path");
         let cancelled = version.ask(door, path, &["-X", "DELETE"]);
         assert_eq!((cancelled.status, cancelled.body.len()), (204, 0));
         assert_eq!(version.ask(door, path, &[]).json()["state"], "cancelled");
 
-        let late = "/v1/jobs?difficulty=10&deadline=50ms";
-        let late = version.ask(door, late, &["-d", "x"]);
+        let late = format!("/v1/jobs?difficulty={HOPELESS}&deadline=50ms");
+        let late = version.ask(door, &late, &["-d", "x"]);
         let path = late.header("location").expect("its path");
         let failed = version.ask(door, &format!("{path}?wait=50s"), &[]).json();
         assert_eq!(failed["state"], "failed", "{failed}");
@@ -136,7 +137,7 @@ fn a_job_is_begun_read_and_cancelled() {
 
 #[test]
 fn each_problem_has_its_status_and_its_code() {
-    let powd = serve(&["-d", "1", "--max-message-bytes", "100"]);
+    let powd = serve_bounded(&["-d", "1", "--max-message-bytes", "100"]);
     let long = "x".repeat(101);
     let post = ["-d", "x"];
     let calls: [(&str, &[&str], u16, &str); 9] = [

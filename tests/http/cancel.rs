@@ -4,9 +4,16 @@ use std::process::{Command, Stdio};
 
 use powd_testkit::{Powd, until};
 
-use crate::client::{Http, serve, status};
+use crate::client::{HOPELESS, Http, serve, status};
 
-const HOPELESS: &str = "POST /v1/solve?difficulty=10";
+/// Asks for what is never found.
+fn ask_hopeless(http: &mut Http, message: &[u8]) {
+    http.request(
+        &format!("POST /v1/solve?difficulty={HOPELESS}"),
+        &[],
+        message,
+    );
+}
 
 pub(crate) fn until_searches(powd: &Powd, count: u64) {
     until(&format!("{count} searches"), || {
@@ -18,7 +25,7 @@ pub(crate) fn until_searches(powd: &Powd, count: u64) {
 fn a_connection_that_closes_ends_its_search() {
     let powd = serve(&[]);
     let mut http = Http::to(&powd);
-    http.request(HOPELESS, &[], b"x");
+    ask_hopeless(&mut http, b"x");
     until_searches(&powd, 1);
     drop(http);
     until_searches(&powd, 0);
@@ -30,8 +37,8 @@ fn a_connection_that_closes_ends_its_search() {
 fn so_does_one_with_another_request_behind() {
     let powd = serve(&[]);
     let mut http = Http::to(&powd);
-    http.request(HOPELESS, &[], b"x");
-    http.request(HOPELESS, &[], b"y");
+    ask_hopeless(&mut http, b"x");
+    ask_hopeless(&mut http, b"y");
     until_searches(&powd, 1);
     drop(http);
     until_searches(&powd, 0);
@@ -42,7 +49,8 @@ fn so_does_one_with_another_request_behind() {
 fn a_batch_ends_with_its_connection() {
     let powd = serve(&[]);
     let mut http = Http::to(&powd);
-    http.request("POST /v1/batch?difficulty=10", &[], b"a\nb\nc\n");
+    let batch = format!("POST /v1/batch?difficulty={HOPELESS}");
+    http.request(&batch, &[], b"a\nb\nc\n");
     until_searches(&powd, 3);
     drop(http);
     until_searches(&powd, 0);
@@ -52,7 +60,8 @@ fn a_batch_ends_with_its_connection() {
 #[test]
 fn an_http_2_client_that_is_gone_ends_its_search() {
     let powd = serve(&[]);
-    let url = format!("http://{}/v1/solve?difficulty=10", powd.door("http"));
+    let door = powd.door("http");
+    let url = format!("http://{door}/v1/solve?difficulty={HOPELESS}");
     let mut curl = Command::new("curl")
         .args(["--silent", "--http2-prior-knowledge", "--data", "x", &url])
         .stdout(Stdio::null())
@@ -69,7 +78,7 @@ fn an_http_2_client_that_is_gone_ends_its_search() {
 fn an_easy_request_does_not_wait_for_hard_ones_over_the_other_door() {
     let powd = serve(&[
         "-d",
-        "10",
+        &HOPELESS.to_string(),
         "--listen",
         "127.0.0.1:0",
         "--listen",
@@ -79,7 +88,7 @@ fn an_easy_request_does_not_wait_for_hard_ones_over_the_other_door() {
     let line = powd.connect();
     line.send(b"x\ny\nz\n");
     let mut http = Http::to(&powd);
-    http.request(HOPELESS, &[], b"x");
+    ask_hopeless(&mut http, b"x");
     until_searches(&powd, 2);
     Http::to(&powd)
         .post("/v1/solve?difficulty=1", b"easy")

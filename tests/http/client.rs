@@ -10,8 +10,17 @@ use serde_json::Value;
 
 use crate::POWD;
 
-/// A service with both doors.
+/// What no search finds in the time of a test, on however many cores.
+pub(crate) const HOPELESS: u8 = 20;
+
+/// A service with both doors, which takes what is hopeless.
 pub(crate) fn serve(flags: &[&str]) -> Powd {
+    let hopeless = HOPELESS.to_string();
+    serve_bounded(&[&["--max-difficulty", &hopeless], flags].concat())
+}
+
+/// The same, with powd's own bound of difficulties, which is 10, or with that of the flags.
+pub(crate) fn serve_bounded(flags: &[&str]) -> Powd {
     let doors = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     POWD.serve(&[&doors[..], flags].concat())
 }

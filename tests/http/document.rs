@@ -6,11 +6,11 @@ use std::process::{Command, Stdio};
 use powd_testkit::{program, skip};
 use serde_json::Value;
 
-use crate::client::{Http, file, serve};
+use crate::client::{Http, file, serve_bounded};
 
 #[test]
 fn the_description_has_every_call() {
-    let powd = serve(&[]);
+    let powd = serve_bounded(&[]);
     let document = Http::to(&powd).get("/openapi.json").json();
     assert!(
         document["openapi"]
@@ -40,7 +40,7 @@ fn the_description_has_every_call() {
 #[test]
 fn the_description_is_of_this_service() {
     let maximum = "/components/schemas/AskedDifficulty/maximum";
-    let open = serve(&["--max-difficulty", "7"]);
+    let open = serve_bounded(&["--max-difficulty", "7"]);
     let document = Http::to(&open).get("/openapi.json").json();
     assert_eq!(document.pointer(maximum), Some(&Value::from(7)));
     assert!(document.get("security").is_none(), "{document}");
@@ -49,7 +49,7 @@ fn the_description_is_of_this_service() {
     assert_eq!(solve["requestBody"]["required"], false);
 
     let tokens = file("tokens-of-a-description", "secret\n");
-    let closed = serve(&["--http-token-file", tokens.to_str().expect("a path")]);
+    let closed = serve_bounded(&["--http-token-file", tokens.to_str().expect("a path")]);
     let token = ["Authorization: Bearer secret"];
     let document = Http::to(&closed)
         .ask("GET /openapi.json", &token, b"")
@@ -95,7 +95,7 @@ fn the_documents_client_checks_what_it_gets() {
         .split("```python\n")
         .nth(1)
         .and_then(|rest| rest.split("```").next());
-    let powd = serve(&["-d", "2"]);
+    let powd = serve_bounded(&["-d", "2"]);
     let mut python = Command::new("python3");
     python.args([
         "-c",

@@ -4,13 +4,14 @@ use powd_testkit::until;
 use serde_json::Value;
 
 use crate::POWD;
-use crate::client::{Http, serve, status};
+use crate::client::{HOPELESS, Http, serve, status};
 
 #[test]
 fn what_is_under_way_is_answered_and_new_requests_are_refused() {
     let mut powd = serve(&["--drain-timeout", "50s"]);
+    let hopeless = format!("POST /v1/solve?difficulty={HOPELESS}");
     let mut under_way = Http::to(&powd);
-    under_way.request("POST /v1/solve?difficulty=10&deadline=3s", &[], b"x");
+    under_way.request(&format!("{hopeless}&deadline=3s"), &[], b"x");
     let mut kept = Http::to(&powd);
     kept.post("/v1/solve?difficulty=1", b"x")
         .expect_solution("x", 1);
@@ -31,14 +32,17 @@ fn what_is_under_way_is_answered_and_new_requests_are_refused() {
 fn when_the_time_of_the_drain_is_over_the_rest_is_told_so() {
     let mut powd = serve(&["--drain-timeout", "100ms"]);
     let mut http = Http::to(&powd);
-    let id = http.post("/v1/jobs?difficulty=10", b"x").json()["id"].clone();
+    let job = format!("/v1/jobs?difficulty={HOPELESS}");
+    let id = http.post(&job, b"x").json()["id"].clone();
     let path = format!("GET /v1/jobs/{}?wait=50s", id.as_str().expect("an id"));
     // That it has come cannot be seen; that those after it have come, can.
     http.request(&path, &[], b"");
     let mut solve = Http::to(&powd);
-    solve.request("POST /v1/solve?difficulty=10", &[], b"x");
+    let hopeless = format!("POST /v1/solve?difficulty={HOPELESS}");
+    solve.request(&hopeless, &[], b"x");
     let mut batch = Http::to(&powd);
-    batch.request("POST /v1/batch?difficulty=10", &[], b"x\ny\n");
+    let hopeless = format!("POST /v1/batch?difficulty={HOPELESS}");
+    batch.request(&hopeless, &[], b"x\ny\n");
     until("the searches", || {
         status(&powd, "/searches_in_progress") == 4
     });
@@ -75,10 +79,11 @@ fn each_line_of_a_batch_that_is_cut_short_has_one_answer() {
     const WHOLE: usize = 2000;
     let mut powd = serve(&["--workers", "1", "--drain-timeout", "100ms"]);
     let mut http = Http::to(&powd);
-    http.send(
-        b"POST /v1/batch?difficulty=10 HTTP/1.1\r\nHost: powd\r\n\
-          Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n",
+    let head = format!(
+        "POST /v1/batch?difficulty={HOPELESS} HTTP/1.1\r\nHost: powd\r\n\
+         Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n",
     );
+    http.send(head.as_bytes());
     let lines = "\"x\"\n".repeat(WHOLE) + "\"ha";
     http.send(format!("{:x}\r\n{lines}\r\n", lines.len()).as_bytes());
     until("searches", || status(&powd, "/searches_in_progress") > 100);

@@ -9,7 +9,7 @@ use powd_testkit::{DEADLINE, Powd, oracle};
 use serde_json::Value;
 
 use crate::cancel::until_searches;
-use crate::client::{expect_solution, serve, status};
+use crate::client::{HOPELESS, expect_solution, serve, status};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -155,8 +155,9 @@ fn cancelled(powd: &Powd) -> u64 {
 fn a_stream_that_is_reset_ends_its_search_and_no_other() {
     let powd = serve(&[]);
     let mut http = Http2::connect(powd.door("http"));
+    let hopeless = format!("/v1/solve?difficulty={HOPELESS}");
     for stream in [1, 3] {
-        http.post(stream, "/v1/solve?difficulty=10", b"hard");
+        http.post(stream, &hopeless, b"hard");
     }
     until_searches(&powd, 2);
     http.reset(1);
@@ -194,7 +195,8 @@ fn a_batch_streams_both_ways() {
 fn a_batch_whose_stream_is_reset_ends() {
     let powd = serve(&[]);
     let mut http = Http2::connect(powd.door("http"));
-    http.post(1, "/v1/batch?difficulty=10", b"a\nb\nc");
+    let hopeless = format!("/v1/batch?difficulty={HOPELESS}");
+    http.post(1, &hopeless, b"a\nb\nc");
     until_searches(&powd, 3);
     http.reset(1);
     until_searches(&powd, 0);

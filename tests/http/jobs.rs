@@ -2,7 +2,7 @@
 
 use powd_testkit::until;
 
-use crate::client::{Answer, Http, expect_solution, serve, status};
+use crate::client::{Answer, HOPELESS, Http, expect_solution, serve, status};
 
 fn id(answer: &Answer) -> String {
     assert_eq!(answer.status, 202, "{answer:?}");
@@ -28,7 +28,8 @@ fn a_job_is_waited_for() {
 fn a_job_that_is_deleted_stops() {
     let powd = serve(&[]);
     let mut http = Http::to(&powd);
-    let id = id(&http.post_json("/v1/jobs", r#"{"message": "x", "difficulty": 10}"#));
+    let hopeless = format!(r#"{{"message": "x", "difficulty": {HOPELESS}}}"#);
+    let id = id(&http.post_json("/v1/jobs", &hopeless));
     let path = format!("/v1/jobs/{id}");
     until("its search", || {
         http.get(&path).json()["state"] == "searching"
@@ -76,7 +77,7 @@ fn open_jobs_are_bounded_and_ended_ones_are_forgotten() {
         http.get(&format!("/v1/jobs/{first}?wait=50s")).json()["state"],
         "found"
     );
-    let open = id(&http.post("/v1/jobs?difficulty=10", b"x"));
+    let open = id(&http.post(&format!("/v1/jobs?difficulty={HOPELESS}"), b"x"));
     let refused = http.post("/v1/jobs", b"y");
     refused.expect_problem(503, "busy");
     assert!(refused.header("retry-after").is_some());

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use powd_testkit::{Powd, skip, until};
 use serde_json::Value;
 
-use crate::client::{Http, serve};
+use crate::client::{HOPELESS, Http, serve};
 use browser::Browser;
 
 /// A desk and a phone.
@@ -88,17 +88,19 @@ fn the_page_shows_what_the_service_does_and_when_it_is_gone() {
 
     // Under load: a search that does not end, and many that do.
     let mut hard = Http::to(&powd);
-    hard.request("POST /v1/solve?difficulty=10", &[], b"hard");
-    until_shown(&browser, "searches", |rows| rows.contains("10"));
+    let hopeless = HOPELESS.to_string();
+    let solve = format!("POST /v1/solve?difficulty={hopeless}");
+    hard.request(&solve, &[], b"hard");
+    until_shown(&browser, "searches", |rows| rows.contains(&hopeless));
     until_shown(&browser, "hashes", |rate| {
         rate.contains('M') || rate.contains('k')
     });
     assert_eq!(look(&browser, "load"), places);
     // The page can stop what it has begun.
-    browser.run(
-        "document.getElementById('difficulty').value = 10;
+    browser.run(&format!(
+        "document.getElementById('difficulty').value = {hopeless};
          document.getElementById('go').click()",
-    );
+    ));
     until_shown(&browser, "searches-note", |note| {
         note.contains("2 requests")
     });
@@ -110,7 +112,8 @@ fn the_page_shows_what_the_service_does_and_when_it_is_gone() {
     drop(hard);
 
     // Errors have names.
-    Http::to(&powd).post("/v1/solve?difficulty=11", b"x");
+    let beyond = format!("/v1/solve?difficulty={}", HOPELESS + 1);
+    Http::to(&powd).post(&beyond, b"x");
     until_shown(&browser, "errors", |rows| rows.contains("difficulty"));
     assert_eq!(look(&browser, "errors"), places);
 

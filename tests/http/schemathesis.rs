@@ -6,7 +6,7 @@ use std::process::Command;
 
 use powd_testkit::{Powd, skip};
 
-use crate::client::{file, serve};
+use crate::client::{file, serve_bounded};
 
 /// Runs it against a service, with these header lines on each request.
 fn expect_nothing_found(powd: &Powd, headers: &[&str]) {
@@ -46,13 +46,13 @@ const EASY: [&str; 4] = ["-d", "1", "--max-difficulty", "3"];
 
 #[test]
 fn what_is_described_is_what_is_answered() {
-    expect_nothing_found(&serve(&EASY), &[]);
+    expect_nothing_found(&serve_bounded(&EASY), &[]);
 }
 
 #[test]
 fn and_with_tokens() {
     let tokens = file("tokens-of-schemathesis", "secret\n");
     let tokens = ["--http-token-file", tokens.to_str().expect("a path")];
-    let powd = serve(&[&EASY[..], &tokens].concat());
+    let powd = serve_bounded(&[&EASY[..], &tokens].concat());
     expect_nothing_found(&powd, &["Authorization: Bearer secret"]);
 }

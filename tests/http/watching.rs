@@ -4,11 +4,11 @@ use std::process::{Command, Stdio};
 
 use powd_testkit::{program, skip};
 
-use crate::client::{Http, serve};
+use crate::client::{HOPELESS, Http, serve, serve_bounded};
 
 #[test]
 fn metrics_count_both_doors() {
-    let powd = serve(&["-d", "2"]);
+    let powd = serve_bounded(&["-d", "2"]);
     powd.connect().ask(b"hello", 2);
     let mut http = Http::to(&powd);
     http.post("/v1/solve", b"x").expect_solution("x", 2);
@@ -99,13 +99,14 @@ fn promtool_has_nothing_to_say() {
 
 #[test]
 fn it_answers_while_the_service_has_more_than_it_can_do() {
-    let powd = serve(&["-d", "10", "--max-connections", "200"]);
+    let powd = serve(&["-d", &HOPELESS.to_string(), "--max-connections", "200"]);
     let line = powd.connect();
     line.send(&b"hard\n".repeat(1000));
     let mut clients = Vec::new();
+    let hopeless = format!("POST /v1/batch?difficulty={HOPELESS}");
     for _ in 0..100 {
         let mut http = Http::to(&powd);
-        http.request("POST /v1/batch?difficulty=10", &[], &b"hard\n".repeat(100));
+        http.request(&hopeless, &[], &b"hard\n".repeat(100));
         clients.push(http);
     }
     // Connections that nobody has asked anything on, beyond what there may be.
@@ -129,7 +130,7 @@ fn it_answers_while_the_service_has_more_than_it_can_do() {
 
 #[test]
 fn status_says_what_runs() {
-    let powd = serve(&[
+    let powd = serve_bounded(&[
         "--workers",
         "1",
         "--kernel",
@@ -168,7 +169,8 @@ fn status_says_what_runs() {
 fn status_lists_the_searches_in_progress() {
     let powd = serve(&["--workers", "1"]);
     let mut http = Http::to(&powd);
-    http.request("POST /v1/solve?difficulty=9", &[], b"x");
+    let hopeless = format!("POST /v1/solve?difficulty={HOPELESS}");
+    http.request(&hopeless, &[], b"x");
     let mut admin = Http::connect(powd.door("admin"));
     let mut search = serde_json::Value::Null;
     powd_testkit::until("hashes", || {
@@ -177,8 +179,8 @@ fn status_lists_the_searches_in_progress() {
         search = status["searches"][0].clone();
         search["hashes"].as_u64() > Some(0)
     });
-    assert_eq!(search["difficulty"], 9);
-    assert_eq!(search["expected_hashes"], 68_719_476_736.0);
+    assert_eq!(search["difficulty"], HOPELESS);
+    assert_eq!(search["expected_hashes"], 16f64.powi(HOPELESS.into()));
     assert!(search["seconds"].as_f64() > Some(0.0));
 }
 

@@ -4,7 +4,7 @@ use powd_testkit::{skip, until};
 
 use super::server::{Prometheus, Series};
 use super::{is_there, load};
-use crate::client::{Http, serve};
+use crate::client::{Http, serve_bounded};
 
 /// Each second one. `POWD_SCRAPES=60` takes as many.
 const SCRAPES: u32 = 5;
@@ -20,7 +20,7 @@ fn a_service_under_load_is_scraped_each_second() {
     let scrapes = std::env::var("POWD_SCRAPES");
     let scrapes = scrapes.map_or(SCRAPES, |number| number.parse().expect("a number"));
     let difficulty = DIFFICULTY.to_string();
-    let powd = serve(&["-d", &difficulty]);
+    let powd = serve_bounded(&["-d", &difficulty]);
     let http = format!("http://{}", powd.door("http"));
     let batch = ["--batch", "-P", "16", "-d", &difficulty];
     let _loads = [

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{check, cut, places};
-use crate::client::{Http, serve};
+use crate::client::{Http, serve_bounded};
 
 /// Damages some bytes of a good request.
 fn damaged(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
@@ -59,7 +59,7 @@ fn requests() -> Vec<Vec<u8>> {
 
 #[test]
 fn whatever_is_said_a_connection_ends_and_the_service_goes_on() {
-    let powd = serve(&[
+    let powd = serve_bounded(&[
         "-d",
         "1",
         "--max-difficulty",

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::check;
-use crate::client::{Answer, Http, serve};
+use crate::client::{Answer, Http, serve_bounded};
 
 /// A value of a field; none where the field is missing.
 #[derive(Clone, Debug)]
@@ -167,7 +167,7 @@ fn bytes_of(solved: &Value) -> Option<Vec<u8>> {
 
 #[test]
 fn a_request_is_answered_or_told_what_is_wrong() {
-    let powd = serve(&["-d", "1", "--max-difficulty", "3"]);
+    let powd = serve_bounded(&["-d", "1", "--max-difficulty", "3"]);
     let http = RefCell::new(Http::to(&powd));
     check(asked(), |asked| {
         let mut http = http.borrow_mut();
@@ -198,7 +198,7 @@ fn a_request_is_answered_or_told_what_is_wrong() {
 
 #[test]
 fn a_job_is_found_or_told_what_is_wrong() {
-    let powd = serve(&["-d", "1", "--max-difficulty", "3"]);
+    let powd = serve_bounded(&["-d", "1", "--max-difficulty", "3"]);
     let http = RefCell::new(Http::to(&powd));
     check(asked(), |asked| {
         let mut http = http.borrow_mut();
@@ -217,7 +217,7 @@ fn a_job_is_found_or_told_what_is_wrong() {
 
 #[test]
 fn any_parameters_are_taken_or_refused() {
-    let powd = serve(&["-d", "1", "--max-difficulty", "3"]);
+    let powd = serve_bounded(&["-d", "1", "--max-difficulty", "3"]);
     let known = prop::sample::select(vec!["difficulty", "seed_length", "deadline", "wait"]);
     let name = prop_oneof![4 => known.prop_map(str::to_owned), 1 => "[!-~&&[^#]]{0,6}"];
     let value = prop_oneof![

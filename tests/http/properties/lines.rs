@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{check, cut, places};
-use crate::client::{Answer, Http, expect_solution, serve};
+use crate::client::{Answer, Http, expect_solution, serve_bounded};
 
 /// The longest message here.
 const MAX: usize = 20;
@@ -43,7 +43,7 @@ fn lines_of(text: &[u8]) -> Vec<&[u8]> {
 
 #[test]
 fn each_line_of_bytes_gets_its_reply_or_its_error_in_order() {
-    let powd = serve(&["-d", "1", "--max-message-bytes", &max()]);
+    let powd = serve_bounded(&["-d", "1", "--max-message-bytes", &max()]);
     let http = RefCell::new(Http::to(&powd));
     let byte = prop_oneof![
         3 => Just(b'\n'),
@@ -152,7 +152,7 @@ fn asked(line: &[u8], number: usize) -> (Value, Option<(String, u8)>) {
 
 #[test]
 fn each_line_of_json_gets_one_answer_with_its_id() {
-    let powd = serve(&["-d", "1", "--max-message-bytes", &max()]);
+    let powd = serve_bounded(&["-d", "1", "--max-message-bytes", &max()]);
     let http = RefCell::new(Http::to(&powd));
     let lines = prop::collection::vec(line(), 0..12);
     check(

@@ -8,14 +8,17 @@ use crate::client::{HOPELESS, Http, serve, status};
 
 #[test]
 fn what_is_under_way_is_answered_and_new_requests_are_refused() {
-    let mut powd = serve(&["--drain-timeout", "50s"]);
+    let mut powd = serve(&["--drain-timeout", "1h"]);
     let hopeless = format!("POST /v1/solve?difficulty={HOPELESS}");
+    // The drain lasts as long as this one waits: until all has been looked at.
+    let mut waits = Http::to(&powd);
+    waits.request(&hopeless, &[], b"x");
     let mut under_way = Http::to(&powd);
     under_way.request(&format!("{hopeless}&deadline=3s"), &[], b"x");
     let mut kept = Http::to(&powd);
     kept.post("/v1/solve?difficulty=1", b"x")
         .expect_solution("x", 1);
-    until("its search", || status(&powd, "/searches_in_progress") == 1);
+    until("all requests", || status(&powd, "/doors/1/requests") == 3);
     let mut admin = Http::connect(powd.door("admin"));
     assert_eq!(admin.get("/readyz").status, 200);
     powd.signal("TERM");
@@ -25,6 +28,7 @@ fn what_is_under_way_is_answered_and_new_requests_are_refused() {
     refused.expect_problem(503, "draining");
     assert!(refused.header("retry-after").is_some());
     under_way.answer().expect_problem(504, "deadline");
+    drop(waits);
     assert_eq!(powd.wait().code(), Some(0));
 }
 

@@ -7,7 +7,7 @@ use powd_testkit::program::expect_one_line;
 use powd_testkit::until;
 
 use crate::POWD;
-use crate::client::{Http, file, serve, status};
+use crate::client::{HOPELESS, Http, file, serve, status};
 
 #[test]
 fn each_request_needs_a_token_where_there_are_some() {
@@ -108,9 +108,11 @@ fn an_address_has_its_share_and_strangers_none() {
 
 #[test]
 fn who_does_nothing_for_too_long_is_closed_and_who_waits_is_not() {
-    let powd = serve(&["--idle-timeout", "200ms"]);
+    // Long enough to ask in, on a busy machine too.
+    let powd = serve(&["--idle-timeout", "2s"]);
     let mut waits = Http::to(&powd);
-    waits.request("POST /v1/solve?difficulty=10&deadline=2s", &[], b"x");
+    let twice = format!("POST /v1/solve?difficulty={HOPELESS}&deadline=4s");
+    waits.request(&twice, &[], b"x");
     let mut silent = Http::to(&powd);
     let mut slow_head = Http::to(&powd);
     slow_head.send(b"POST /v1/solve HTTP/1.1\r\nHost:");

@@ -154,6 +154,16 @@ impl Http {
         self.answer()
     }
 
+    /// The same on a connection that may have been closed; no answer if it has.
+    pub(crate) fn try_ask(&mut self, request: &str, headers: &[&str]) -> Option<Answer> {
+        let lines = headers.iter().map(|header| format!("{header}\r\n"));
+        let lines: String = lines.collect();
+        let head = format!("{request} HTTP/1.1\r\nHost: powd\r\n{lines}\r\n");
+        let is_open = self.try_send_all(head.as_bytes())
+            && self.reader.fill_buf().is_ok_and(|some| !some.is_empty());
+        is_open.then(|| self.answer())
+    }
+
     pub(crate) fn get(&mut self, path: &str) -> Answer {
         self.ask(&format!("GET {path}"), &[], b"")
     }

@@ -65,7 +65,7 @@ fn every_query_of_the_dashboard_has_data() {
         return skip("prometheus is missing");
     }
     let powd = serve(&["-d", "1"]);
-    let prometheus = Prometheus::watching(powd.door("admin"), "dashboard");
+    let prometheus = Prometheus::watching(powd.door("admin"), "dashboard", 1);
     let mut http = Http::to(&powd);
     let _load = load(&powd.address().to_string(), &[]);
     let dashboard = fs::read(deploy().join("grafana/powd.json")).expect("a dashboard");

@@ -1,4 +1,4 @@
-//! A real Prometheus, with the shipped configuration and rules, that scrapes every second.
+//! A real Prometheus, with the shipped configuration and rules, that scrapes every few seconds.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -32,8 +32,9 @@ pub(crate) struct Series {
 }
 
 impl Prometheus {
-    /// Watches the powd with this admin address; `name` is that of the test.
-    pub(crate) fn watching(admin: SocketAddr, name: &str) -> Prometheus {
+    /// Watches the powd with this admin address, with so many seconds between two scrapes; `name` is
+    /// that of the test.
+    pub(crate) fn watching(admin: SocketAddr, name: &str, every: u32) -> Prometheus {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).expect("a directory of cargo's");
@@ -42,7 +43,7 @@ impl Prometheus {
             let text = text.expect("a file of the source tree");
             let text = text
                 .replace("127.0.0.1:9100", &admin.to_string())
-                .replace("15s", "1s");
+                .replace("15s", &format!("{every}s"));
             fs::write(directory.join(name), text).expect("a directory of our own");
         }
         let log = File::create(directory.join(LOG)).expect("a directory of our own");
@@ -139,8 +140,10 @@ impl Prometheus {
     /// What it has said that is more than information.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let log = fs::read_to_string(self.directory.join(LOG)).expect("its log");
-        assert!(log.contains("level=info"), "{log}");
-        let lines = log.lines().filter(|line| !line.contains("level=info"));
+        // Prometheus 2 writes it in small letters, Prometheus 3 in capitals.
+        let is_information = |line: &&str| line.to_lowercase().contains("level=info");
+        assert!(log.lines().any(|line| is_information(&line)), "{log}");
+        let lines = log.lines().filter(|line| !is_information(line));
         lines.map(str::to_owned).collect()
     }
 }

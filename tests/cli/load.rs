@@ -198,13 +198,14 @@ fn what_a_server_says_cannot_move_the_terminal() {
 fn threads_that_memory_does_not_suffice_for_are_told_in_one_line() {
     let (_reserved, closed) = reserved_port();
     let closed = closed.to_string();
+    // Enough for the memory, with stacks of 2 MiB, and few enough for any limit of open files.
     let load = [
         "load",
         &closed,
         "-c",
-        "1000",
+        "300",
         "--threads",
-        "1000",
+        "300",
         "-s",
         "1000",
     ];
@@ -220,7 +221,7 @@ fn threads_that_memory_does_not_suffice_for_are_told_in_one_line() {
     });
     let told = told.iter().find(|output| output.status.code() == Some(1));
     let told = told.expect("an error, not an abort");
-    let told = expect_one_line(told, 1, "1000 threads in 200 MB");
+    let told = expect_one_line(told, 1, "300 threads in 200 MB");
     assert!(told.contains("cannot start a thread"), "{told}");
 }
 

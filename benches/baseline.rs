@@ -19,8 +19,8 @@ use powd::cli::median;
 use powd::cpus;
 use powd::load::{Messages, Options};
 use powd_core::Difficulty;
-use powd_testkit::Program;
 use powd_testkit::bench::{Call, Conditions, Estimate, LUCK_COUNTS, Server, short, table, time};
+use powd_testkit::{Program, is_there};
 use round::{Round, round};
 use serde::Serialize;
 
@@ -98,7 +98,7 @@ fn main() {
     if wanted.is_empty() {
         return;
     }
-    if !Server::python_exists() {
+    if !is_there("python3") {
         eprintln!("python3 is missing: powd runs alone, beside the published figures");
     }
     let bar = call.bar(wanted.len() * 7 * call.rounds * 2);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use powd_testkit::program::{expect_one_line, run};
-use powd_testkit::skip;
+use powd_testkit::{is_there, skip};
 
 use crate::POWD;
 
@@ -19,10 +19,6 @@ fn pages(name: &str) -> PathBuf {
     let output = POWD.run(&["man", path]);
     assert!(output.status.success() && output.stdout.is_empty());
     directory
-}
-
-fn is_there(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok()
 }
 
 #[test]

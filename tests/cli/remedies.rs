@@ -4,12 +4,15 @@ use std::process::Command;
 
 use powd_testkit::process::without_variables;
 use powd_testkit::program::{expect_one_line, run};
-use powd_testkit::skip;
+use powd_testkit::{is_there, skip};
 
 use crate::POWD;
 
 #[test]
 fn without_ipv6_powd_says_so_and_what_to_listen_on() {
+    if !is_there("python3") {
+        return skip("python3 is missing");
+    }
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/refused_call.py");
     let mut command = Command::new("python3");
     command.arg(script);

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 
 use powd_testkit::process::Process;
-use powd_testkit::{reserved_port, skip, until};
+use powd_testkit::{is_there, reserved_port, skip, until};
 use socket2::Socket;
 
 use crate::directory::Directory;
@@ -106,12 +106,7 @@ impl Broker {
 
 /// The program, or a word about its absence.
 fn program() -> Option<&'static str> {
-    let runs = |program: &&str| {
-        let mut version = Command::new(program);
-        version.arg("--version").stdout(Stdio::null());
-        version.status().is_ok_and(|status| status.success())
-    };
-    let program = PROGRAMS.into_iter().find(|program| runs(program));
+    let program = PROGRAMS.into_iter().find(|program| is_there(program));
     if program.is_none() {
         skip("nats-server is missing");
     }

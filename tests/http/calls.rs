@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use powd_testkit::{Powd, oracle};
 use serde_json::{Value, json};
 
-use crate::client::{Answer, HOPELESS, Http, curl, expect_solution, file, serve, serve_bounded};
+use crate::client::{
+    Answer, HOPELESS, Http, curl, expect_solution, file, has_curl, serve, serve_bounded,
+};
 
 /// A version of HTTP: what tells curl to use it, and what its answers begin with.
 #[derive(Clone, Copy)]
@@ -39,6 +41,9 @@ impl Version {
 
 #[test]
 fn a_message_is_solved_and_the_answer_verified() {
+    if !has_curl() {
+        return;
+    }
     let powd = serve(&["-d", "1"]);
     let door = powd.door("http");
     for version in VERSIONS {
@@ -71,6 +76,9 @@ fn a_message_is_solved_and_the_answer_verified() {
 
 #[test]
 fn a_batch_is_answered_line_by_line() {
+    if !has_curl() {
+        return;
+    }
     let powd = serve(&["-d", "1"]);
     for version in VERSIONS {
         let ask = |arguments: &[&str]| version.ask(powd.door("http"), "/v1/batch", arguments);
@@ -102,6 +110,9 @@ fn a_batch_is_answered_line_by_line() {
 
 #[test]
 fn a_job_is_begun_read_and_cancelled() {
+    if !has_curl() {
+        return;
+    }
     let powd = serve(&["-d", "1"]);
     let door = powd.door("http");
     for version in VERSIONS {
@@ -137,6 +148,9 @@ fn a_job_is_begun_read_and_cancelled() {
 
 #[test]
 fn each_problem_has_its_status_and_its_code() {
+    if !has_curl() {
+        return;
+    }
     let powd = serve_bounded(&["-d", "1", "--max-message-bytes", "100"]);
     let long = "x".repeat(101);
     let post = ["-d", "x"];
@@ -182,6 +196,9 @@ fn each_problem_has_its_status_and_its_code() {
 
 #[test]
 fn who_does_not_get_in_is_told_why() {
+    if !has_curl() {
+        return;
+    }
     let tokens = file("tokens-of-calls", "secret\n");
     let tokens = tokens.to_str().expect("a path");
     let closed = serve(&["-d", "1", "--http-token-file", tokens]);
@@ -218,6 +235,9 @@ fn first_of(powd: &Powd) -> Http {
 
 #[test]
 fn the_description_and_what_watches_are_there() {
+    if !has_curl() {
+        return;
+    }
     let powd = serve(&["-d", "1"]);
     let admin = powd.door("admin");
     for version in VERSIONS {

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use powd_testkit::{Powd, until};
 
-use crate::client::{HOPELESS, Http, serve, status};
+use crate::client::{HOPELESS, Http, has_curl, serve, status};
 
 /// Asks for what is never found.
 fn ask_hopeless(http: &mut Http, message: &[u8]) {
@@ -59,6 +59,9 @@ fn a_batch_ends_with_its_connection() {
 
 #[test]
 fn an_http_2_client_that_is_gone_ends_its_search() {
+    if !has_curl() {
+        return;
+    }
     let powd = serve(&[]);
     let door = powd.door("http");
     let url = format!("http://{door}/v1/solve?difficulty={HOPELESS}");

@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use powd_testkit::{DEADLINE, Powd, oracle};
+use powd_testkit::{DEADLINE, Powd, oracle, skip};
 use serde_json::Value;
 
 use crate::POWD;
@@ -255,6 +255,15 @@ impl Http {
         // A reset is an end too.
         let _ = self.reader.read_to_end(&mut rest);
     }
+}
+
+/// Whether there is a `curl`, or a word about its absence.
+pub(crate) fn has_curl() -> bool {
+    let is_there = powd_testkit::is_there("curl");
+    if !is_there {
+        skip("curl is missing");
+    }
+    is_there
 }
 
 /// `curl` with these arguments, and `input` for `@-`.

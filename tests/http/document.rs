@@ -1,9 +1,9 @@
 //! HTTP.md and `/openapi.json`: what they say holds.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use powd_testkit::{program, skip};
+use powd_testkit::{is_there, program, skip};
 use serde_json::Value;
 
 use crate::client::{Http, file, serve_bounded};
@@ -82,12 +82,7 @@ fn collect_references(value: &Value, into: &mut Vec<String>) {
 /// The client in Python that HTTP.md shows, as it stands there.
 #[test]
 fn the_documents_client_checks_what_it_gets() {
-    if Command::new("python3")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_err()
-    {
+    if !is_there("python3") {
         return skip("python3 is missing");
     }
     let document = include_str!("../../HTTP.md");

@@ -37,19 +37,18 @@ def expect(is_right, what, *details):
 
 def message(connection, number):
     """Message `number` of a connection; some have commas, some are empty, long, or no text. None has a newline."""
-    match number % 6:
-        case 0:
-            return b"connection %d message %d" % (connection, number)
-        case 1:
-            return b"%d,with,commas,\"quoted\"\\,%d," % (connection, number)
-        case 2:
-            return b""
-        case 3:
-            return b"long %d " % number * (1 + number % 20)
-        case 4:
-            return "größer als \u2603 \U0001f600 \0 \r %d".encode() % number
-        case 5:
-            return bytes(byte for byte in number.to_bytes(4, "little") if byte != 10) + b"\xff\0"
+    kind = number % 6
+    if kind == 0:
+        return b"connection %d message %d" % (connection, number)
+    if kind == 1:
+        return b"%d,with,commas,\"quoted\"\\,%d," % (connection, number)
+    if kind == 2:
+        return b""
+    if kind == 3:
+        return b"long %d " % number * (1 + number % 20)
+    if kind == 4:
+        return "größer als \u2603 \U0001f600 \0 \r %d".encode() % number
+    return bytes(byte for byte in number.to_bytes(4, "little") if byte != 10) + b"\xff\0"
 
 
 def difficulty(number):

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use powd_testkit::process::Process;
-use powd_testkit::{program, skip, until};
+use powd_testkit::{is_there, program, skip, until};
 use serde_json::Value;
 
 use crate::POWD;
@@ -17,10 +17,6 @@ use server::Prometheus;
 
 fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy")
-}
-
-fn is_there(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok()
 }
 
 #[test]

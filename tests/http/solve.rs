@@ -2,7 +2,7 @@
 
 use powd_testkit::oracle;
 
-use crate::client::{HOPELESS, Http, curl, serve, serve_bounded};
+use crate::client::{HOPELESS, Http, curl, has_curl, serve, serve_bounded};
 
 #[test]
 fn a_message_gets_a_seed_with_the_difficulty_of_its_request() {
@@ -56,6 +56,9 @@ fn who_accepts_text_gets_the_reply_line() {
 
 #[test]
 fn http_2_by_prior_knowledge_is_answered_too() {
+    if !has_curl() {
+        return;
+    }
     let powd = serve(&["-d", "1"]);
     let url = format!("http://{}/v1/solve", powd.door("http"));
     let arguments = [

@@ -1,8 +1,8 @@
 //! The admin address.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use powd_testkit::{program, skip};
+use powd_testkit::{is_there, program, skip};
 
 use crate::client::{HOPELESS, Http, serve, serve_bounded};
 
@@ -78,13 +78,7 @@ fn max_fds(pid: u32) -> String {
 
 #[test]
 fn promtool_has_nothing_to_say() {
-    if Command::new("promtool")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_err()
-    {
+    if !is_there("promtool") {
         return skip("promtool is missing");
     }
     let powd = serve(&["-d", "1"]);

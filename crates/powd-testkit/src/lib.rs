@@ -39,11 +39,20 @@ pub mod program;
 pub mod small_servers;
 pub mod wait;
 
+use std::process::Command;
+
 pub use client::{Client, lines, messages};
 pub use ports::reserved_port;
 pub use powd::Powd;
 pub use program::Program;
 pub use wait::{DEADLINE, until};
+
+/// Whether there is such a program on this machine.
+pub fn is_there(program: &str) -> bool {
+    let version = Command::new(program).arg("--version").output();
+    // A missing program is an error here, but an emulator makes a failure of its own of it.
+    version.is_ok_and(|version| version.status.success())
+}
 
 /// For a test that cannot run because a program is missing on this machine: says so. With
 /// `POWD_REQUIRE_TOOLS` in the environment, as in CI, the test fails.

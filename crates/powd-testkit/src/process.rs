@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::DEADLINE;
@@ -26,12 +27,19 @@ pub fn without_variables(mut command: Command) -> Command {
 
 /// Sends a signal to a process, by its name: `TERM`, `INT`, `USR1`.
 pub fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill")
-        .arg(format!("-{name}"))
-        .arg(pid.to_string())
-        .status()
-        .expect("kill is a program");
-    assert!(status.success(), "cannot send {name}");
+    let signal = match name {
+        "CONT" => Signal::CONT,
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "KILL" => Signal::KILL,
+        "STOP" => Signal::STOP,
+        "TERM" => Signal::TERM,
+        "USR1" => Signal::USR1,
+        _ => panic!("no signal that a test sends: {name}"),
+    };
+    let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    let sent = kill_process(process.expect("the number of a process"), signal);
+    sent.unwrap_or_else(|error| panic!("cannot send {name}: {error}"));
 }
 
 /// A running process, killed when dropped.

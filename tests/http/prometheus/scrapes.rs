@@ -1,9 +1,9 @@
 //! Scrapes of a service under load: none is missed, and what they tell is sane.
 
-use powd_testkit::{skip, until};
+use powd_testkit::{is_there, skip, until};
 
+use super::load;
 use super::server::{Prometheus, Series};
-use super::{is_there, load};
 use crate::client::{Http, serve_bounded};
 
 /// `POWD_SCRAPES=60` takes as many.

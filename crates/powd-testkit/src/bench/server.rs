@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::process::Process;
-use crate::{Program, proc};
+use crate::{Program, is_there, proc};
 
 /// A running server.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Server {
 
     /// The Python baseline; `None` when there is no `python3`.
     pub fn python(difficulty: u8) -> Option<Server> {
-        if !Server::python_exists() {
+        if !is_there("python3") {
             return None;
         }
         let mut command = Command::new("python3");
@@ -42,12 +42,6 @@ impl Server {
             .args(["--port", "0", "--difficulty"])
             .arg(difficulty.to_string());
         Some(Server::start("python", command, None))
-    }
-
-    /// Whether there is a `python3`.
-    pub fn python_exists() -> bool {
-        let probe = Command::new("python3").arg("--version").output();
-        probe.is_ok_and(|output| output.status.success())
     }
 
     /// The bare epoll loop, compiled on the way.

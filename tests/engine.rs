@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use pollster::block_on;
 use powd::engine::{Appeal, Engine, EngineError, Handle, Options, Outpost, Query, SolveError};
 use powd_core::{Difficulty, Job, SeedLength, verify};
+use powd_testkit::until;
 
 /// Far more than anything here takes.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -31,14 +32,6 @@ fn engine(workers: usize, drain_timeout: Duration) -> (Engine, Handle) {
 fn end(engine: Engine) {
     engine.handle().drain();
     engine.wait().expect("no thread failed");
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !holds() {
-        assert!(begin.elapsed() < LIMIT, "never: {what}");
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// No worker tries a seed any more.

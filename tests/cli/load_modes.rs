@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use powd_testkit::program::expect_one_line;
-use powd_testkit::reserved_port;
 use powd_testkit::small_servers::{counting, reply, serve};
+use powd_testkit::{TestPath, reserved_port};
 use serde_json::Value;
 
 use crate::POWD;
@@ -157,9 +157,8 @@ fn reconnecting_goes_on_until_the_time_is_over() {
 
 #[test]
 fn a_socket_file_and_a_name_are_addresses() {
-    let path = std::env::temp_dir().join(format!("powd-load-{}.sock", std::process::id()));
-    let _ = std::fs::remove_file(&path);
-    let listener = UnixListener::bind(&path).expect("a socket file");
+    let path = TestPath::new("load");
+    let listener = UnixListener::bind(path.path()).expect("a socket file");
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             thread::spawn(move || {
@@ -170,7 +169,7 @@ fn a_socket_file_and_a_name_are_addresses() {
             });
         }
     });
-    let file = format!("unix:{}", path.display());
+    let file = path.address();
     for more in [&[][..], &["--reconnect"]] {
         let flags = [&["-n", "300", "-c", "200"], more].concat();
         let (code, report) = measured(&file, &flags);
@@ -181,7 +180,6 @@ fn a_socket_file_and_a_name_are_addresses() {
         );
         assert_eq!(report["address"], file.as_str());
     }
-    std::fs::remove_file(&path).expect("it is there");
 
     // It is 127.0.0.1 and, on most systems, ::1, where nobody listens.
     let (address, _) = counting();

@@ -6,11 +6,10 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
-use powd_testkit::{Powd, skip};
+use powd_testkit::{Powd, TestPath, skip};
 
 use crate::POWD;
 use crate::broker::Broker;
-use crate::directory::Directory;
 
 #[test]
 fn a_password_in_the_address_is_shown_to_the_broker_alone() {
@@ -63,7 +62,7 @@ fn credentials_are_shown_to_a_broker_that_knows_their_account() {
     let claims = format!(r#"{{"limits":{everything},"type":"account","version":2}}"#);
     let account_token = token(&operator, &account, &claims);
     let claims = r#"{"subs":-1,"data":-1,"payload":-1,"type":"user","version":2}"#;
-    let directory = Directory::new("credentials");
+    let directory = TestPath::directory("credentials");
     let configuration = directory.file("nats.conf");
     let settings = format!(
         "operator: {operator_token}\nresolver: MEMORY\nresolver_preload: {{ {}: {account_token} }}\n",
@@ -100,7 +99,7 @@ fn tls_is_checked_against_the_certificates_that_the_system_trusts() {
     if !openssl(&["version"]) {
         return skip("openssl is missing");
     }
-    let directory = Directory::new("tls");
+    let directory = TestPath::directory("tls");
     let [ca, ca_key] = ["ca.pem", "ca.key"].map(|name| directory.file(name));
     let [cert, key] = ["cert.pem", "cert.key"].map(|name| directory.file(name));
     let new = [
@@ -153,7 +152,7 @@ fn tls_is_checked_against_the_certificates_that_the_system_trusts() {
 
 #[test]
 fn wrong_flags_are_named_before_anything_is_bound() {
-    let directory = Directory::new("flags");
+    let directory = TestPath::directory("flags");
     let not_credentials = directory.file("text");
     fs::write(&not_credentials, "hello").expect("written");
     let joined = ["--nats", "nats://127.0.0.1:1"];

@@ -5,10 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 
 use powd_testkit::process::Process;
-use powd_testkit::{is_there, reserved_port, skip, until};
+use powd_testkit::{TestPath, is_there, reserved_port, skip, until};
 use socket2::Socket;
 
-use crate::directory::Directory;
 use crate::nats::Nats;
 
 /// A broker, killed when dropped.
@@ -19,7 +18,7 @@ pub(crate) struct Broker {
     /// Keeps its port while it does not run.
     _reserved: Socket,
     /// Where it keeps streams, if it does: behind the process, which ends first.
-    store: Option<Directory>,
+    store: Option<TestPath>,
 }
 
 /// Where Debian has it, or anywhere in the path.
@@ -47,7 +46,7 @@ impl Broker {
     /// The same, with these lines in its configuration.
     pub(crate) fn start_with_store_and(settings: &str) -> Option<Broker> {
         let mut broker = Broker::stopped()?;
-        let store = Directory::new(&format!("store-{}", broker.address.port()));
+        let store = TestPath::directory(&format!("store-{}", broker.address.port()));
         let configuration = store.file("nats.conf");
         fs::write(&configuration, settings).expect("a directory of its own");
         broker.flags = ["-js", "-sd", &store.file(""), "-c", &configuration]

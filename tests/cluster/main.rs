@@ -5,7 +5,6 @@
 
 mod access;
 mod broker;
-mod directory;
 mod drain;
 mod failures;
 mod help;

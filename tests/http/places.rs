@@ -1,21 +1,16 @@
 //! Where the doors by HTTP are: socket files, names, and behind a balancer.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use powd_testkit::{Powd, skip};
+use powd_testkit::{Powd, TestPath, skip};
 
 use crate::POWD;
 use crate::client::{Http, serve};
 
-fn socket(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("powd-test-{}-{name}", std::process::id()))
-}
-
 #[test]
 fn both_doors_can_be_socket_files_and_go_with_the_service() {
-    let (http, admin) = (socket("http"), socket("admin"));
-    let flags = [&http, &admin].map(|path| format!("unix:{}", path.display()));
+    let (http, admin) = (TestPath::new("http"), TestPath::new("admin"));
+    let flags = [&http, &admin].map(TestPath::address);
     let doors = ["--http", &flags[0], "--admin", &flags[1], "-d", "1"];
     let mut powd = POWD.serve(&doors);
     for (name, flag) in ["http", "admin"].iter().zip(&flags) {
@@ -26,7 +21,7 @@ fn both_doors_can_be_socket_files_and_go_with_the_service() {
     assert!(health.status.success(), "{health:?}");
     let curl = Command::new("curl")
         .args(["-sS", "--max-time", "60", "--unix-socket"])
-        .arg(&http)
+        .arg(http.path())
         .args(["--data-binary", "hello", "http://powd/v1/solve"])
         .output();
     match curl {
@@ -38,7 +33,8 @@ fn both_doors_can_be_socket_files_and_go_with_the_service() {
     }
     powd.signal("TERM");
     assert!(powd.wait().success());
-    assert!(!http.exists() && !admin.exists(), "left behind");
+    let is_left = |path: &TestPath| path.path().exists();
+    assert!(!is_left(&http) && !is_left(&admin), "left behind");
 }
 
 #[test]

@@ -2,13 +2,12 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
 
 use powd_testkit::oracle::check;
-use powd_testkit::{DEADLINE, Powd, lines, reserved_port, until};
+use powd_testkit::{DEADLINE, Powd, TestPath, lines, reserved_port, until};
 
 use crate::POWD;
 use crate::limits::connect_from;
@@ -16,20 +15,19 @@ use crate::limits::connect_from;
 /// A running HAProxy, stopped when dropped.
 pub(crate) struct HaProxy {
     process: Child,
-    config: PathBuf,
+    _config: TestPath,
 }
 
 impl HaProxy {
     /// Starts it, if there is such a program here. `name` tells those of one test program apart.
     pub(crate) fn start(name: &str, config: &str) -> Option<HaProxy> {
-        let file = format!("powd-test-{}-{name}.cfg", std::process::id());
-        let path = std::env::temp_dir().join(file);
-        std::fs::write(&path, config).expect("a directory for files");
+        let path = TestPath::new(name);
+        std::fs::write(path.path(), config).expect("a directory for files");
         let mut haproxy = Command::new("haproxy");
-        match haproxy.args(["-q", "-db", "-f"]).arg(&path).spawn() {
+        match haproxy.args(["-q", "-db", "-f"]).arg(path.path()).spawn() {
             Ok(process) => Some(HaProxy {
                 process,
-                config: path,
+                _config: path,
             }),
             Err(error) => {
                 powd_testkit::skip(&format!("haproxy cannot be started: {error}"));
@@ -43,7 +41,6 @@ impl Drop for HaProxy {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let _ = std::fs::remove_file(&self.config);
     }
 }
 

@@ -3,35 +3,14 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use powd_testkit::oracle::check;
 use powd_testkit::program::expect_one_line;
-use powd_testkit::{Client, DEADLINE, Powd, until};
+use powd_testkit::{Client, DEADLINE, Powd, TestPath, until};
 
 use crate::POWD;
-
-/// The path of a socket file of one test, short enough for an address; removed at the end.
-struct SocketPath(PathBuf);
-
-impl SocketPath {
-    fn new(name: &str) -> SocketPath {
-        let name = format!("powd-test-{}-{name}", std::process::id());
-        SocketPath(std::env::temp_dir().join(name))
-    }
-
-    /// As powd takes it.
-    fn flag(&self) -> String {
-        format!("unix:{}", self.0.display())
-    }
-}
-
-impl Drop for SocketPath {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 fn connect(path: &Path) -> BufReader<UnixStream> {
     let stream = UnixStream::connect(path).expect("powd listens");
@@ -52,19 +31,22 @@ fn ask(client: &mut BufReader<UnixStream>, message: &str, zeros: u8) {
 
 #[test]
 fn a_socket_file_serves_like_a_port_and_goes_with_the_service() {
-    let path = SocketPath::new("serves");
-    let listen = format!("{}@1", path.flag());
+    let path = TestPath::new("serves");
+    let listen = format!("{}@1", path.address());
     let flags = ["--listen", &listen, "--listen", "127.0.0.1:0", "-d", "2"];
     let mut powd = POWD.serve(&flags);
     powd.wait_for_log("announcement", |line| {
-        line.starts_with(&format!("powd: listening on {} difficulty=1 ", path.flag()))
+        line.starts_with(&format!(
+            "powd: listening on {} difficulty=1 ",
+            path.address()
+        ))
     });
-    let mut client = connect(&path.0);
+    let mut client = connect(path.path());
     ask(&mut client, "over a file", 1);
     powd.connect().ask(b"over TCP", 2);
 
     // One client sends all it has, ends its stream and gets its replies.
-    let mut pipelined = connect(&path.0);
+    let mut pipelined = connect(path.path());
     let sent = pipelined.get_mut().write_all(b"one\ntwo\nlast");
     sent.expect("powd takes bytes");
     let ended = pipelined.get_ref().shutdown(Shutdown::Write);
@@ -79,19 +61,19 @@ fn a_socket_file_serves_like_a_port_and_goes_with_the_service() {
     }
 
     // powd's own clients come that way, too.
-    let load = POWD.run(&["load", &path.flag(), "-n", "50", "-c", "5", "-d", "1"]);
+    let load = POWD.run(&["load", &path.address(), "-n", "50", "-c", "5", "-d", "1"]);
     assert!(load.status.success(), "{load:?}");
 
     powd.signal("TERM");
     assert!(powd.wait().success());
-    assert!(!path.0.exists(), "left behind");
+    assert!(!path.path().exists(), "left behind");
 }
 
 #[test]
 fn a_client_of_a_socket_file_that_closes_is_gone_at_once() {
-    let path = SocketPath::new("gone");
-    let powd = POWD.serve(&["--listen", &path.flag(), "-d", "64"]);
-    let mut client = connect(&path.0);
+    let path = TestPath::new("gone");
+    let powd = POWD.serve(&["--listen", &path.address(), "-d", "64"]);
+    let mut client = connect(path.path());
     client
         .get_mut()
         .write_all(b"hard\n")
@@ -103,40 +85,43 @@ fn a_client_of_a_socket_file_that_closes_is_gone_at_once() {
 
 #[test]
 fn a_socket_file_is_replaced_only_where_nobody_listens() {
-    let path = SocketPath::new("replaced");
-    let serve = ["serve", "--kernel", "portable", "--listen", &path.flag()];
+    let path = TestPath::new("replaced");
+    let serve = ["serve", "--kernel", "portable", "--listen", &path.address()];
     let mut killed = Powd::start(POWD.command(&serve), 1);
     let told = expect_one_line(&POWD.run(&serve), 1, "somebody listens");
     assert!(
-        told.contains(&path.flag()) && told.contains("listens there already"),
+        told.contains(&path.address()) && told.contains("listens there already"),
         "{told}"
     );
-    ask(&mut connect(&path.0), "still there", 3);
+    ask(&mut connect(path.path()), "still there", 3);
 
     killed.signal("KILL");
     killed.wait();
-    assert!(path.0.exists(), "nobody could remove it");
+    assert!(path.path().exists(), "nobody could remove it");
     let _powd = Powd::start(POWD.command(&serve), 1);
-    ask(&mut connect(&path.0), "the next one", 3);
+    ask(&mut connect(path.path()), "the next one", 3);
 }
 
 #[test]
 fn a_file_that_is_no_socket_is_left_alone() {
-    let path = SocketPath::new("file");
-    std::fs::write(&path.0, "precious").expect("a directory for files");
-    let output = POWD.run(&["serve", "--listen", &path.flag()]);
+    let path = TestPath::new("file");
+    std::fs::write(path.path(), "precious").expect("a directory for files");
+    let output = POWD.run(&["serve", "--listen", &path.address()]);
     let told = expect_one_line(&output, 1, "a file");
     assert!(
         told.contains("no socket") && told.contains("another path"),
         "{told}"
     );
-    assert_eq!(std::fs::read(&path.0).expect("it is there"), b"precious");
+    assert_eq!(
+        std::fs::read(path.path()).expect("it is there"),
+        b"precious"
+    );
 }
 
 #[test]
 fn limits_by_address_leave_clients_of_socket_files_alone() {
-    let path = SocketPath::new("limits");
-    let listen = path.flag();
+    let path = TestPath::new("limits");
+    let listen = path.address();
     let limits = ["--allow", "192.0.2.0/24", "--max-connections-per-ip", "1"];
     let powd = POWD.serve(
         &[
@@ -145,12 +130,12 @@ fn limits_by_address_leave_clients_of_socket_files_alone() {
         ]
         .concat(),
     );
-    let mut clients = [connect(&path.0), connect(&path.0)];
+    let mut clients = [connect(path.path()), connect(path.path())];
     for client in &mut clients {
         ask(client, "no address to judge by", 1);
     }
     let mut line = String::new();
-    connect(&path.0)
+    connect(path.path())
         .read_line(&mut line)
         .expect("a line, in time");
     assert!(line.starts_with("ERR busy "), "{line:?}");
@@ -190,8 +175,8 @@ fn a_name_that_nobody_knows_is_told_so() {
 /// `nc -U`, as people try it.
 #[test]
 fn an_independent_client_is_served() {
-    let path = SocketPath::new("python");
-    let _powd = POWD.serve(&["--listen", &path.flag(), "-d", "1"]);
+    let path = TestPath::new("python");
+    let _powd = POWD.serve(&["--listen", &path.address(), "-d", "1"]);
     let script = "import socket, sys
 client = socket.socket(socket.AF_UNIX)
 client.connect(sys.argv[1])
@@ -200,7 +185,7 @@ client.shutdown(socket.SHUT_WR)
 sys.stdout.write(client.makefile().read())";
     let asked = Command::new("python3")
         .args(["-c", script])
-        .arg(&path.0)
+        .arg(path.path())
         .output();
     let Ok(asked) = asked else {
         return powd_testkit::skip("python3 cannot be started");

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
 use powd_testkit::oracle::check;
-use powd_testkit::{Client, DEADLINE, Powd, until};
+use powd_testkit::{Client, DEADLINE, Powd, TestPath, until};
 
 use crate::POWD;
 
@@ -171,8 +171,8 @@ fn a_client_without_an_address_counts_as_its_balancer() {
 
 #[test]
 fn a_balancer_on_a_socket_file_names_its_clients() {
-    let path = std::env::temp_dir().join(format!("powd-test-{}-proxy", std::process::id()));
-    let listen = format!("unix:{}", path.display());
+    let path = TestPath::new("proxy");
+    let listen = path.address();
     let flags = [
         "--listen",
         &listen,
@@ -185,7 +185,7 @@ fn a_balancer_on_a_socket_file_names_its_clients() {
     ];
     let powd = POWD.serve(&flags);
     let ask = |header: &[u8]| {
-        let mut stream = UnixStream::connect(&path).expect("powd listens");
+        let mut stream = UnixStream::connect(path.path()).expect("powd listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("not zero");
         stream
             .write_all(&[header, b"hello"].concat())
@@ -200,8 +200,6 @@ fn a_balancer_on_a_socket_file_names_its_clients() {
     check(ask(&text("192.0.2.7")).trim_ascii_end(), b"hello", 1);
     ask(&text("192.0.2.8"));
     powd.until_counter("/connections/refused/denied", |count| count == 1);
-    drop(powd);
-    let _ = std::fs::remove_file(&path);
 }
 
 /// HAProxy itself, with health checks, in both versions.

@@ -1,12 +1,10 @@
 //! Under a supervisor: what it is told, and sockets that it hands over. The test is the supervisor;
 //! systemd's own tool hands over sockets where it is installed.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::thread;
@@ -14,25 +12,9 @@ use std::time::{Duration, Instant};
 
 use powd_testkit::oracle::check;
 use powd_testkit::program::expect_one_line;
-use powd_testkit::{Client, DEADLINE, Powd, is_there, proc, reserved_port, skip, until};
+use powd_testkit::{Client, DEADLINE, Powd, TestPath, is_there, proc, reserved_port, skip, until};
 
 use crate::POWD;
-
-/// A path of one test, removed at the end.
-struct TestPath(PathBuf);
-
-impl TestPath {
-    fn new(name: &str) -> TestPath {
-        let name = format!("powd-test-{}-{name}", std::process::id());
-        TestPath(std::env::temp_dir().join(name))
-    }
-}
-
-impl Drop for TestPath {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
 
 /// Where a supervisor hears its service.
 struct Ear {
@@ -43,7 +25,7 @@ struct Ear {
 impl Ear {
     fn new(name: &str) -> Ear {
         let path = TestPath::new(name);
-        let socket = UnixDatagram::bind(&path.0).expect("a socket file");
+        let socket = UnixDatagram::bind(path.path()).expect("a socket file");
         socket.set_read_timeout(Some(DEADLINE)).expect("not zero");
         Ear { socket, path }
     }
@@ -59,7 +41,7 @@ impl Ear {
             "--no-pin",
         ];
         let mut command = POWD.command(&[&serve, flags].concat());
-        command.env("NOTIFY_SOCKET", &self.path.0);
+        command.env("NOTIFY_SOCKET", self.path.path());
         command.env("WATCHDOG_USEC", watchdog);
         Powd::start(command, 1)
     }
@@ -201,25 +183,18 @@ fn tcp() -> (TcpListener, SocketAddr) {
 fn sockets_that_are_handed_over_take_the_place_of_flags() {
     let (listener, address) = tcp();
     let path = TestPath::new("activated");
-    let file = UnixListener::bind(&path.0).expect("a socket file");
+    let file = UnixListener::bind(path.path()).expect("a socket file");
     let sockets = vec![listener.into(), file.into()];
     // Not even looked at: this port cannot be had.
     let flags = ["--listen", "192.0.2.1:1", "-d", "1"];
     let mut powd = activated(sockets, "line@2:other", &flags, 2);
     assert_eq!(powd.address(), address);
     powd.connect().ask(b"over TCP", 2);
-    let load = POWD.run(&[
-        "load",
-        &format!("unix:{}", path.0.display()),
-        "-n",
-        "10",
-        "-d",
-        "1",
-    ]);
+    let load = POWD.run(&["load", &path.address(), "-n", "10", "-d", "1"]);
     assert!(load.status.success(), "{load:?}");
     powd.signal("TERM");
     assert!(powd.wait().success());
-    assert!(path.0.exists(), "it is not powd's to remove");
+    assert!(path.path().exists(), "it is not powd's to remove");
 }
 
 #[cfg(feature = "http")]

@@ -11,6 +11,7 @@
 //! | [`client`] | a client of the line protocol, with a deadline on every read and write |
 //! | [`oracle`] | whether a reply line is right |
 //! | [`small_servers`] | servers for the load client, which answer wrongly, late or never |
+//! | [`files`] | paths of one test, removed at the end |
 //! | [`ports`] | ports that nothing listens on yet |
 //! | [`process`], [`proc`] | any child process, and what Linux tells of it |
 //! | [`wait`] | waiting for a condition, with a deadline |
@@ -30,6 +31,7 @@
 
 pub mod bench;
 pub mod client;
+pub mod files;
 pub mod oracle;
 pub mod ports;
 pub mod powd;
@@ -42,6 +44,7 @@ pub mod wait;
 use std::process::Command;
 
 pub use client::{Client, lines, messages};
+pub use files::TestPath;
 pub use ports::reserved_port;
 pub use powd::Powd;
 pub use program::Program;

@@ -55,10 +55,7 @@ impl Powd {
 
     /// The address of another door than its listeners: `http` or `admin`.
     pub fn door(&self, name: &str) -> SocketAddr {
-        let prefix = format!("powd: {name} on ");
-        let line = self.wait_for_log(name, |line| line.starts_with(&prefix));
-        let address = line[prefix.len()..].parse().ok();
-        address.unwrap_or_else(|| panic!("no address in {line:?}"))
+        self.process.door(name)
     }
 
     /// The address of the first listener.

@@ -5,6 +5,7 @@
 //! [`Server`](crate::bench::Server) for the benchmarks, to which powd, Python and C are alike.
 
 use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
 use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
@@ -139,6 +140,14 @@ impl Process {
                 .expect("nobody panics with the log held")
                 .0;
         }
+    }
+
+    /// The address of another door of powd than its listeners: `http` or `admin`.
+    pub fn door(&self, name: &str) -> SocketAddr {
+        let prefix = format!("powd: {name} on ");
+        let line = self.wait_for(name, 0, 0, |line| line.starts_with(&prefix));
+        let address = line[prefix.len()..].parse().ok();
+        address.unwrap_or_else(|| panic!("no address in {line:?}"))
     }
 
     /// Sends it a signal: `TERM`, `INT`, `USR1`.

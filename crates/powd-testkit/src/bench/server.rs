@@ -81,11 +81,7 @@ impl Server {
 
     /// The address of another door of powd than its listener: `http` or `admin`.
     pub fn door(&self, name: &str) -> SocketAddr {
-        let prefix = format!("powd: {name} on ");
-        let is_it = |line: &str| line.starts_with(&prefix);
-        let line = self.process.wait_for(name, 0, 0, is_it);
-        let address = line[prefix.len()..].parse().ok();
-        address.unwrap_or_else(|| panic!("no address in {line:?}"))
+        self.process.door(name)
     }
 
     /// CPU time so far, of all threads, in seconds.

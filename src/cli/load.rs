@@ -65,7 +65,8 @@ pub(super) struct Args {
     seconds: Duration,
 
     /// Ask so many times in all, and end with the last reply instead of by the clock (or by
-    /// --seconds, if that is given and comes first). There is no warm-up then: each request counts.
+    /// --seconds, if that is given and comes first; or when the server has been gone for
+    /// --timeout). There is no warm-up then: each request counts.
     #[arg(short = 'n', long, value_name = "N", value_parser = requests)]
     requests: Option<u64>,
 

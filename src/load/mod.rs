@@ -14,6 +14,7 @@
 //! | `connection` | one connection: what is in flight, what is half read or still to be written |
 //! | `connect` | a socket to the server |
 //! | `quota` | how many requests there are in all, where that is fixed |
+//! | `absence` | a server that is gone, which would let such a run go on for ever |
 //! | `pace` | one thread's part in the timetable of the open loop |
 //! | `client` | one thread: its connections and its poll loop |
 //! | `http` | the same over HTTP: one thread, its connections as tasks |
@@ -21,6 +22,7 @@
 //! | `stats` | what a thread counted |
 //! | `report` | the sum of it |
 
+mod absence;
 mod check;
 mod client;
 mod connect;
@@ -41,6 +43,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use absence::Absence;
 pub(crate) use connect::probe;
 pub use options::{Error, Exchange, MOST_CONNECTIONS, MOST_IN_FLIGHT, Messages, Options, RATES};
 use quota::Quota;
@@ -113,6 +116,7 @@ pub fn run(
     }
     let window = Window::new();
     let quota = options.requests.map(Quota::new);
+    let mut absence = quota.as_ref().map(Absence::of);
     if options.requests.is_some() {
         // Each of them counts, also those that are answered while others still connect.
         window.set(Duration::ZERO, options.duration);
@@ -145,12 +149,15 @@ pub fn run(
             }
             .map_err(Error::Thread)?;
         }
-        conduct(options, &window, &stats, progress, stop)
+        conduct(options, &window, &stats, absence.as_mut(), progress, stop)
     })?;
 
     let mut total = Stats::new();
     for one in &stats {
         total.merge(&lock(one));
+    }
+    if let Some(absence) = absence.filter(|absence| absence.lasted() >= options.timeout) {
+        total.unanswered = absence.unanswered();
     }
     Ok(Report::new(options, threads, measured, &total))
 }
@@ -160,6 +167,7 @@ fn conduct(
     options: &Options,
     window: &Window,
     stats: &[Mutex<Stats>],
+    mut absence: Option<&mut Absence<'_>>,
     progress: &mut dyn FnMut(&Progress),
     stop: &AtomicBool,
 ) -> Result<Duration, Error> {
@@ -195,11 +203,18 @@ fn conduct(
             show_at = now;
         }
         if now >= show_at {
-            progress(&snapshot(phase, window, stats));
+            let seen = snapshot(phase, window, stats);
+            progress(&seen);
             show_at = window.now() + TICK;
-        }
-        if phase == Phase::Done {
-            return Ok(window.measured());
+            if phase == Phase::Done {
+                return Ok(window.measured());
+            }
+            if let Some(absence) = &mut absence {
+                absence.look(now, &seen);
+                if absence.lasted() >= options.timeout {
+                    window.end_at(now);
+                }
+            }
         }
         let wake_at = if phase == Phase::Connecting {
             window.now() + LOOK

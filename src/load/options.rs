@@ -77,7 +77,8 @@ pub struct Options {
     pub duration: Duration,
     /// The time under load before the measurement; none where `requests` are counted.
     pub warmup: Duration,
-    /// Requests in all, after which the run ends; `None` asks until the time is over.
+    /// Requests in all, after which the run ends, or when nobody has got through to the server for
+    /// `timeout`; `None` asks until the time is over.
     pub requests: Option<u64>,
     /// A new connection for each request: latencies include the time to connect.
     pub reconnect: bool,

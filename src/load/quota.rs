@@ -39,6 +39,11 @@ impl Quota {
         requests > 0 && self.unfinished.fetch_sub(requests as u64, Relaxed) == requests as u64
     }
 
+    /// Requests whose end is still to come, made or not.
+    pub(super) fn unfinished(&self) -> u64 {
+        self.unfinished.load(Relaxed)
+    }
+
     /// Whether no request is left to be made.
     pub(super) fn is_spent(&self) -> bool {
         self.left.load(Relaxed) == 0

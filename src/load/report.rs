@@ -48,7 +48,8 @@ pub struct Report {
     pub lost: u64,
     /// The longest that one of them had waited, in milliseconds.
     pub longest_lost_ms: f64,
-    /// Requests still without a reply when the window closed.
+    /// Requests still without a reply when the window closed; all that were to be made, where it
+    /// closed because the server was gone.
     pub unanswered: u64,
     /// How long the oldest of them had waited, in milliseconds.
     pub oldest_unanswered_ms: f64,

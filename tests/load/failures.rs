@@ -39,6 +39,32 @@ fn a_port_that_closes_later_refuses() {
     assert_eq!(report.replies, 0);
 }
 
+#[test]
+fn a_fixed_number_of_requests_is_not_tried_for_ever_when_the_server_is_gone() {
+    for reconnect in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("it connects");
+            let mut out = stream.try_clone().expect("a second handle");
+            let line = BufReader::new(stream).lines().next();
+            let line = line.expect("it asks").expect("text");
+            let answer = reply(&line) + "\n";
+            out.write_all(answer.as_bytes()).expect("it reads");
+        });
+        let options = Options {
+            requests: Some(1000),
+            timeout: Duration::from_millis(50),
+            reconnect,
+            ..options(address)
+        };
+        let report = run_until(&options, |_| false);
+        let ended = report.replies + report.lost;
+        assert_eq!(report.unanswered, 1000 - ended, "{report:?}");
+        assert!(report.oldest_unanswered_ms >= 50.0, "{report:?}");
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_connection_that_is_never_taken_up_is_a_connect_timeout() {

@@ -94,6 +94,30 @@ fn each_way_of_asking_is_answered_rightly_and_counted_once() {
 }
 
 #[test]
+fn a_fixed_number_of_requests_is_not_tried_for_ever_when_the_server_is_gone() {
+    const REQUESTS: u64 = 1_000_000_000;
+    for way in [over_http, in_batches] {
+        let (powd, address) = service(&["-d", "0"]);
+        let mut powd = Some(powd);
+        let way = Options {
+            requests: Some(REQUESTS),
+            connections: 2,
+            pipeline: 3,
+            timeout: Duration::from_millis(500),
+            ..way(address)
+        };
+        let report = run_until(&way, |progress| {
+            if progress.replies > 0 {
+                powd = None;
+            }
+            false
+        });
+        let rest = REQUESTS - report.replies - report.lost;
+        assert_eq!(report.unanswered, rest, "{report:?}");
+    }
+}
+
+#[test]
 fn errors_are_counted_by_status_and_code() {
     let (_powd, address) = service(&["--max-difficulty", "3"]);
     for way in [over_http(address), in_batches(address)] {

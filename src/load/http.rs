@@ -27,7 +27,7 @@ use powd_core::Difficulty;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::runtime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
@@ -88,6 +88,8 @@ struct Connection {
     failures: Cell<u32>,
     /// With `reconnect`: when the request that it is opened for began.
     began: Cell<Option<Duration>>,
+    /// Held by the lane whose request is the next to leave.
+    next: AsyncMutex<()>,
 }
 
 impl<'a> Client<'a> {
@@ -180,6 +182,7 @@ impl<'a> Client<'a> {
             settled: Cell::new(false),
             failures: Cell::new(0),
             began: Cell::new(None),
+            next: AsyncMutex::new(()),
         };
         loop {
             if self.options.reconnect && connection.began.get().is_none() {
@@ -188,7 +191,7 @@ impl<'a> Client<'a> {
                     connection.settle(false, stats);
                     self.join_timetable(place);
                 }
-                connection.began.set(Some(self.turn(place).await));
+                connection.began.set(Some(self.turn(&connection).await));
             }
             if let Err(name) = self.use_once(&connection, stats).await {
                 self.lost(&connection, name, stats).await;
@@ -253,7 +256,10 @@ impl<'a> Client<'a> {
     }
 
     /// Waits until a request may leave; returns when it was due.
-    async fn turn(&self, place: usize) -> Duration {
+    async fn turn(&self, connection: &Connection) -> Duration {
+        let place = connection.place;
+        // One lane at a time looks at the timetable: a request on it leaves once.
+        let _next = connection.next.lock().await;
         if let Some(pace) = &self.pace {
             let due = pace.borrow().next_due(place);
             match due {

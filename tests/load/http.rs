@@ -93,6 +93,28 @@ fn each_way_of_asking_is_answered_rightly_and_counted_once() {
     }
 }
 
+/// Lanes that are idle wait for the same moment, and one of them has it.
+#[test]
+fn several_in_flight_leave_as_often_as_the_timetable_says() {
+    let (_powd, address) = service(&[]);
+    let way = Options {
+        pipeline: 8,
+        rate: Some(10.0),
+        requests: Some(500),
+        ..over_http(address)
+    };
+    let report = run_until(&way, |progress| progress.replies >= 5);
+    // A slow machine has fewer.
+    let due = 1.0 + report.seconds * 10.0;
+    assert!(report.replies as f64 <= due, "{report:?}");
+    let way = Options {
+        rate: Some(5000.0),
+        ..way
+    };
+    let report = run_until(&way, |_| false);
+    assert_eq!((report.replies, report.unanswered), (500, 0), "{report:?}");
+}
+
 #[test]
 fn a_fixed_number_of_requests_is_not_tried_for_ever_when_the_server_is_gone() {
     const REQUESTS: u64 = 1_000_000_000;

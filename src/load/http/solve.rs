@@ -83,7 +83,7 @@ impl Client<'_> {
         loop {
             let since = match connection.began.take() {
                 Some(since) => since,
-                None => self.turn(connection.place).await,
+                None => self.turn(connection).await,
             };
             let message = self.shape.message(&flight.borrow().expected());
             flight.borrow_mut().add(1, since);

@@ -43,6 +43,8 @@ struct State {
     work: Option<Work>,
     /// The line on the terminal, while it is there.
     bar: Option<ProgressBar>,
+    /// Something else is being written: the line stays away.
+    is_aside: bool,
 }
 
 /// Searches without a rest between them.
@@ -78,6 +80,7 @@ impl Display {
             members: None,
             work: None,
             bar: None,
+            is_aside: false,
         }))));
         let ticking = display.clone();
         spawn(move || {
@@ -121,12 +124,23 @@ impl Display {
         });
     }
 
-    /// Takes the line off the terminal while `write` writes there.
+    /// Takes the line off the terminal while `write` writes there. It may wait for its reader, so
+    /// it holds no lock: a signal is heard meanwhile. (`ProgressBar::suspend` would hold one.)
     pub(super) fn aside<R>(&self, write: impl FnOnce() -> R) -> R {
-        match self.with(|state| state.bar.clone()).flatten() {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
+        let was_shown = self.with(|state| {
+            state.is_aside = true;
+            let was_shown = state.bar.is_some();
+            state.clear();
+            was_shown
+        });
+        let written = write();
+        self.with(|state| {
+            state.is_aside = false;
+            if was_shown == Some(true) {
+                state.tick();
+            }
+        });
+        written
     }
 
     /// Takes the line off the terminal.
@@ -171,8 +185,7 @@ impl State {
     }
 
     fn tick(&mut self) {
-        let now = Instant::now();
-        let Some(line) = self.line(now) else {
+        let Some(line) = self.line(Instant::now()).filter(|_| !self.is_aside) else {
             return;
         };
         let bar = self.bar.get_or_insert_with(|| {
@@ -286,6 +299,8 @@ fn short(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
     use super::*;
 
     fn line(nibbles: u8, messages: Option<u64>, hashes: Option<u64>) -> String {
@@ -325,6 +340,7 @@ mod tests {
             members: None,
             work: None,
             bar: None,
+            is_aside: false,
         };
         let start = Instant::now();
         let after = |milliseconds| start + Duration::from_millis(milliseconds);
@@ -351,6 +367,32 @@ mod tests {
         state.search(4, after(9000));
         assert_eq!(told(&mut state, 9999), None);
         assert!(told(&mut state, 10_000).is_some());
+    }
+
+    #[test]
+    fn a_write_that_waits_for_its_reader_holds_up_nobody_else() {
+        let mut state = State {
+            difficulty: Difficulty::NONE,
+            messages: None,
+            tried: Arc::default(),
+            members: None,
+            work: None,
+            bar: Some(ProgressBar::hidden()),
+            is_aside: false,
+        };
+        state.search(1, Instant::now());
+        let display = Display(Some(Arc::new(Mutex::new(state))));
+        let (tell, ended) = channel();
+        let other = display.clone();
+        display.aside(|| {
+            thread::spawn(move || {
+                other.with(State::tick);
+                other.clear();
+                tell.send(())
+            });
+            let ended = ended.recv_timeout(Duration::from_secs(60));
+            ended.expect("what signals do does not wait for the write");
+        });
     }
 
     #[test]

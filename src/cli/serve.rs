@@ -153,8 +153,8 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_DRAIN_TIMEOUT", value_name = "TIME", default_value = "8s", value_parser = duration)]
     drain_timeout: Duration,
 
-    /// How long to go on taking connections and requests after the first SIGTERM or SIGINT, before
-    /// the drain begins: balancers need time to hear from /readyz that this service ends.
+    /// How long to go on taking connections and requests after the first SIGTERM, SIGINT or SIGHUP,
+    /// before the drain begins: balancers need time to hear from /readyz that this service ends.
     #[arg(long, env = "POWD_SHUTDOWN_DELAY", value_name = "TIME", default_value = "0s", value_parser = duration)]
     shutdown_delay: Duration,
 
@@ -394,12 +394,8 @@ fn handle_signals(mut signals: Signals, control: &Control, delay: Duration, mut 
             std::process::exit(128 + signal);
         } else {
             draining = true;
-            supervisor::stopping();
             control.engine().announce_drain();
             drain_after(delay, control);
-            tracing::info!(
-                "answering what was received, then ending; a second signal ends at once"
-            );
         }
     }
 }
@@ -407,20 +403,34 @@ fn handle_signals(mut signals: Signals, control: &Control, delay: Duration, mut 
 /// Begins the drain when `delay` is over, on a thread of its own: the signals are heard meanwhile.
 fn drain_after(delay: Duration, control: &Control) {
     if delay.is_zero() {
-        return control.drain();
+        return drain(control);
     }
-    let drain = {
+    let until_then = format!(
+        "taking requests for {} more, then ending",
+        humantime::format_duration(delay)
+    );
+    tracing::info!("{until_then}; a second signal ends at once");
+    supervisor::stopping(until_then);
+    let drain_later = {
         let control = control.clone();
         move || {
             std::thread::sleep(delay);
-            control.drain();
+            drain(&control);
         }
     };
     let waiting = std::thread::Builder::new()
         .name("shutdown-delay".to_owned())
-        .spawn(drain);
+        .spawn(drain_later);
     if let Err(error) = waiting {
         tracing::warn!(%error, "--shutdown-delay: no thread to wait, draining now");
-        control.drain();
+        drain(control);
     }
+}
+
+/// Tells of the drain, and begins it: the process may end before another thread is told anything.
+fn drain(control: &Control) {
+    let until_then = "answering what was received, then ending";
+    tracing::info!("{until_then}; a second signal ends at once");
+    supervisor::stopping(until_then.to_owned());
+    control.drain();
 }

@@ -6,6 +6,7 @@
 //! and one addition.
 
 use std::io;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,17 +17,35 @@ use crate::engine::{Handle, Totals};
 /// How often the status line may change.
 const STATUS: Duration = Duration::from_secs(10);
 
+/// How long a supervisor may take to take a message. One that reads takes microseconds; one that
+/// hangs must not keep the service from its end.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// Tells that everything has started.
 pub fn ready() {
-    tell(&[NotifyState::Ready]);
+    tell_in_time(|| tell(&[NotifyState::Ready]));
 }
 
-/// Tells that the service ends.
-pub fn stopping() {
-    tell(&[
-        NotifyState::Stopping,
-        NotifyState::Status("answering what was received, then ending"),
-    ]);
+/// Tells that the service ends, and what it does until then.
+pub fn stopping(status: String) {
+    tell_in_time(move || tell(&[NotifyState::Stopping, NotifyState::Status(&status)]));
+}
+
+/// Waits until a message has left, but not long.
+fn tell_in_time(tell: impl FnOnce() + Send + 'static) {
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return;
+    }
+    let (done, told) = sync_channel(1);
+    let thread = thread::Builder::new().name("notify".to_owned());
+    let started = thread.spawn(move || {
+        tell();
+        let _ = done.send(());
+    });
+    match started {
+        Ok(_) => drop(told.recv_timeout(PATIENCE)),
+        Err(error) => tracing::warn!(%error, "no thread to tell the supervisor with"),
+    }
 }
 
 fn tell(states: &[NotifyState<'_>]) {

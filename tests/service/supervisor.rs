@@ -90,6 +90,32 @@ fn the_supervisor_hears_that_powd_is_ready_what_it_does_and_that_it_ends() {
 }
 
 #[test]
+fn a_supervisor_that_does_not_read_holds_up_no_end() {
+    let ear = Ear::new("deaf");
+    let mut powd = ear.serve("0", &["-d", "1"]);
+    assert_eq!(ear.within(DEADLINE).as_deref(), Some("READY=1\n"));
+    let other = UnixDatagram::unbound().expect("a socket");
+    other.set_nonblocking(true).expect("a socket");
+    // Until its queue is full.
+    while other.send_to(b"X=1\n", ear.path.path()).is_ok() {}
+    powd.signal("TERM");
+    assert!(powd.wait().success());
+}
+
+#[test]
+fn the_supervisor_hears_that_requests_are_taken_for_a_while() {
+    let ear = Ear::new("delay");
+    let mut powd = ear.serve("0", &["-d", "1", "--shutdown-delay", "1h"]);
+    powd.signal("TERM");
+    let stopping = ear.hears("STOPPING=1");
+    assert!(stopping.contains("taking requests for 1h"), "{stopping}");
+    powd.wait_for_log("the delay", |line| line.contains("taking requests for 1h"));
+    powd.connect().ask(b"still there", 1);
+    powd.signal("TERM");
+    assert_eq!(powd.wait().code(), Some(128 + 15));
+}
+
+#[test]
 fn a_busy_service_is_well() {
     let ear = Ear::new("busy");
     let powd = ear.serve("200000", &["-d", "64", "--workers", "2"]);

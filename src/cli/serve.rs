@@ -178,7 +178,7 @@ pub(super) struct Args {
 
     /// How lines of the log, on standard error, are written. text: for people, and for journald.
     /// json: an object on each line with timestamp, level, message and what else there is, for
-    /// programs that gather logs.
+    /// programs that gather logs; the counters that SIGUSR1 prints are in one named counters.
     #[arg(long, env = "POWD_LOG_FORMAT", value_name = "HOW", value_enum, hide_possible_values = true, default_value_t = Format::Text)]
     log_format: Format,
 
@@ -288,10 +288,10 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
     let control = server.control();
     supervisor::attend(control.engine().clone()).map_err(Error::Thread)?;
     let signal_log = log.clone();
-    let delay = args.shutdown_delay;
+    let (delay, format) = (args.shutdown_delay, args.log_format);
     std::thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || handle_signals(signals, &control, delay, signal_log))
+        .spawn(move || handle_signals(signals, &control, delay, format, signal_log))
         .map_err(Error::Thread)?;
     // Ready is said when everything has started.
     let mut lines = args.log_format.lines(Level::INFO, log);
@@ -383,12 +383,17 @@ fn announce(listeners: &[Listener], options: &engine::Options) -> Result<String,
 
 /// Does what signals ask for, until the process ends. Waits for nothing but signals: one that ends
 /// the service is heard whatever became of standard error.
-fn handle_signals(mut signals: Signals, control: &Control, delay: Duration, mut log: Log) {
+fn handle_signals(
+    mut signals: Signals,
+    control: &Control,
+    delay: Duration,
+    format: Format,
+    mut log: Log,
+) {
     let mut draining = false;
     for signal in signals.forever() {
         if signal == SIGUSR1 {
-            let counters = serde_json::to_string(&control.snapshot()).unwrap_or_default();
-            let _ = log.write_all(format!("{counters}\n").as_bytes());
+            let _ = log.write_all(format.counters(&control.snapshot()).as_bytes());
         } else if draining {
             // As a shell reports death by that signal.
             std::process::exit(128 + signal);

@@ -63,6 +63,24 @@ fn as_json_the_reason_of_a_failure_is_an_object_too() {
     assert!(message(&event).contains(&listen), "{told}");
 }
 
+#[test]
+fn as_json_the_counters_are_in_an_object_like_all_others() {
+    let mut command = POWD.command(&["serve", "--log-format", "json", "--listen", "127.0.0.1:0"]);
+    command.stderr(Stdio::piped());
+    let powd = Process::new(command.spawn().expect("powd can be started"));
+    powd.wait_for("announcement", 0, 0, |line| line.contains("listening on "));
+    powd.signal("USR1");
+    let line = powd.wait_for("counters", 0, 0, |line| line.contains("counters"));
+    let event = object(&line);
+    let time = event["timestamp"].as_str();
+    assert!(time.is_some_and(|time| time.ends_with('Z')), "{event}");
+    assert_eq!(
+        (&event["level"], message(&event)),
+        (&"INFO".into(), "counters")
+    );
+    assert_eq!(event["counters"]["connections"]["open"], 0, "{event}");
+}
+
 /// What strangers do to an open port: nothing of it is worth a line each.
 #[test]
 fn strangers_do_not_fill_the_log() {

@@ -2,8 +2,11 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -37,6 +40,25 @@ impl Format {
         }
     }
 
+    /// The line that tells the counters. They are an object in it, which an event of `tracing` cannot
+    /// have.
+    pub(in crate::cli) fn counters(self, counters: &impl Serialize) -> String {
+        let line = match self {
+            Format::Text => serde_json::to_string(counters),
+            Format::Json => {
+                let mut timestamp = String::new();
+                let _ = SystemTime.format_time(&mut Writer::new(&mut timestamp));
+                serde_json::to_string(&Counters {
+                    timestamp,
+                    level: "INFO",
+                    message: "counters",
+                    counters,
+                })
+            }
+        };
+        line.unwrap_or_default() + "\n"
+    }
+
     /// Takes the lines that powd prints as a command: what it announces, or why it ends.
     pub(in crate::cli) fn lines(self, level: Level, log: &Log) -> Lines {
         let log = log.clone();
@@ -46,6 +68,14 @@ impl Format {
             log,
         }
     }
+}
+
+#[derive(Serialize)]
+struct Counters<'a, C> {
+    timestamp: String,
+    level: &'static str,
+    message: &'static str,
+    counters: &'a C,
 }
 
 /// Lines that begin with `powd: `, each in one write. As JSON they are events like all others.

@@ -12,14 +12,15 @@ use std::time::Duration;
 use clap::builder::ArgPredicate;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 
 use server::{Server, remedy};
 use table::{grouped, table, time};
 
-use super::Error;
 use super::values::{
     CpuList, count, duration, message_bytes, positive_duration, rate, seconds, threads, within,
 };
+use super::{Error, signals};
 use crate::cpus;
 use crate::load::{self, Exchange, Messages, Options, Phase, Progress};
 use powd_core::Difficulty;
@@ -139,8 +140,9 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     let options = options(args)?;
     let stop = Arc::new(AtomicBool::new(false));
     // The first Ctrl-C ends the measurement, a second one the program.
-    signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop))?;
-    signal_hook::flag::register(SIGINT, Arc::clone(&stop))?;
+    flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&stop))
+        .and_then(|_| flag::register(SIGINT, Arc::clone(&stop)))
+        .map_err(signals::unheard)?;
 
     let bar = bar(&options);
     let outcome = load::run(

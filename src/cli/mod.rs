@@ -17,6 +17,7 @@ mod man;
 mod place;
 mod rng_seed;
 mod serve;
+mod signals;
 mod solve;
 mod speed;
 mod values;

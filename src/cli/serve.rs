@@ -21,7 +21,7 @@ use listen::{LineListeners, Listen, Proxy, proxies, range};
 use super::log::{Format, Log};
 use super::values::{CpuList, count, duration, number, positive_duration, yes_or_no};
 use super::workers::Workers;
-use super::{Error, kernel, rng_seed};
+use super::{Error, kernel, rng_seed, signals};
 #[cfg(feature = "nats")]
 use crate::cluster::Cluster;
 use crate::cpus;
@@ -39,8 +39,8 @@ use powd_core::{Difficulty, Kernel, SeedLength};
 ///
 /// Each flag can be set by the environment variable named beside it. Sockets that systemd hands
 /// over take the place of --listen; those named http and admin that of --http and --admin. SIGTERM,
-/// SIGINT and SIGHUP answer what was received, then end; a second one ends at once. SIGUSR1 prints
-/// the counters as one line of JSON.
+/// SIGINT and SIGHUP (not under nohup) answer what was received, then end; a second one ends at
+/// once. SIGUSR1 prints the counters as one line of JSON.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Where to listen; repeatable, or separated by commas: ADDR:PORT, NAME:PORT (each address of
@@ -253,7 +253,7 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
     #[cfg(feature = "nats")]
     let cluster = nats::options(args)?;
     // Heard from here on: what takes time comes now, and the loop that waits for them last.
-    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
+    let signals = signals::hear(&[SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
     let (kernel, hash_rate) = kernel::to_serve_with(kernel);
     let engine = args.engine_options(kernel, hash_rate)?;
     let options = args.line_options();

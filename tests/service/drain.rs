@@ -65,6 +65,14 @@ fn sigint_in_the_middle_of_searches_answers_everything_received() {
 
 #[test]
 fn sighup_in_the_middle_of_searches_answers_everything_received() {
+    #[cfg(target_os = "linux")]
+    {
+        let ignored = proc::status(&proc::process(std::process::id()), "SigIgn");
+        let ignored = u64::from_str_radix(&ignored, 16).expect("a mask");
+        if ignored & 1 == 1 {
+            return eprintln!("skipped: the tests run under nohup");
+        }
+    }
     answers_and_ends("HUP");
 }
 
@@ -362,6 +370,20 @@ fn announced(stderr: &mut impl BufRead) -> SocketAddr {
     let line = line.expect("an announcement");
     let address = line[prefix.len()..].split(' ').next();
     address.expect("an address").parse().expect("an address")
+}
+
+/// As `nohup` starts it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_sighup_that_was_ignored_at_the_start_stays_ignored() {
+    let serve = r#"trap '' HUP; exec "$0" serve --listen 127.0.0.1:0 --no-pin -d 1"#;
+    let mut powd = Powd::start(POWD.in_shell(serve, &[]), 1);
+    powd.signal("HUP");
+    // When it has heard this signal it would have heard that one.
+    powd.counters();
+    powd.connect().ask(b"still there", 1);
+    powd.signal("TERM");
+    assert!(powd.wait().success());
 }
 
 #[test]

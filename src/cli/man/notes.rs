@@ -79,7 +79,7 @@ const SERVE: Notes = Notes {
     signals: &[
         (
             "SIGTERM, SIGINT, SIGHUP",
-            "It goes on for --shutdown-delay, then takes no new connections, answers what it has received for up to --drain-timeout, gives each request that is still open an error line, and ends. A second one ends it at once.",
+            "It goes on for --shutdown-delay, then takes no new connections, answers what it has received for up to --drain-timeout, gives each request that is still open an error line, and ends. A second one ends it at once. Under nohup SIGHUP stays ignored.",
         ),
         (
             "SIGUSR1",

@@ -15,10 +15,9 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use powd_core::Difficulty;
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-use super::super::Error;
+use super::super::{Error, signals};
 
 /// Who waits for less than this is not told anything.
 const SHORT: Duration = Duration::from_secs(1);
@@ -90,7 +89,7 @@ impl Display {
             }
         })?;
         // A line that nobody takes away would stand before the shell's prompt.
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        let mut signals = signals::hear(&[SIGINT, SIGTERM])?;
         let ending = display.clone();
         spawn(move || {
             for signal in &mut signals {

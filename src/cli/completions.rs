@@ -24,6 +24,6 @@ pub(super) fn run(args: &Args, mut command: clap::Command) -> Result<ExitCode, E
     // Into memory first: the crate panics where it cannot write.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "powd", &mut script);
-    io::stdout().write_all(&script)?;
+    io::stdout().write_all(&script).map_err(Error::Stream)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -34,14 +34,21 @@ pub(super) enum Error {
     Http(#[from] HttpError),
     /// Standard input or output failed.
     #[error("standard input or output: {0}")]
-    Stream(#[from] io::Error),
-    /// The system gives no further thread.
+    Stream(#[source] io::Error),
+    /// The system gives no further thread to a command with `--threads`.
     #[error("cannot start a thread: {0}: ask for fewer with --threads")]
     Thread(#[source] io::Error),
+    /// The same, to the service.
+    #[error("cannot start a thread: {0}{NO_MORE_THREADS}")]
+    ServiceThread(#[source] io::Error),
     /// Whatever else went wrong.
     #[error("{0}")]
     Failed(String),
 }
+
+/// What the user of `powd serve` can do where it gets too few threads.
+const NO_MORE_THREADS: &str =
+    ": the system gives no more threads (ulimit -u, TasksMax=, pids.max), --workers asks for fewer";
 
 impl Error {
     /// What the parser of the command line says, about the value of an environment variable if one
@@ -105,7 +112,7 @@ fn remedy(error: &ServerError) -> &'static str {
         ServerError::Engine(EngineError::Start(source))
             if source.kind() == io::ErrorKind::WouldBlock =>
         {
-            ": the system gives no more threads (ulimit -u, TasksMax=, pids.max), --workers asks for fewer"
+            NO_MORE_THREADS
         }
         ServerError::Engine(EngineError::Start(_) | EngineError::Failed) => "",
     }

@@ -40,7 +40,7 @@ pub(super) fn for_each_batch(
     if !arguments.is_empty() {
         let lines = arguments.iter().map(|argument| argument.as_encoded_bytes());
         each(&lines.collect::<Vec<_>>(), &mut output)?;
-        return Ok(output.flush()?);
+        return output.flush().map_err(Error::Stream);
     }
     let mut input = io::BufReader::with_capacity(BATCH_BYTES, io::stdin().lock());
     let mut cutter = Cutter::new(Framing::Lines, longest);
@@ -50,7 +50,7 @@ pub(super) fn for_each_batch(
     loop {
         let read = match input.fill_buf() {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            read => read?,
+            read => read.map_err(Error::Stream)?,
         };
         let ended = read.is_empty();
         bytes.extend_from_slice(read);
@@ -72,7 +72,7 @@ pub(super) fn for_each_batch(
         };
         number += lines.len() as u64;
         each(&lines, &mut output)?;
-        output.flush()?;
+        output.flush().map_err(Error::Stream)?;
         if next == Cut::TooLong {
             return Err(Error::Failed(format!(
                 "line {} of standard input is longer than {longest} bytes, which is the most there can be",

@@ -159,7 +159,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         table(&report)
     };
     let written = writeln!(std::io::stdout(), "{}", text.trim_end());
-    Error::unless_closed_pipe(written.map_err(Error::from))?;
+    Error::unless_closed_pipe(written.map_err(Error::Stream))?;
     let good = report.wrong.total == 0 && report.replies > 0;
     Ok(ExitCode::from(u8::from(!good)))
 }

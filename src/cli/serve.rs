@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 use tracing::Level;
 
-use listen::{LineListeners, Listen, Proxy, proxies, range};
+use listen::{LineListeners, Listen, Proxy, proxies, range, unknown_address};
 
 use super::log::{Format, Log};
 use super::values::{CpuList, count, duration, number, positive_duration, yes_or_no};
@@ -223,7 +223,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     if let Some(CpuList(chosen)) = &args.cpus {
         cpus::restrict(chosen)?;
     }
-    let log = Log::start().map_err(Error::Thread)?;
+    let log = Log::start().map_err(Error::ServiceThread)?;
     args.log_format.install(&log);
     // Told through the log like all else: a full pipe must not keep the process from its end.
     let code = serve(&args, inherited, &log)
@@ -286,16 +286,17 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
     #[cfg(feature = "http")]
     let _files = doors.open(&mut server)?;
     let control = server.control();
-    supervisor::attend(control.engine().clone()).map_err(Error::Thread)?;
+    supervisor::attend(control.engine().clone()).map_err(Error::ServiceThread)?;
     let signal_log = log.clone();
     let (delay, format) = (args.shutdown_delay, args.log_format);
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || handle_signals(signals, &control, delay, format, signal_log))
-        .map_err(Error::Thread)?;
+        .map_err(Error::ServiceThread)?;
     // Ready is said when everything has started.
     let mut lines = args.log_format.lines(Level::INFO, log);
-    lines.write_all(announcement.as_bytes())?;
+    let told = lines.write_all(announcement.as_bytes());
+    told.map_err(Error::Stream)?;
     supervisor::ready();
     let engine = server.control().engine().clone();
     let of_lines = server.wait()?.errors.draining;
@@ -372,7 +373,7 @@ fn announce(listeners: &[Listener], options: &engine::Options) -> Result<String,
     let line = |listener: &Listener| {
         Ok(format!(
             "powd: listening on {} difficulty={} workers={} kernel={}\n",
-            listener.address()?,
+            listener.address().map_err(unknown_address)?,
             listener.difficulty(),
             options.workers,
             options.kernel.name()

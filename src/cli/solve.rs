@@ -87,7 +87,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
                     reply(message, solution, output)?;
                 }
                 // The next one may take long.
-                output.flush().map_err(Error::from)
+                output.flush().map_err(Error::Stream)
             })?;
             number += solved.len() as u64;
             messages = unsolved;
@@ -103,7 +103,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
 
 fn reply(message: &[u8], solution: Solution, output: &mut dyn Write) -> Result<(), Error> {
     Reply::write_solution(message, &solution, |piece| {
-        output.write_all(piece).map_err(Error::from)
+        output.write_all(piece).map_err(Error::Stream)
     })
 }
 

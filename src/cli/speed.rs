@@ -142,7 +142,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     } else {
         table(&report)
     };
-    std::io::stdout().write_all(text.as_bytes())?;
+    let written = std::io::stdout().write_all(text.as_bytes());
+    written.map_err(Error::Stream)?;
     Ok(ExitCode::SUCCESS)
 }
 

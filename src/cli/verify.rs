@@ -41,11 +41,12 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
                 all_good = false;
                 match fault {
                     // The line itself follows, and says it.
-                    Fault::ErrorLine(_) => write!(output, "line {number}: an error line: ")?,
-                    fault => write!(output, "line {number}: {fault}: ")?,
+                    Fault::ErrorLine(_) => write!(output, "line {number}: an error line: "),
+                    fault => write!(output, "line {number}: {fault}: "),
                 }
-                output.write_all(line)?;
-                output.write_all(b"\n")?;
+                .and_then(|()| output.write_all(line))
+                .and_then(|()| output.write_all(b"\n"))
+                .map_err(Error::Stream)?;
             }
         }
         Ok(())

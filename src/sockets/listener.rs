@@ -1,9 +1,13 @@
 //! Listening sockets.
 
+#[cfg(target_os = "linux")]
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
+#[cfg(target_os = "linux")]
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -140,14 +144,10 @@ impl Listener {
     /// When the system does not tell it.
     pub fn address(&self) -> io::Result<Address> {
         let address = self.socket.local_addr()?;
-        match address.as_socket() {
-            Some(address) => Ok(Address::Tcp(address)),
-            None => {
-                let path = address.as_pathname();
-                let path = path.ok_or_else(|| io::Error::other("a socket without an address"))?;
-                Ok(Address::Unix(path.to_owned()))
-            }
-        }
+        Ok(match address.as_socket() {
+            Some(address) => Address::Tcp(address),
+            None => Address::Unix(path_of(&address)),
+        })
     }
 
     /// Whether it is a socket file.
@@ -198,6 +198,16 @@ fn set_up(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_keepalive(&KEEPALIVE)?;
     // Urgent data is data like any other (RFC 6093, section 4).
     socket.set_out_of_band_inline(true)
+}
+
+/// The path of a socket file. Sockets that are handed over may have none: of an abstract one
+/// (unix(7)) it is what systemd calls it, `@name`; of one without an address it is empty.
+fn path_of(address: &SockAddr) -> PathBuf {
+    #[cfg(target_os = "linux")]
+    if let Some(name) = address.as_abstract_namespace() {
+        return OsString::from_vec([b"@", name].concat()).into();
+    }
+    address.as_pathname().map(PathBuf::from).unwrap_or_default()
 }
 
 /// Removes a socket file that nobody listens on. Anything else at that path stays, and is an error.

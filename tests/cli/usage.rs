@@ -178,6 +178,9 @@ fn threads_that_the_system_does_not_give_are_told_in_one_line() {
         command.env("RUST_MIN_STACK", stack.to_string());
         let told = expect_one_line(&run(command, b""), 1, &format!("{arguments:?}"));
         assert!(told.contains("cannot start a thread"), "{told}");
+        // It has no such flag.
+        let is_of_others = arguments[0] == "serve" && told.contains("--threads");
+        assert!(!is_of_others, "{told}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Under a supervisor: what it is told, and sockets that it hands over. The test is the supervisor;
 //! systemd's own tool hands over sockets where it is installed.
 
-use std::io::ErrorKind;
+use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixDatagram, UnixListener};
@@ -221,6 +221,26 @@ fn sockets_that_are_handed_over_take_the_place_of_flags() {
     powd.signal("TERM");
     assert!(powd.wait().success());
     assert!(path.path().exists(), "it is not powd's to remove");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_socket_without_a_file_is_called_by_its_name() {
+    use std::os::linux::net::SocketAddrExt as _;
+    use std::os::unix::net::{SocketAddr, UnixStream};
+
+    let name = format!("powd-test-{}", std::process::id());
+    let address = SocketAddr::from_abstract_name(&name).expect("a short name");
+    let listener = UnixListener::bind_addr(&address).expect("a name of this test's own");
+    let powd = activated(vec![listener.into()], "line", &["-d", "1"], 1);
+    let announced = format!("powd: listening on unix:@{name} ");
+    powd.wait_for_log("its name", |line| line.starts_with(&announced));
+    let mut stream = UnixStream::connect_addr(&address).expect("powd listens");
+    stream.write_all(b"hello\n").expect("powd reads");
+    let mut reply = String::new();
+    let read = BufReader::new(stream).read_line(&mut reply);
+    read.expect("powd answers");
+    check(reply.trim_end().as_bytes(), b"hello", 1);
 }
 
 #[cfg(feature = "http")]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Args as ServeArgs;
-use super::listen::{Sockets, proxies};
+use super::listen::{Sockets, proxies, unknown_address};
 use crate::cli::Error;
 use crate::cli::place::Place;
 use crate::cli::values::{count, duration};
@@ -108,7 +108,10 @@ impl Unbound {
 
 /// One line per address, with the real port.
 pub(super) fn announce(doors: &Doors) -> Result<String, Error> {
-    let line = |name, listener: &Listener| Ok(format!("powd: {name} on {}\n", listener.address()?));
+    let line = |name, listener: &Listener| {
+        let address = listener.address().map_err(unknown_address)?;
+        Ok(format!("powd: {name} on {address}\n"))
+    };
     let http = doors.http.iter().map(|listener| line("http", listener));
     let admin = doors.admin.iter().map(|listener| line("admin", listener));
     http.chain(admin).collect()

@@ -1,6 +1,7 @@
 //! Where to listen, as typed and as bound.
 
 use std::collections::HashSet;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 
@@ -91,6 +92,11 @@ impl Sockets {
         }
         Ok(bound)
     }
+}
+
+/// The system does not tell where a socket listens.
+pub(super) fn unknown_address(error: io::Error) -> Error {
+    Error::Failed(format!("a socket's address is unknown: {error}"))
 }
 
 fn is_absent(error: &ListenError) -> bool {

@@ -75,12 +75,14 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
                 }
             },
             |line| {
-                display.aside(|| {
-                    output.write_all(line)?;
-                    output.write_all(b"\n")?;
-                    // The next one may take long.
-                    output.flush().map_err(Error::from)
-                })?;
+                display
+                    .aside(|| {
+                        output.write_all(line)?;
+                        output.write_all(b"\n")?;
+                        // The next one may take long.
+                        output.flush()
+                    })
+                    .map_err(Error::Stream)?;
                 hashes.store(0, Relaxed);
                 let answered = shown.fetch_add(1, Relaxed) + 1;
                 if answered < messages.len() as u64 {

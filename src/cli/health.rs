@@ -2,12 +2,11 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use socket2::Socket;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Error;
 use super::place::Place;
@@ -99,7 +98,13 @@ fn ask(addresses: Vec<Address>, url: &Url) -> io::Result<String> {
 fn connect(address: &Address) -> io::Result<Socket> {
     let stream: Socket = match address {
         Address::Tcp(address) => TcpStream::connect_timeout(&reachable(*address), PATIENCE)?.into(),
-        Address::Unix(path) => UnixStream::connect(path)?.into(),
+        Address::Unix(path) => {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            // A full queue is waited for as long as a write may take (socket(7), SO_SNDTIMEO).
+            socket.set_write_timeout(Some(PATIENCE))?;
+            socket.connect(&SockAddr::unix(path)?)?;
+            socket
+        }
     };
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

@@ -1,7 +1,6 @@
 //! A connection to a server, over TCP or over a socket file.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::time::Duration;
 
 use mio::net::{TcpStream, UnixStream};
@@ -12,11 +11,15 @@ use crate::sockets::Address;
 /// How long a server has to answer whether it is there.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Connects once, to see whether somebody listens, and waits for up to a second.
+/// Connects once, to see whether somebody listens: over TCP it waits for up to a second, at a socket
+/// file not at all, since somebody does where the queue is full.
 pub(crate) fn probe(server: &Address) -> io::Result<()> {
     match server {
         Address::Tcp(address) => std::net::TcpStream::connect_timeout(address, PATIENCE).map(drop),
-        Address::Unix(path) => BlockingUnixStream::connect(path).map(drop),
+        Address::Unix(path) => match UnixStream::connect(path) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(()),
+            connected => connected.map(drop),
+        },
     }
 }
 

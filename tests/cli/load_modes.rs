@@ -12,6 +12,8 @@ use powd_testkit::program::expect_one_line;
 use powd_testkit::small_servers::{counting, reply, serve};
 use powd_testkit::{TestPath, reserved_port};
 use serde_json::Value;
+#[cfg(target_os = "linux")]
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::POWD;
 
@@ -242,4 +244,38 @@ fn what_contradicts_itself_is_told_in_one_line() {
         let arguments = [&["load", "127.0.0.1:1"], flags].concat();
         expect_one_line(&POWD.run(&arguments), 2, &format!("{flags:?}"));
     }
+}
+
+/// A file with a listen queue that is full, and who fills it.
+#[cfg(target_os = "linux")]
+fn full(path: &std::path::Path) -> Vec<Socket> {
+    let address = SockAddr::unix(path).expect("a short path");
+    let new = || Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    let listener = new();
+    listener.bind(&address).expect("nothing is there");
+    listener.listen(0).expect("bound");
+    let mut sockets = vec![listener];
+    loop {
+        let client = new();
+        client.set_nonblocking(true).expect("a socket");
+        if client.connect(&address).is_err() {
+            return sockets;
+        }
+        sockets.push(client);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn nobody_waits_for_ever_at_a_socket_file_whose_queue_is_full() {
+    let name = format!("powd-test-{}-full.sock", std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let _sockets = full(&path);
+    let server = format!("unix:{}", path.display());
+    let (code, report) = measured(&server, &["--reconnect", "--rate", "10", "-s", "0.1"]);
+    assert_eq!(code, Some(1), "no replies");
+    assert_eq!(report["replies"], 0);
+    #[cfg(feature = "http")]
+    expect_one_line(&POWD.run(&["health", &server]), 1, "no answer");
+    std::fs::remove_file(&path).expect("it is there");
 }

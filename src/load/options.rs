@@ -16,6 +16,8 @@ const OTHER_DESCRIPTORS: u64 = 64;
 pub const MOST_CONNECTIONS: usize = 1_000_000;
 /// The most requests in flight on a connection.
 pub const MOST_IN_FLIGHT: usize = 1_000_000;
+/// The most requests in flight over HTTP/2, on all connections together: each costs some KiB.
+const MOST_STREAMS: usize = 100_000;
 /// Sixteen times the longest message that powd can be told to take.
 const MOST_MESSAGE_BYTES: usize = 1 << 20;
 /// A window's ends are kept in nanoseconds, of which 64 bits hold some hundred years.
@@ -174,6 +176,13 @@ impl Options {
             format!("1 to {MOST_CONNECTIONS} connections")
         } else if !(1..=MOST_IN_FLIGHT).contains(&self.pipeline) {
             format!("1 to {MOST_IN_FLIGHT} requests in flight")
+        } else if matches!(self.exchange, Exchange::Solve { .. })
+            && self.pipeline > 1
+            && self.connections.saturating_mul(self.pipeline) > MOST_STREAMS
+        {
+            format!(
+                "at most {MOST_STREAMS} requests in flight over HTTP/2, on all connections together"
+            )
         } else if bytes > MOST_MESSAGE_BYTES {
             format!("messages of at most {MOST_MESSAGE_BYTES} bytes")
         } else if !(1..=cpus::MAX_THREADS).contains(&self.threads) {
@@ -243,12 +252,18 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         let good = Options::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         assert!(good.check().is_ok());
-        let broken: [fn(&mut Options); 23] = [
+        let broken: [fn(&mut Options); 24] = [
             |o| o.connections = 0,
             |o| o.connections = MOST_CONNECTIONS + 1,
             |o| o.connections = usize::MAX,
             |o| o.pipeline = 0,
             |o| o.pipeline = usize::MAX,
+            |o| {
+                o.pipeline = MOST_STREAMS + 1;
+                o.exchange = Exchange::Solve {
+                    authority: "h:1".to_owned(),
+                };
+            },
             |o| o.threads = 0,
             |o| o.threads = usize::MAX,
             |o| o.duration = Duration::ZERO,

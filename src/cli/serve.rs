@@ -1,5 +1,6 @@
 //! `powd serve`: the service.
 
+mod files;
 #[cfg(feature = "http")]
 mod http;
 mod listen;
@@ -257,7 +258,12 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
     let (kernel, hash_rate) = kernel::to_serve_with(kernel);
     let engine = args.engine_options(kernel, hash_rate)?;
     let options = args.line_options();
-    raise_file_limit(listeners.len(), engine.workers, &options.limits);
+    let files = files::of_lines(listeners.len(), engine.workers, &options.proxies);
+    #[cfg(feature = "http")]
+    let files = files + doors.files();
+    #[cfg(feature = "nats")]
+    let files = files + cluster.as_ref().map_or(0, |_| nats::FILES);
+    files::raise_limit(files, options.limits.max_connections);
     let announcement = announce(&listeners, &engine)?;
     #[cfg(feature = "http")]
     let announcement = http::announce(&doors)? + &announcement;
@@ -337,34 +343,6 @@ impl Args {
             },
             proxies: proxies(&self.proxy_protocol),
         }
-    }
-}
-
-/// As many open files as the system lets us have: every connection is one. Tells when that is too
-/// few for the connections promised: those beyond would wait in silence, where they should hear
-/// that powd is busy.
-fn raise_file_limit(listeners: usize, workers: NonZeroUsize, limits: &Limits) {
-    let granted = match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(granted) => granted,
-        Err(error) => {
-            return tracing::warn!(%error, "the limit of open files could not be raised");
-        }
-    };
-    // A poll and a waker each for the workers and the acceptor, the listeners, the standard
-    // streams, what hears signals, and a few to spare; one more, to accept those who are refused.
-    let others = 2 * (workers.get() + 1) + listeners + 10;
-    let max = limits.max_connections;
-    let room = granted.saturating_sub(others as u64);
-    if room < max as u64 {
-        let or_fewer = if room > 0 {
-            format!(", or give --max-connections {room}")
-        } else {
-            String::new()
-        };
-        tracing::warn!(
-            "{granted} open files are allowed: enough for {room} connections, fewer than --max-connections {max}. \
-             Those beyond would wait unheard; raise the hard limit (ulimit -Hn, LimitNOFILE=){or_fewer}"
-        );
     }
 }
 

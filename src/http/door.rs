@@ -40,7 +40,7 @@ use crate::sockets::{BACKLOG, Listener, Origin, Proxies, Seldom, WAITING, missin
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Clients that are being told why they do not get in; more are closed without a word.
-const REFUSALS: usize = 64;
+pub(super) const REFUSALS: usize = 64;
 
 /// Bytes of one connection that wait to be read or written.
 const BUFFER: usize = 64 * 1024;

@@ -58,7 +58,21 @@ pub struct Doors {
     pub options: Options,
 }
 
+/// Files of one runtime: a poll, its copy, a waker.
+const RUNTIME_FILES: usize = 3;
+
 impl Doors {
+    /// The files that they have open at most, beside connections that
+    /// [`line::Limits::max_connections`] counts.
+    pub fn files(&self) -> usize {
+        let of_door = |listeners: &[Listener], connections: usize| match listeners.len() {
+            0 => 0,
+            listeners => listeners + RUNTIME_FILES + door::REFUSALS + connections,
+        };
+        of_door(&self.http, self.options.proxies.waiting())
+            + of_door(&self.admin, admin::CONNECTIONS)
+    }
+
     /// Opens them on a running service. When it returns, connections are accepted. The admin
     /// address answers until the process ends; its socket files are removed when what is returned
     /// is dropped.

@@ -33,6 +33,14 @@ pub struct Proxies {
 }
 
 impl Proxies {
+    /// Connections of one door that may wait for their headers.
+    pub(crate) fn waiting(&self) -> usize {
+        match self.files || !self.ranges.is_empty() {
+            true => WAITING,
+            false => 0,
+        }
+    }
+
     /// Whether a connection from there begins with a header.
     pub(crate) fn include(&self, origin: Origin) -> bool {
         match origin {

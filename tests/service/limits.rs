@@ -345,6 +345,26 @@ fn too_few_open_files_for_the_connections_promised_are_told_at_the_start() {
     }
 }
 
+/// The warning counts what else can be open: here the admin address, to which 256 may come.
+#[cfg(all(target_os = "linux", feature = "http"))]
+#[test]
+fn the_open_files_of_other_doors_are_no_room_for_connections() {
+    let serve = r#"ulimit -n 500; exec "$0" serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 -d 1 --workers 2 --no-pin --max-connections "$1""#;
+    let powd = Powd::start(POWD.in_shell(serve, &["400"]), 1);
+    let told = powd.wait_for_log("a warning", |line| line.contains("open files"));
+    let room = told.rsplit(' ').next().and_then(|room| room.parse().ok());
+    let room: usize = room.expect("the remedy ends with a number");
+    let powd = Powd::start(POWD.in_shell(serve, &[&room.to_string()]), 1);
+    let admin = powd.door("admin");
+    let watchers: Vec<_> = (0..256).map(|_| TcpStream::connect(admin)).collect();
+    let mut clients: Vec<Client> = (0..room).map(|_| powd.connect()).collect();
+    for client in &mut clients {
+        client.ask(b"let in", 1);
+    }
+    powd.connect().error("busy");
+    drop(watchers);
+}
+
 #[test]
 fn two_thousand_connections_at_once_are_all_answered() {
     let wanted = 2000;

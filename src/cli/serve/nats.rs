@@ -28,6 +28,10 @@ pub(super) struct Flags {
     nats_name: Option<Name>,
 }
 
+/// Files of a member: its connection to the broker and its runtime (a poll, its copy, a waker), and
+/// the same again for the jobs that are kept there.
+pub(super) const FILES: usize = 8;
+
 /// What a member is told, if this is to be one.
 pub(super) fn options(args: &ServeArgs) -> Result<Option<Options>, Error> {
     let flags = &args.nats;

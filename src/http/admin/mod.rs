@@ -33,7 +33,7 @@ pub(super) use watched::Watched;
 
 /// Connections at once: a few balancers, scrapers and people. Bounds of their own, so that the
 /// service's clients cannot keep them out.
-const CONNECTIONS: usize = 256;
+pub(super) const CONNECTIONS: usize = 256;
 
 /// How long a connection may do nothing: some times as long as a scraper waits between two scrapes.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(150);

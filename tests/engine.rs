@@ -252,7 +252,7 @@ impl Elsewhere {
 }
 
 #[test]
-fn a_long_search_can_be_won_elsewhere() {
+fn a_long_search_is_shown_elsewhere_until_it_ends() {
     for workers in [1, 2] {
         let (engine, handle) = engine(workers, LIMIT);
         let elsewhere = Arc::<Elsewhere>::default();
@@ -290,13 +290,19 @@ fn what_is_found_elsewhere_is_the_answer() {
     handle.join(Arc::clone(&elsewhere) as Arc<dyn Outpost>);
     // Half a minute of work here, and a seed that was found before.
     let difficulty = Difficulty::of::<8>();
-    let solve = handle.solve("hello", difficulty, None);
-    let appeal = elsewhere.appeal();
     let seed = "kMb5dF".parse().expect("a seed");
-    appeal.win(verify(seed, b"hello", difficulty).expect("a solution"));
-    appeal.set_help(12345, 1);
-    let answer = block_on(solve).expect("an answer");
-    assert_eq!(answer.solution.seed(), &seed);
+    let (appeal, answer) = loop {
+        let solve = handle.solve("hello", difficulty, None);
+        let appeal = elsewhere.appeal();
+        appeal.win(verify(seed, b"hello", difficulty).expect("a solution"));
+        appeal.set_help(12345, 1);
+        let answer = block_on(solve).expect("an answer");
+        // With luck one is found here first.
+        if answer.solution.seed() == &seed {
+            break (appeal, answer);
+        }
+        assert!(verify(*answer.solution.seed(), b"hello", difficulty).is_some());
+    };
     assert!(appeal.is_over() && answer.hashes > 12345);
     assert!(handle.totals().appeals >= 1);
     end(engine);

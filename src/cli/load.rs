@@ -31,8 +31,8 @@ use powd_core::Difficulty;
 /// again as soon as it was answered (closed loop); with --rate, requests leave by the clock (open
 /// loop). Latencies are those of right replies: what went down with its connection (lost) or was
 /// still waiting at the end (unanswered) is counted beside them, with the longest wait. Ctrl-C ends
-/// early with what was measured. Exit code 1: nothing listens, wrong replies, or none at all,
-/// whether or not the output is read.
+/// early with what was measured. Exit code 1: nothing listens (or with --requests, not any more),
+/// wrong replies, or none at all, whether or not the output is read.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The server: an address or a name with its port, 127.0.0.1:20000 for example, or unix:PATH, a
@@ -160,7 +160,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     };
     let written = writeln!(std::io::stdout(), "{}", text.trim_end());
     Error::unless_closed_pipe(written.map_err(Error::Stream))?;
-    let good = report.wrong.total == 0 && report.replies > 0;
+    let good = report.wrong.total == 0 && report.replies > 0 && !report.gone;
     Ok(ExitCode::from(u8::from(!good)))
 }
 

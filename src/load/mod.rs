@@ -156,10 +156,14 @@ pub fn run(
     for one in &stats {
         total.merge(&lock(one));
     }
-    if let Some(absence) = absence.filter(|absence| absence.lasted() >= options.timeout) {
+    let gone = absence.filter(|absence| absence.lasted() >= options.timeout);
+    if let Some(absence) = &gone {
         total.unanswered = absence.unanswered();
     }
-    Ok(Report::new(options, threads, measured, &total))
+    Ok(Report {
+        gone: gone.is_some(),
+        ..Report::new(options, threads, measured, &total)
+    })
 }
 
 /// Leads the threads through the phases; returns how long the window was.

@@ -48,11 +48,13 @@ pub struct Report {
     pub lost: u64,
     /// The longest that one of them had waited, in milliseconds.
     pub longest_lost_ms: f64,
-    /// Requests still without a reply when the window closed; all that were to be made, where it
-    /// closed because the server was gone.
+    /// Requests still without a reply when the window closed; all that were to be made, where the
+    /// server was gone.
     pub unanswered: u64,
-    /// How long the oldest of them had waited, in milliseconds.
+    /// How long the oldest of them had waited, in milliseconds; or for how long the server was gone.
     pub oldest_unanswered_ms: f64,
+    /// The run ended because nobody got through to the server any more.
+    pub gone: bool,
     /// Errors since the start (connecting and warm-up included), by name.
     pub errors: BTreeMap<String, u64>,
     /// Wrong replies since the start.
@@ -128,6 +130,7 @@ impl Report {
             longest_lost_ms: milliseconds(stats.lost.longest),
             unanswered: stats.unanswered.requests,
             oldest_unanswered_ms: milliseconds(stats.unanswered.longest),
+            gone: false,
             errors: named(&stats.by_name),
             wrong: Wrong {
                 total: stats.wrong(),

@@ -2,7 +2,7 @@
 //! than numbers, and servers that are not there.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -193,6 +193,24 @@ fn a_socket_file_and_a_name_are_addresses() {
         "{report}"
     );
     assert_eq!(report["address"], address.to_string());
+}
+
+#[test]
+fn a_server_that_goes_before_the_last_request_is_a_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("it connects");
+        let mut out = stream.try_clone().expect("a second handle");
+        for line in BufReader::new(stream).lines().map_while(Result::ok).take(3) {
+            let answer = reply(&line) + "\n";
+            out.write_all(answer.as_bytes()).expect("it reads");
+        }
+    });
+    let flags = ["-n", "10", "-c", "1", "--timeout", "2s"];
+    let (code, report) = measured(&address, &flags);
+    assert_eq!((code, &report["gone"]), (Some(1), &true.into()), "{report}");
+    assert_eq!(report["replies"], 3, "{report}");
 }
 
 #[test]

@@ -75,9 +75,13 @@ fn write_table(report: &Report, out: &mut String) -> std::fmt::Result {
         )?;
     }
     if report.unanswered > 0 {
+        let when = match report.gone {
+            true => "when the server was gone for",
+            false => "at the end, the oldest for",
+        };
         writeln!(
             out,
-            "unanswered {:>15}  at the end, the oldest for {}",
+            "unanswered {:>15}  {when} {}",
             HumanCount(report.unanswered).to_string(),
             time(report.oldest_unanswered_ms)
         )?;
@@ -176,6 +180,7 @@ mod tests {
             longest_lost_ms: 30_000.0,
             unanswered: 5678,
             oldest_unanswered_ms: 45.0,
+            gone: false,
             errors: errors
                 .map(|(name, number)| (name.to_owned(), number))
                 .into(),
@@ -206,6 +211,16 @@ errors              36,289  ECONNRESET 36,287, timeout 2
 wrong                    0
 ";
         assert_eq!(table(&report()), expected);
+    }
+
+    #[test]
+    fn a_server_that_is_gone_is_told_of() {
+        let gone = Report {
+            gone: true,
+            ..report()
+        };
+        let row = "\nunanswered           5,678  when the server was gone for 45 ms\n";
+        assert!(table(&gone).contains(row));
     }
 
     #[test]

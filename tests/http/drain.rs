@@ -106,6 +106,24 @@ fn each_line_of_a_batch_that_is_cut_short_has_one_answer() {
 }
 
 #[test]
+fn a_batch_that_has_come_whole_is_not_cut_short() {
+    // More than a service has under way, in one piece.
+    const LINES: usize = 300;
+    let mut powd = serve(&["--workers", "1", "--drain-timeout", "100ms"]);
+    let mut http = Http::to(&powd);
+    let request = format!("POST /v1/batch?difficulty={HOPELESS}");
+    http.request(&request, &[], "x\n".repeat(LINES).as_bytes());
+    until("searches", || status(&powd, "/searches_in_progress") > 100);
+    powd.signal("TERM");
+    let answers = http.answer().text();
+    let lines = answers
+        .lines()
+        .filter(|line| line.starts_with("ERR draining "));
+    assert_eq!(lines.count(), LINES, "{answers}");
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+#[test]
 fn balancers_get_time_to_hear_of_it() {
     // Far longer than the test takes: a second signal ends it.
     let mut powd = serve(&["-d", "1", "--shutdown-delay", "1h"]);

@@ -408,9 +408,14 @@ impl Stream for Batch {
             return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
         }
         if !batch.lines.is_over() && batch.draining.as_mut().poll(task).is_ready() {
-            // The lines that have come are answered.
-            batch.lines.stop();
-            batch.is_cut_short = true;
+            // The lines that have come are answered. That they were all may not be seen yet, where
+            // there was no room for more.
+            if batch.body.is_end_stream() {
+                batch.lines.end();
+            } else {
+                batch.lines.stop();
+                batch.is_cut_short = true;
+            }
         }
         loop {
             let has_asked = batch.ask();

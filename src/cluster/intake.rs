@@ -64,16 +64,19 @@ impl Intake {
         if !self.is_open || Instant::now() < due {
             return;
         }
-        let subscriber = &mut self.subscriber;
-        let told = match MORE.get(step) {
-            Some(more) => unconstrained(subscriber.unsubscribe_after(self.received + more))
-                .now_or_never()
-                .is_some(),
-            None => unconstrained(subscriber.drain()).now_or_never().is_some(),
+        let telling = async {
+            match MORE.get(step) {
+                Some(more) => {
+                    self.subscriber
+                        .unsubscribe_after(self.received + more)
+                        .await
+                }
+                None => self.subscriber.drain().await,
+            }
         };
         // It fails only when the connection has ended for good: then nothing comes any more. Where
         // there is no room for the word now, it is tried again.
-        if told {
+        if unconstrained(telling).now_or_never().is_some() {
             self.closing = (step < MORE.len()).then(|| (step + 1, Instant::now() + STEP));
         }
     }

@@ -286,14 +286,12 @@ fn full(path: &std::path::Path) -> Vec<Socket> {
 #[cfg(target_os = "linux")]
 #[test]
 fn nobody_waits_for_ever_at_a_socket_file_whose_queue_is_full() {
-    let name = format!("powd-test-{}-full.sock", std::process::id());
-    let path = std::env::temp_dir().join(name);
-    let _sockets = full(&path);
-    let server = format!("unix:{}", path.display());
+    let path = TestPath::new("full");
+    let _sockets = full(path.path());
+    let server = path.address();
     let (code, report) = measured(&server, &["--reconnect", "--rate", "10", "-s", "0.1"]);
     assert_eq!(code, Some(1), "no replies");
     assert_eq!(report["replies"], 0);
     #[cfg(feature = "http")]
     expect_one_line(&POWD.run(&["health", &server]), 1, "no answer");
-    std::fs::remove_file(&path).expect("it is there");
 }

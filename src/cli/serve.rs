@@ -360,8 +360,8 @@ fn announce(listeners: &[Listener], options: &engine::Options) -> Result<String,
     listeners.iter().map(line).collect()
 }
 
-/// Does what signals ask for, until the process ends. Waits for nothing else, but for a moment for a
-/// supervisor that does not read: a signal that ends the service is heard whatever became of
+/// Does what signals ask for, until the process ends. Waits for nothing else, but for a moment for
+/// a supervisor that does not read: a signal that ends the service is heard whatever became of
 /// standard error.
 fn handle_signals(
     mut signals: Signals,

@@ -1,8 +1,8 @@
 //! The signals that powd hears.
 //!
-//! A SIGHUP that it was started to ignore is left alone: `nohup` is there so that a program outlives
-//! its terminal. A SIGINT is not: scripts start all their background programs so, and then interrupt
-//! them.
+//! A SIGHUP that it was started to ignore is left alone: `nohup` is there so that a program
+//! outlives its terminal. A SIGINT is not: scripts start all their background programs so, and then
+//! interrupt them.
 
 use std::ffi::c_int;
 use std::fs;

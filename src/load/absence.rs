@@ -29,8 +29,8 @@ impl<'a> Absence<'a> {
         }
     }
 
-    /// Looks whether it lasts: there were errors, and since then no connection was seen open, and no
-    /// request has come to its end.
+    /// Looks whether it lasts: there were errors, and since then no connection was seen open, and
+    /// no request has come to its end.
     pub(super) fn look(&mut self, now: Duration, progress: &Progress) {
         let unfinished = self.quota.unfinished();
         if progress.open > 0 || unfinished < self.unfinished {

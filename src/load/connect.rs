@@ -11,8 +11,8 @@ use crate::sockets::Address;
 /// How long a server has to answer whether it is there.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Connects once, to see whether somebody listens: over TCP it waits for up to a second, at a socket
-/// file not at all, since somebody does where the queue is full.
+/// Connects once, to see whether somebody listens: over TCP it waits for up to a second, at a
+/// socket file not at all, since somebody does where the queue is full.
 pub(crate) fn probe(server: &Address) -> io::Result<()> {
     match server {
         Address::Tcp(address) => std::net::TcpStream::connect_timeout(address, PATIENCE).map(drop),

@@ -51,7 +51,7 @@ pub struct Report {
     /// Requests still without a reply when the window closed; all that were to be made, where the
     /// server was gone.
     pub unanswered: u64,
-    /// How long the oldest of them had waited, in milliseconds; or for how long the server was gone.
+    /// How long the oldest of them had waited, in milliseconds, or how long the server was gone.
     pub oldest_unanswered_ms: f64,
     /// The run ended because nobody got through to the server any more.
     pub gone: bool,

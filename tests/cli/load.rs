@@ -1,8 +1,8 @@
 //! `powd load` as a command: what it prints, its exit codes, and those flags whose effect a server
 //! sees.
 //!
-//! Runs end after some requests, or by an interrupt: what the clock ends may have got no reply yet on
-//! a slow machine.
+//! Runs end after some requests, or by an interrupt: what the clock ends may have got no reply yet
+//! on a slow machine.
 
 use std::collections::HashSet;
 use std::io::{Read as _, Write as _};

@@ -42,8 +42,8 @@ fn a_body_behind_its_refusal_costs_no_connection() {
     let token_file = ["--http-token-file", path.to_str().expect("a path")];
     let powd = serve(&[&["-d", "1"][..], &token_file].concat());
     let mut refused = 0;
-    // A body is waited for for a second, which a slow machine may need to get here: so more than one
-    // try.
+    // A body is waited for for a second, which a slow machine may need to get here: so more than
+    // one try.
     until("three bodies over one connection", || {
         let mut http = Http::to(&powd);
         (0..3).all(|_| {

@@ -144,8 +144,8 @@ fn the_balancers_configuration_loses_no_answer_but_those_of_a_server_that_is_kil
         drop(ends);
     });
     let cut = cut.load(Relaxed);
-    // Each client once, or twice: the kernel closes the connections of a process that ends before its
-    // listener, in whose queue the next connection of the same client may wait by then.
+    // Each client once, or twice: the kernel closes the connections of a process that ends before
+    // its listener, in whose queue the next connection of the same client may wait by then.
     assert!(cut <= 2 * CLIENTS, "{cut} connections were cut");
 }
 

@@ -135,8 +135,8 @@ fn an_idle_connection_is_closed() {
 
 #[test]
 fn one_that_waits_for_a_search_is_not_idle() {
-    // Nothing meets 64 zeros: the search lasts twice the idle timeout, then gets its error line. The
-    // timeout is long enough to ask in, on a busy machine too.
+    // Nothing meets 64 zeros: the search lasts twice the idle timeout, then gets its error line.
+    // The timeout is long enough to ask in, on a busy machine too.
     let flags = ["-d", "64", "--idle-timeout", "2s", "--deadline", "4s"];
     let powd = POWD.serve(&flags);
     let mut client = powd.connect();

@@ -10,9 +10,9 @@ use crate::search::{Job, Progress, Search, Searcher, Tally};
 /// Finds a seed that makes `SHA-256(seed || message)` start with the zeros of `difficulty`, on this
 /// thread.
 ///
-/// It takes 16^N hashes on average: about a millisecond at difficulty 4, some seconds at 7,
-/// and twelve minutes at 9 with the fastest kernel of a fast core. It returns only with a solution. To stop
-/// early, or to use all cores, there are [`Search`](crate::Search) and `Solver`.
+/// It takes 16^N hashes on average: about a millisecond at difficulty 4, some seconds at 7, and
+/// twelve minutes at 9 with the fastest kernel of a fast core. It returns only with a solution. To
+/// stop early, or to use all cores, there are [`Search`](crate::Search) and `Solver`.
 ///
 /// The seed has five characters, and more only when no seed of five is a solution. Where the search
 /// starts is drawn anew for each call, so equal calls find different seeds. The first call in a

@@ -28,7 +28,7 @@ fn reserve(domain: Domain, any: SocketAddr) -> (Socket, SocketAddr) {
     }
     socket.bind(&any.into()).expect("a free port");
     let bound = socket.local_addr().expect("bound");
-    // Elsewhere nobody could listen beside it. There the port is free again, and hopefully stays so.
+    // Elsewhere nobody could listen beside it: there the port is free again, and may stay so.
     #[cfg(not(target_os = "linux"))]
     let socket = Socket::new(domain, Type::STREAM, None).expect("a descriptor is free");
     (socket, bound.as_socket().expect("an IP address"))

@@ -40,8 +40,8 @@ impl Format {
         }
     }
 
-    /// The line that tells the counters. They are an object in it, which an event of `tracing` cannot
-    /// have.
+    /// The line that tells the counters. They are an object in it, which an event of `tracing`
+    /// cannot have.
     pub(in crate::cli) fn counters(self, counters: &impl Serialize) -> String {
         let line = match self {
             Format::Text => serde_json::to_string(counters),

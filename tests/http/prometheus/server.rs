@@ -32,8 +32,8 @@ pub(crate) struct Series {
 }
 
 impl Prometheus {
-    /// Watches the powd with this admin address, with so many seconds between two scrapes; `name` is
-    /// that of the test.
+    /// Watches the powd with this admin address, with so many seconds between two scrapes; `name`
+    /// is that of the test.
     pub(crate) fn watching(admin: SocketAddr, name: &str, every: u32) -> Prometheus {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(&directory);

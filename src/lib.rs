@@ -2,8 +2,9 @@
 //! given number of zero nibbles. The search itself is the crate [`powd_core`].
 //!
 //! The layers, from the top, each of which may use only those below it: [`cli`]; `http`; `jobs`;
-//! `cluster`; [`mod@line`] and [`load`]; `admission` and [`supervisor`]; [`sockets`]; [`engine`];
-//! [`protocol`]; [`cpus`]. What each one owns, and must not know, stands in ARCHITECTURE.md.
+//! `cluster`; [`mod@line`] and [`load`]; `admission`, `problem` and [`supervisor`]; [`sockets`];
+//! [`engine`]; [`protocol`]; [`cpus`]. What each one owns, and must not know, stands in
+//! ARCHITECTURE.md.
 
 mod admission;
 pub mod cli;
@@ -17,6 +18,8 @@ pub mod http;
 pub mod jobs;
 pub mod line;
 pub mod load;
+#[cfg(any(feature = "http", feature = "nats"))]
+mod problem;
 pub mod protocol;
 pub mod sockets;
 pub mod supervisor;

@@ -5,8 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::node::{Counts, Refusal};
 use super::peers::Peer;
-use super::requests::Code;
+use super::requests::CODES;
 use crate::engine::Durations;
+use crate::problem::Code;
 
 /// Requests by `powd.solve` and `powd.verify`. Its thread adds to them, any thread reads.
 #[derive(Debug, Default)]
@@ -38,7 +39,7 @@ impl Counters {
 
     /// Errors answered, by code.
     pub(super) fn errors(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        let codes = Code::ALL.iter();
+        let codes = CODES.iter();
         codes.map(|&code| (code.word(), self.errors[code as usize].load(Relaxed)))
     }
 

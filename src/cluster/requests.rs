@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::counters::Counters;
 use super::options::Options;
 use crate::engine::{Answer, Handle, Query, Solve, SolveError};
+use crate::problem::{Code, Problem};
 use crate::protocol::Reply;
 
 /// The zeros asked for.
@@ -40,74 +41,18 @@ const PROGRESS_ANSWER: Duration = Duration::from_secs(2);
 /// busy.
 const REQUESTS_PER_WORKER: usize = 256;
 
-/// Why a request has no answer, as of HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Code {
-    Malformed,
-    TooLong,
-    Difficulty,
-    Exhausted,
-    Failed,
-    Busy,
-    Draining,
-    Deadline,
-    /// Who asked has gone: nobody hears this.
-    Gone,
-}
-
-impl Code {
-    /// In the order of their numbers.
-    pub(super) const ALL: &[Code] = &[
-        Code::Malformed,
-        Code::TooLong,
-        Code::Difficulty,
-        Code::Exhausted,
-        Code::Failed,
-        Code::Busy,
-        Code::Draining,
-        Code::Deadline,
-        Code::Gone,
-    ];
-
-    fn status(self) -> u16 {
-        match self {
-            Code::Malformed | Code::Gone => 400,
-            Code::TooLong => 413,
-            Code::Difficulty | Code::Exhausted => 422,
-            Code::Failed => 500,
-            Code::Busy | Code::Draining => 503,
-            Code::Deadline => 504,
-        }
-    }
-
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            Code::Malformed => "malformed",
-            Code::TooLong => "too-long",
-            Code::Difficulty => "difficulty",
-            Code::Exhausted => "exhausted",
-            Code::Failed => "failed",
-            Code::Busy => "busy",
-            Code::Draining => "draining",
-            Code::Deadline => "deadline",
-            Code::Gone => "gone",
-        }
-    }
-}
-
-/// An error, for people.
-type Problem = (Code, String);
-
-fn problem(error: SolveError) -> Problem {
-    let code = match error {
-        SolveError::TooLong { .. } => Code::TooLong,
-        SolveError::Deadline => Code::Deadline,
-        SolveError::Exhausted => Code::Exhausted,
-        SolveError::Draining => Code::Draining,
-        SolveError::Failed => Code::Failed,
-    };
-    (code, error.to_string())
-}
+/// The problems that requests can have.
+pub(super) const CODES: [Code; 9] = [
+    Code::Malformed,
+    Code::TooLong,
+    Code::Difficulty,
+    Code::Exhausted,
+    Code::Failed,
+    Code::Busy,
+    Code::Draining,
+    Code::Deadline,
+    Code::Gone,
+];
 
 /// What all requests of one member share.
 #[derive(Debug)]
@@ -167,9 +112,9 @@ impl Requests {
     ) -> bool {
         let solved = match permit.is_some() {
             true => self.find(&message).await,
-            false => Err((
+            false => Err(Problem::new(
                 Code::Busy,
-                "this member has enough to do: ask again".to_owned(),
+                "this member has enough to do: ask again",
             )),
         };
         let is_answered = solved.is_ok();
@@ -222,7 +167,9 @@ impl Requests {
             None => solve.await,
             Some(subject) => self.tell_progress(solve, subject).await?,
         };
-        outcome.map(|answer| (difficulty, answer)).map_err(problem)
+        outcome
+            .map(|answer| (difficulty, answer))
+            .map_err(Problem::from)
     }
 
     /// Waits for an answer, and tells how far it is meanwhile. When nobody listens, who asked has
@@ -259,7 +206,7 @@ impl Requests {
                 told = told => if let Err(error) = told
                     && error.kind() == RequestErrorKind::NoResponders
                 {
-                    return Err((Code::Gone, "nobody waits for it any more".to_owned()));
+                    return Err(Problem::new(Code::Gone, "nobody waits for it any more"));
                 }
             }
         }
@@ -267,7 +214,7 @@ impl Requests {
 
     async fn respond(&self, message: Message, result: Result<Vec<u8>, Problem>) {
         let mut headers = HeaderMap::new();
-        let payload = result.unwrap_or_else(|(code, detail)| {
+        let payload = result.unwrap_or_else(|Problem { code, detail }| {
             self.counters.count_error(code);
             headers.insert(ERROR_CODE, code.status().to_string());
             headers.insert(ERROR, format!("{} {detail}", code.word()));
@@ -315,16 +262,11 @@ fn difficulty_in(
     };
     let difficulty = text.trim().parse().ok();
     let difficulty = difficulty.filter(|difficulty: &Difficulty| difficulty <= &max);
-    difficulty.map(Some).ok_or_else(|| {
-        let detail = format!("a difficulty is a whole number, here from 0 to {max}");
-        (Code::Difficulty, detail)
-    })
+    difficulty.map(Some).ok_or_else(|| Problem::difficulty(max))
 }
 
 fn deadline(text: &str) -> Result<Duration, Problem> {
     let time = humantime::parse_duration(text.trim()).ok();
-    time.filter(|time| !time.is_zero()).ok_or_else(|| {
-        let detail = "a deadline is a time above 0 with its unit: 300ms, 5s, 2m";
-        (Code::Malformed, detail.to_owned())
-    })
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(Problem::deadline)
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use powd_core::Difficulty;
 
-use super::problem::Code;
 use crate::admission::Refusal;
 use crate::engine::{Answer, Durations};
+use crate::problem::Code;
 
 /// A number that any thread adds to and any thread reads.
 #[derive(Debug, Default)]

@@ -28,12 +28,12 @@ use super::held::holding;
 use super::introduction::{Introduction, introduce};
 use super::listening::Listening;
 use super::peer::Peer;
-use super::problem::Problem;
 use super::remainder::Remainder;
 use super::socket::Socket;
 use crate::admission::{Admission, Permit, Refusal};
 use crate::engine::Engine;
 use crate::line::{AcceptFailure, PAUSE};
+use crate::problem::Problem;
 use crate::sockets::{BACKLOG, Listener, Origin, Proxies, Seldom, WAITING, missing_header};
 
 /// How long clients may take to hear that it is over.

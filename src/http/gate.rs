@@ -17,9 +17,9 @@ use super::counters::Counters;
 use super::held::holding;
 use super::options::Tokens;
 use super::peer::Peer;
-use super::problem::{Code, Problem};
 use super::remainder::Remainder;
 use crate::engine::Handle;
+use crate::problem::{Code, Problem};
 
 /// What a client calls its request, or what powd does where the client says nothing.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -21,7 +21,7 @@ use prometheus_client::registry::Registry;
 
 use super::watched::{Latencies, Watched};
 use crate::engine::Histogram;
-use crate::http::problem::{Code, Problem};
+use crate::problem::{Code, Problem};
 
 const PROMETHEUS: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

@@ -11,8 +11,8 @@ use crate::admission::Refusal;
 use crate::cluster::{self, Cluster};
 use crate::engine::{Durations, Histogram, LongSearch, Totals};
 use crate::http::api::Api;
-use crate::http::problem::Code;
 use crate::line::{Control, Errors as LineErrors, Snapshot};
+use crate::problem::Code;
 
 /// The service, for who watches it.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
 use crate::engine::Query;
-use crate::http::problem::{Code, Problem};
+use crate::problem::{Code, Problem};
 
 /// The most bytes of a character of a message in JSON: `\u0000`.
 const ESCAPED: usize = 6;
@@ -290,9 +290,8 @@ fn bad_seed_length() -> Problem {
 
 pub(super) fn deadline(text: &str) -> Result<Duration, Problem> {
     let time = humantime::parse_duration(text).ok();
-    time.filter(|time| !time.is_zero()).ok_or_else(|| {
-        Problem::malformed("deadline is a time above 0 with its unit: 300ms, 5s, 2m")
-    })
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(Problem::deadline)
 }
 
 fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {

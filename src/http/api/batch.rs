@@ -35,7 +35,8 @@ use super::lines::{Line, Lines};
 use super::{Api, Client};
 use crate::engine::{Answer, Solve};
 use crate::http::peer::{Busy, Peer};
-use crate::http::problem::{Problem, ProblemDetails};
+use crate::http::problem::ProblemDetails;
+use crate::problem::Problem;
 
 /// Messages under way for each worker, up to [`MOST`] in all: enough that it has the next one at
 /// hand while answers are gathered, and messages go to and fro.

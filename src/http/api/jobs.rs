@@ -17,8 +17,9 @@ use super::ask::{Ask, Parameters, SolveRequest, read_parameters};
 use super::{Api, Client};
 use crate::engine::{Answer, SolveError};
 use crate::http::counters::Counters;
-use crate::http::problem::{Code, Problem, ProblemDetails};
+use crate::http::problem::ProblemDetails;
 use crate::jobs::{JobError, Key, Report, State as JobState, Tally};
+use crate::problem::{Code, Problem};
 
 /// What makes that asking twice begins one job.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -24,9 +24,9 @@ use tokio::task::yield_now;
 use super::counters::Counters;
 use super::options::Options;
 use super::peer::Peer;
-use super::problem::{Code, Problem};
 use crate::engine::{Answer, Handle, Query};
 use crate::jobs::Jobs;
+use crate::problem::{Code, Problem};
 
 /// What all requests share; cheap to clone.
 #[derive(Clone, Debug)]

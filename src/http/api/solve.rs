@@ -7,7 +7,8 @@ use axum::http::{Response, StatusCode};
 use super::answer::{Solved, json, prefers_text, push_line, text};
 use super::ask::{Ask, Parameters, SolveRequest};
 use super::{Api, Client};
-use crate::http::problem::{Problem, ProblemDetails};
+use crate::http::problem::ProblemDetails;
+use crate::problem::Problem;
 
 /// Finds a seed for a message.
 ///

@@ -15,7 +15,8 @@ use super::ask::{
     Kind, collect, difficulty_in, difficulty_of, json_room, message, parse_json, read_parameters,
     unknown_type,
 };
-use crate::http::problem::{Problem, ProblemDetails};
+use crate::http::problem::ProblemDetails;
+use crate::problem::Problem;
 use crate::protocol::{Fault, Reply};
 
 /// What to check against, behind the `?`.

@@ -248,11 +248,11 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
                 .to_owned(),
         ));
     }
+    #[cfg(feature = "nats")]
+    let cluster = nats::options(args)?;
     let listeners = listeners.bind()?;
     #[cfg(feature = "http")]
     let doors = doors.bind()?;
-    #[cfg(feature = "nats")]
-    let cluster = nats::options(args)?;
     // Heard from here on: what takes time comes now, and the loop that waits for them last.
     let signals = signals::hear(&[SIGHUP, SIGINT, SIGTERM, SIGUSR1])?;
     let (kernel, hash_rate) = kernel::to_serve_with(kernel);

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,7 +30,7 @@ use super::peer::Peer;
 use super::remainder::Remainder;
 use super::socket::Socket;
 use crate::admission::{Admission, Permit, Refusal};
-use crate::engine::Engine;
+use crate::engine::{Engine, EngineError};
 use crate::line::{AcceptFailure, PAUSE};
 use crate::problem::Problem;
 use crate::sockets::{BACKLOG, Listener, Origin, Proxies, Seldom, WAITING, missing_header};
@@ -78,6 +77,7 @@ pub(super) fn open(
     api: Api,
     runtime: Runtime,
 ) -> Result<(), HttpError> {
+    let listeners = Listening::on(&runtime, listeners).map_err(EngineError::Start)?;
     let drain = Arc::new(Notify::new());
     let begin = Arc::clone(&drain);
     let pass = engine.open_door(move || begin.notify_one());
@@ -93,18 +93,18 @@ pub(super) fn open(
     let door = Door::new(gate, admission, counters, idle_timeout, proxies);
     let most = engine.handle().options().drain_timeout + FAREWELL;
     engine.spawn("http-door".to_owned(), move || {
-        let served = runtime.block_on(async {
+        runtime.block_on(async {
             let has_drained = async {
                 drain.notified().await;
                 api.begin_drain();
                 // Whoever has not been answered then does not read, or does not send.
                 let _ = timeout(most, door.gate.flight().none_left()).await;
             };
-            door.serve(listeners, has_drained).await
+            door.serve(listeners, has_drained).await;
         });
         runtime.shutdown_background();
         drop(pass);
-        served
+        Ok(())
     })?;
     Ok(())
 }
@@ -131,13 +131,7 @@ impl Door {
     }
 
     /// Accepts connections until `end`, then ends them.
-    pub(super) async fn serve(
-        self: &Arc<Self>,
-        listeners: Vec<Listener>,
-        end: impl Future,
-    ) -> io::Result<()> {
-        let listeners = listeners.into_iter().map(Listening::new);
-        let listeners = listeners.collect::<io::Result<Vec<_>>>()?;
+    pub(super) async fn serve(self: &Arc<Self>, listeners: Vec<Listening>, end: impl Future) {
         let accepting = join_all(listeners.iter().map(|listener| self.accept(listener)));
         tokio::select! {
             _ = accepting => {}
@@ -156,7 +150,6 @@ impl Door {
         drop(listeners);
         self.is_closing.send_replace(true);
         let _ = timeout(FAREWELL, self.is_closing.closed()).await;
-        Ok(())
     }
 
     /// Accepts from one listener, without end.

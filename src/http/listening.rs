@@ -3,6 +3,7 @@
 use std::io;
 
 use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::Runtime;
 
 use super::socket::Socket;
 use crate::sockets::{Listener, Origin, SocketFile};
@@ -24,8 +25,13 @@ enum Kind {
 }
 
 impl Listening {
-    /// To be called on the runtime that it is to be used on.
-    pub(super) fn new(listener: Listener) -> io::Result<Listening> {
+    /// Has this runtime poll them.
+    pub(super) fn on(runtime: &Runtime, listeners: Vec<Listener>) -> io::Result<Vec<Listening>> {
+        let _on_it = runtime.enter();
+        listeners.into_iter().map(Listening::new).collect()
+    }
+
+    fn new(listener: Listener) -> io::Result<Listening> {
         let (is_unix, is_inherited) = (listener.is_unix()?, listener.is_inherited());
         let (socket, file) = listener.into_parts();
         Ok(Listening {

@@ -1,6 +1,7 @@
 //! Who may join: passwords, TLS, and flags that are wrong.
 
 use std::fs;
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
@@ -152,6 +153,8 @@ fn tls_is_checked_against_the_certificates_that_the_system_trusts() {
 
 #[test]
 fn wrong_flags_are_named_before_anything_is_bound() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().expect("bound").to_string();
     let directory = TestPath::directory("flags");
     let not_credentials = directory.file("text");
     fs::write(&not_credentials, "hello").expect("written");
@@ -173,7 +176,7 @@ fn wrong_flags_are_named_before_anything_is_bound() {
             "credentials",
         ),
     ] {
-        let output = POWD.run(&[&["serve"], flags].concat());
+        let output = POWD.run(&[&["serve", "--listen", &taken], flags].concat());
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{told}");
         assert!(told.contains(word) && told.lines().count() == 1, "{told}");

@@ -25,6 +25,7 @@ use super::api;
 use super::counters::Counters;
 use super::door::Door;
 use super::gate::Gate;
+use super::listening::Listening;
 use crate::admission::{Admission, Bounds};
 use crate::engine::EngineError;
 use crate::sockets::{Listener, Proxies};
@@ -43,6 +44,7 @@ pub(super) fn open(listeners: Vec<Listener>, watched: Watched) -> Result<(), Htt
     let start = |error| HttpError::Start(EngineError::Start(error));
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(start)?;
+    let listeners = Listening::on(&runtime, listeners).map_err(start)?;
     let admission = Admission::new(Bounds {
         allow: Vec::new(),
         max: CONNECTIONS,
@@ -53,12 +55,7 @@ pub(super) fn open(listeners: Vec<Listener>, watched: Watched) -> Result<(), Htt
     let gate = Gate::new(router(watched), Arc::clone(&counters));
     // Nor does it take anybody's word for an address.
     let door = Door::new(gate, admission, counters, IDLE_TIMEOUT, Proxies::default());
-    let serve = move || {
-        let served = runtime.block_on(door.serve(listeners, future::pending::<()>()));
-        if let Err(error) = served {
-            tracing::error!(%error, "the admin address failed");
-        }
-    };
+    let serve = move || runtime.block_on(door.serve(listeners, future::pending::<()>()));
     std::thread::Builder::new()
         .name("admin".to_owned())
         .spawn(serve)

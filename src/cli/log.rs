@@ -7,6 +7,7 @@
 //! when nobody reads.)
 
 mod format;
+mod journal;
 
 use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

@@ -1,12 +1,15 @@
 //! What powd logs, and what it does not.
 
+use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use powd_testkit::Powd;
 use powd_testkit::process::Process;
+use powd_testkit::{Powd, TestPath, program, until};
 use serde_json::Value;
 use socket2::SockRef;
 
@@ -61,6 +64,43 @@ fn as_json_the_reason_of_a_failure_is_an_object_too() {
     let event = object(&told);
     assert_eq!(event["level"], "ERROR");
     assert!(message(&event).contains(&listen), "{told}");
+}
+
+#[test]
+fn in_the_journal_every_line_begins_with_its_priority() {
+    let directory = TestPath::directory("journal");
+    let path = directory.file("stderr");
+    let journal = File::create(&path).expect("a file");
+    let about = journal.metadata().expect("a file");
+    let stream = format!("{}:{}", about.dev(), about.ino());
+    let in_journal = |flags: &[&str]| {
+        let mut command = POWD.command(&[&["serve"], flags].concat());
+        let stderr = journal.try_clone().expect("a file");
+        command.env("JOURNAL_STREAM", &stream).stderr(stderr);
+        Process::new(command.spawn().expect("powd can be started"))
+    };
+    let told = || fs::read_to_string(&path).expect("text");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().expect("bound").to_string();
+    let _failing = in_journal(&["--listen", &taken]);
+    until("an error", || told().starts_with("<3>powd: cannot listen "));
+    let powd = in_journal(&["--listen", "127.0.0.1:0", "--drain-timeout", "1ms"]);
+    until("an announcement", || {
+        told().contains("\n<6>powd: listening on ")
+    });
+    powd.signal("TERM");
+    until("a drain", || told().contains("answering what was"));
+    assert!(
+        told().lines().all(|line| line.starts_with(['<'])),
+        "{}",
+        told()
+    );
+
+    // A variable of whoever started it.
+    let mut command = POWD.command(&["serve", "--listen", &taken]);
+    command.env("JOURNAL_STREAM", &stream);
+    let output = program::run(command, b"");
+    assert!(output.stderr.starts_with(b"powd: "), "{output:?}");
 }
 
 #[test]
@@ -131,4 +171,43 @@ fn annoy(address: SocketAddr) {
         // Reset, with an answer unread.
         let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
     }
+}
+
+/// The first words in the text of a call of `tracing` that begins there, before or between what is
+/// filled in.
+fn text_of(call: &str) -> &str {
+    let (call, _) = call.split_once(");").unwrap_or((call, ""));
+    let text = call.rsplit('"').nth(1).unwrap_or_default();
+    let pieces = text.split(['{', '}']).step_by(2);
+    let mut words = pieces.filter(|piece| piece.contains(' ') && piece.len() > 4);
+    words
+        .next()
+        .unwrap_or_default()
+        .trim_matches([' ', ';', ':', ','])
+}
+
+#[test]
+fn operating_explains_every_line_of_the_log() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let guide = fs::read_to_string(root.join("OPERATING.md")).expect("a guide");
+    let mut folders = vec![root.join("src")];
+    let mut number = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let code = fs::read_to_string(&path).unwrap_or_default();
+            for level in ["info", "warn", "error"] {
+                for call in code.split(&format!("tracing::{level}!(")).skip(1) {
+                    let text = text_of(call);
+                    assert!(guide.contains(text), "{}: {text}", path.display());
+                    number += usize::from(!text.is_empty());
+                }
+            }
+        }
+    }
+    assert!(number > 20, "{number}");
 }

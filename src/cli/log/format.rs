@@ -11,6 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::Log;
+use super::journal::{self, Prioritized};
 
 /// How lines of the log are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -23,6 +24,7 @@ impl Format {
     /// Everything that is traced goes to `log` from here on.
     pub(in crate::cli) fn install(self, log: &Log) {
         let log = log.clone();
+        let is_journal = journal::is_read();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(move || log.clone())
             .with_ansi(false)
@@ -32,9 +34,15 @@ impl Format {
         // The client of the broker tells each attempt to reach it, every second.
         let own = Targets::new().with_target("powd", Level::INFO);
         match self {
-            Format::Text => subscriber.finish().with(own).init(),
+            Format::Text => {
+                let subscriber =
+                    subscriber.map_event_format(|format| Prioritized { is_journal, format });
+                subscriber.finish().with(own).init();
+            }
             Format::Json => {
                 let subscriber = subscriber.json().flatten_event(true);
+                let subscriber =
+                    subscriber.map_event_format(|format| Prioritized { is_journal, format });
                 subscriber.finish().with(own).init();
             }
         }
@@ -89,7 +97,16 @@ pub(in crate::cli) struct Lines {
 impl Write for Lines {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         if self.format == Format::Text {
-            return self.log.write(lines);
+            if !journal::is_read() {
+                return self.log.write(lines);
+            }
+            let mut told = Vec::with_capacity(lines.len());
+            for line in lines.split_inclusive(|&byte| byte == b'\n') {
+                told.extend_from_slice(journal::priority(self.level).as_bytes());
+                told.extend_from_slice(line);
+            }
+            self.log.write_all(&told)?;
+            return Ok(lines.len());
         }
         for line in String::from_utf8_lossy(lines).lines() {
             let message = line.strip_prefix("powd: ").unwrap_or(line);

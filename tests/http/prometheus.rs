@@ -26,6 +26,7 @@ fn the_rules_and_their_tests_are_right() {
     }
     for arguments in [
         &["check", "config", "prometheus.yml"][..],
+        &["check", "config", "kubernetes.yml"],
         &["check", "rules", "powd.rules.yml"],
         &["test", "rules", "powd.rules.test.yml"],
     ] {

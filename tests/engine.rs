@@ -1,14 +1,14 @@
 //! The engine through its handle alone: no socket is open in any of these.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pollster::block_on;
 use powd::engine::{Appeal, Engine, EngineError, Handle, Options, Outpost, Query, SolveError};
-use powd_core::{Difficulty, Job, SeedLength, verify};
+use powd_core::{Difficulty, Job, Kernel, SeedLength, verify};
 use powd_testkit::until;
 
 /// Far more than anything here takes.
@@ -124,6 +124,45 @@ fn a_deadline_ends_a_search_on_every_core() {
         assert_eq!(block_on(solve), Err(SolveError::Deadline));
     }
     drop(first);
+    end(engine);
+}
+
+#[test]
+fn of_equals_that_ask_again_and_again_none_is_passed_over() {
+    const CLIENTS: u32 = 64;
+    let options = Options {
+        workers: NonZeroUsize::MIN,
+        kernel: Kernel::PORTABLE,
+        hash_rate: 5e6,
+        pin: false,
+        ..Options::default()
+    };
+    let engine = Engine::start(options).expect("threads are to be had");
+    let handle = engine.handle();
+    let answers = AtomicU32::new(0);
+    let of_each: Vec<u32> = thread::scope(|scope| {
+        let ask = |client| {
+            let (handle, answers) = (handle.clone(), &answers);
+            move || {
+                let mut number = 0;
+                while answers.load(Relaxed) < 40 * CLIENTS {
+                    let message = format!("{client} asks {number}");
+                    let answer = block_on(handle.solve(message, Difficulty::of::<3>(), None));
+                    answer.expect("it is found");
+                    answers.fetch_add(1, Relaxed);
+                    number += 1;
+                }
+                number
+            }
+        };
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| scope.spawn(ask(client)))
+            .collect();
+        let numbers = clients.into_iter().map(|client| client.join());
+        numbers.map(|number| number.expect("no panic")).collect()
+    });
+    // Some are lucky in their first short turns; none is passed over by all that come later.
+    assert!(of_each.iter().all(|&number| number > 10), "{of_each:?}");
     end(engine);
 }
 

@@ -156,9 +156,10 @@ impl Call {
                 }
             }
             Progress::Exhausted => self.finish_search(Err(SolveError::Exhausted)),
+            // After a short turn it queues behind its equals: it had no place before.
             Progress::Pending => Next::Turn {
                 class,
-                resumes: true,
+                resumes: budget.kind() != TurnKind::New,
             },
             Progress::Stalled => Next::Stalled(class),
         }

@@ -84,7 +84,7 @@ impl Handle {
     ///
     /// To wake a worker takes longer than an easy search, and it may take this thread's CPU to
     /// answer one request where it could answer all of them. So it is woken when the first of the
-    /// futures is polled; for a hard search at once.
+    /// futures is polled; for a search that outlasts a write, at once.
     pub fn ask_together(&self, query: Query) -> Solve {
         match self.0.portions.outlasts_a_write(query.difficulty) {
             true => self.ask(query),

@@ -121,13 +121,18 @@ pub enum TurnKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     left: u64,
+    spent: u64,
     kind: TurnKind,
 }
 
 impl Budget {
     /// A turn of `blocks`.
     pub fn new(blocks: u64, kind: TurnKind) -> Budget {
-        Budget { left: blocks, kind }
+        Budget {
+            left: blocks,
+            spent: 0,
+            kind,
+        }
     }
 
     /// The blocks left.
@@ -145,9 +150,16 @@ impl Budget {
         self.left == 0
     }
 
+    /// The blocks used. More than there were, where the least that can be done at once is more: a
+    /// batch of long messages.
+    pub fn spent(&self) -> u64 {
+        self.spent
+    }
+
     /// Takes `blocks` from it, as far as they go.
     pub fn spend(&mut self, blocks: u64) {
         self.left = self.left.saturating_sub(blocks);
+        self.spent = self.spent.saturating_add(blocks);
     }
 
     /// Takes what a request costs that brought no hashing.

@@ -142,7 +142,7 @@ impl Task {
 
     fn end_appeal(&mut self, context: &mut Context) {
         if let Some(appeal) = self.appeal.take() {
-            self.hashes_elsewhere += appeal.hashes();
+            self.hashes_elsewhere = self.hashes_elsewhere.saturating_add(appeal.hashes());
             context.end_appeal(appeal);
         }
     }

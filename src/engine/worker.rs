@@ -313,12 +313,11 @@ impl<D: Door> Worker<D> {
 
     /// Gives a client its turn.
     fn give(&mut self, Turn { key, mut budget }: Turn) {
-        let before = budget.left();
         let next = match &mut self.clients[key] {
             Kind::Socket(client) => client.turn(&mut self.context, &mut self.door, &mut budget),
             Kind::Call(call) => call.turn(&mut self.context, &mut budget),
         };
-        self.scheduler.charge(before - budget.left());
+        self.scheduler.charge(budget.spent());
         self.settle(key, next);
     }
 

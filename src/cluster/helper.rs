@@ -11,12 +11,13 @@ use std::time::Duration;
 use powd_core::{Difficulty, Seed, SeedLength};
 
 use super::wire::{Body, JobId, MemberId, Number, Search, To};
+use crate::engine::Guests;
 
 /// An owner that has not announced a search for so long has gone, or cannot be heard.
 pub(super) const LEASE: Duration = Duration::from_secs(3);
 
 /// Searches of others that this member helps with at once.
-pub(super) const GUESTS: usize = 4;
+pub(super) const GUESTS: usize = Guests::PLACES;
 
 /// Searches of others that are remembered, of all owners and of one.
 const JOBS: usize = 1024;

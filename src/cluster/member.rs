@@ -1,7 +1,7 @@
 //! The thread of a member: between the broker, the workers and the [`Node`], which decides
 //! everything.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::Receiver;
@@ -25,7 +25,7 @@ use super::owner::Task;
 use super::requests::Requests;
 use super::service::{Call, Service};
 use super::wire::{
-    JobId, Kind, MemberId, Number, PAYLOAD_MAX, helpers_length, subject, subscriptions,
+    JobId, Kind, MemberId, Number, PAYLOAD_MAX, helpers_length, is_internal, subject, subscriptions,
 };
 use crate::engine::{Appeal, Guests, Handle, Pass};
 
@@ -106,6 +106,8 @@ pub(super) struct Member {
     workers: FromWorkers,
     /// What other members are asked to help with.
     appeals: BTreeMap<JobId, Arc<Appeal>>,
+    /// What they are to be asked as well, once there is room.
+    waiting: VecDeque<Arc<Appeal>>,
     started: Instant,
     rate: Rate,
     next_show: Instant,
@@ -153,6 +155,7 @@ impl Member {
             node,
             workers,
             appeals: BTreeMap::new(),
+            waiting: VecDeque::new(),
             started: now,
             next_show: now,
             told: HashMap::new(),
@@ -265,7 +268,8 @@ impl Member {
         let Some(answer) = self.service.answer(&message) else {
             return;
         };
-        if let Some(reply) = message.reply {
+        let name = self.options.name.as_str();
+        if let Some(reply) = message.reply.filter(|reply| !is_internal(name, reply)) {
             let told = self.client.publish(reply, answer.into());
             let _ = unconstrained(told).now_or_never();
         }
@@ -314,9 +318,6 @@ impl Member {
 
     /// Takes what workers have left: searches to ask for help with, and ends of such.
     fn take_appeals(&mut self) {
-        while let Ok(appeal) = self.workers.appeals.try_recv() {
-            self.begin(appeal);
-        }
         let now = self.now();
         let node = &mut self.node;
         self.appeals.retain(|&job, appeal| {
@@ -326,6 +327,13 @@ impl Member {
             }
             !is_over
         });
+        self.waiting.extend(self.workers.appeals.try_iter());
+        self.waiting.retain(|appeal| !appeal.is_over());
+        while self.node.has_room()
+            && let Some(appeal) = self.waiting.pop_front()
+        {
+            self.begin(appeal);
+        }
     }
 
     fn begin(&mut self, appeal: Arc<Appeal>) {
@@ -335,9 +343,6 @@ impl Member {
         let (Ok(job), Ok(first)) = (getrandom::u64(), getrandom::u32()) else {
             return;
         };
-        if appeal.is_over() || !self.node.has_room() {
-            return;
-        }
         let task = Task {
             message: appeal.job().message.into(),
             difficulty: appeal.job().difficulty,

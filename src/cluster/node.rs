@@ -321,8 +321,9 @@ impl Node {
     }
 
     fn count(&mut self, News { hashes, wasted }: News) {
-        self.counts.hashes_received += hashes;
-        self.counts.hashes_wasted += wasted;
+        let counts = &mut self.counts;
+        counts.hashes_received = counts.hashes_received.saturating_add(hashes);
+        counts.hashes_wasted = counts.hashes_wasted.saturating_add(wasted);
     }
 
     fn announce(&mut self, now: Duration) {

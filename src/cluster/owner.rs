@@ -53,6 +53,7 @@ pub(super) struct Owner {
 #[derive(Debug)]
 struct Ended {
     job: JobId,
+    length: SeedLength,
     at: Duration,
     helpers: HashMap<(MemberId, Number), Help>,
 }
@@ -129,6 +130,7 @@ impl Owner {
         }
         self.ended.push_back(Ended {
             job,
+            length: ended.task.length,
             at: now,
             helpers: ended.helpers,
         });
@@ -276,7 +278,7 @@ impl Job {
         let Some(help) = self.helpers.get_mut(&(from, number)) else {
             return News::default();
         };
-        let hashes = u128::from(hashes).min(Number::seeds(self.task.length)) as u64;
+        let hashes = possible(hashes, self.task.length);
         let more = hashes.saturating_sub(help.hashes);
         help.hashes += more;
         help.heard = now;
@@ -288,6 +290,11 @@ impl Job {
     }
 }
 
+/// Of the seeds that a helper says it has tried, those that its number has.
+fn possible(hashes: u64, length: SeedLength) -> u64 {
+    u128::from(hashes).min(Number::seeds(length)) as u64
+}
+
 impl Ended {
     /// The last report of a helper. What it has tried since the one before came at a steady rate:
     /// the part of it that was after the end is waste. The way of the report counts as such, too.
@@ -295,6 +302,7 @@ impl Ended {
         let Some(help) = self.helpers.remove(&(from, number)) else {
             return News::default();
         };
+        let hashes = possible(hashes, self.length);
         let more = hashes.saturating_sub(help.hashes);
         let since = now.saturating_sub(help.heard).as_secs_f64();
         let after = now.saturating_sub(self.at).as_secs_f64();

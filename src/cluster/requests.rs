@@ -14,9 +14,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::counters::Counters;
 use super::options::Options;
+use super::wire::is_internal;
 use crate::engine::{Answer, Handle, Query, Solve, SolveError};
 use crate::problem::{Code, Problem};
-use crate::protocol::Reply;
+use crate::protocol::{Fault, Reply};
 
 /// The zeros asked for.
 pub(super) const DIFFICULTY: &str = "Powd-Difficulty";
@@ -131,13 +132,22 @@ impl Requests {
 
     /// Checks a reply line; says whether it was one that can be checked.
     pub(super) fn verify(self: &Arc<Self>, message: Message) -> bool {
-        let verdict = difficulty_in(message.headers.as_ref(), Difficulty::MAX).map(|asked| {
+        let no = |fault: Fault| format!("false {fault}").into_bytes();
+        let can_answer = self.can_answer(&message);
+        let asked =
+            can_answer.and_then(|()| difficulty_in(message.headers.as_ref(), Difficulty::MAX));
+        let verdict = asked.and_then(|asked| {
             let difficulty = asked.unwrap_or(self.options.difficulty);
             let line = message.payload.as_ref();
             let line = line.strip_suffix(b"\n").unwrap_or(line);
-            match Reply::parse(line).and_then(|reply| reply.check(difficulty)) {
-                Ok(()) => b"true".to_vec(),
-                Err(fault) => format!("false {fault}").into_bytes(),
+            let max = self.engine.options().max_message_bytes.get();
+            match Reply::parse(line) {
+                Ok(reply) if reply.message.len() > max => Err(SolveError::TooLong { max }.into()),
+                Ok(reply) => Ok(match reply.check(difficulty) {
+                    Ok(()) => b"true".to_vec(),
+                    Err(fault) => no(fault),
+                }),
+                Err(fault) => Ok(no(fault)),
             }
         });
         let is_answered = verdict.is_ok();
@@ -153,17 +163,22 @@ impl Requests {
 
     /// The answer to a request.
     async fn find(&self, message: &Message) -> Result<(Difficulty, Answer), Problem> {
+        self.can_answer(message)?;
         let headers = message.headers.as_ref();
         let difficulty = difficulty_in(headers, self.options.max_difficulty)?;
         let difficulty = difficulty.unwrap_or(self.options.difficulty);
         let asked = header(headers, DEADLINE).map(deadline).transpose()?;
+        let progress = header(headers, PROGRESS);
+        if progress.is_some_and(|subject| self.is_internal(subject)) {
+            return Err(Problem::malformed("progress is not told on that subject"));
+        }
         let solve = self.engine.ask(Query {
             message: message.payload.to_vec(),
             difficulty,
             seed_length: None,
             deadline: asked.into_iter().chain(self.options.deadline).min(),
         });
-        let outcome = match header(headers, PROGRESS) {
+        let outcome = match progress {
             None => solve.await,
             Some(subject) => self.tell_progress(solve, subject).await?,
         };
@@ -189,13 +204,13 @@ impl Requests {
                 _ = ticks.tick() => {}
             }
             let seen = self.counters.seen();
-            let others: u64 = seen.peers.iter().map(|peer| peer.hash_rate).sum();
+            let rates = seen.peers.iter().map(|peer| peer.hash_rate);
             let news = format!(
                 "1 {} {} {} {}",
                 effort.hashes(),
                 effort.helpers(),
                 seen.peers.len() + 1,
-                seen.hash_rate.saturating_add(others)
+                rates.fold(seen.hash_rate, u64::saturating_add)
             );
             let request = Request::new().payload(news.into());
             let request = request.timeout(Some(PROGRESS_ANSWER));
@@ -212,6 +227,20 @@ impl Requests {
         }
     }
 
+    fn is_internal(&self, subject: &str) -> bool {
+        is_internal(self.options.name.as_str(), subject)
+    }
+
+    /// Whether the answer goes where a client may listen.
+    fn can_answer(&self, message: &Message) -> Result<(), Problem> {
+        match message.reply.as_deref() {
+            Some(to) if self.is_internal(to) => {
+                Err(Problem::malformed("nobody is answered on that subject"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     async fn respond(&self, message: Message, result: Result<Vec<u8>, Problem>) {
         let mut headers = HeaderMap::new();
         let payload = result.unwrap_or_else(|Problem { code, detail }| {
@@ -220,7 +249,7 @@ impl Requests {
             headers.insert(ERROR, format!("{} {detail}", code.word()));
             Vec::new()
         });
-        let Some(reply) = message.reply else {
+        let Some(reply) = message.reply.filter(|reply| !self.is_internal(reply)) else {
             return;
         };
         let sent = match headers.is_empty() {

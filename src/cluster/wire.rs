@@ -208,6 +208,13 @@ pub(super) fn subscriptions(cluster: &str, me: MemberId) -> [String; 2] {
     ]
 }
 
+/// Whether members or the broker speak there: what a client asks is never answered there, for it
+/// would be said with the rights of a member.
+pub(super) fn is_internal(cluster: &str, subject: &str) -> bool {
+    let rest = subject.strip_prefix(cluster);
+    rest.is_some_and(|rest| rest.starts_with('.')) || subject.starts_with('$')
+}
+
 /// Why a message is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unread {

@@ -90,6 +90,12 @@ impl Nats {
         self.send(&[head.as_bytes(), payload, b"\r\n"].concat());
     }
 
+    /// Publishes what is to be answered on any subject.
+    pub(crate) fn publish_for(&mut self, subject: &str, reply: &str, payload: &[u8]) {
+        let head = format!("PUB {subject} {reply} {}\r\n", payload.len());
+        self.send(&[head.as_bytes(), payload, b"\r\n"].concat());
+    }
+
     /// Asks, with these header lines; the answer comes to the subject that is returned.
     pub(crate) fn ask(&mut self, subject: &str, headers: &[&str], payload: &[u8]) -> String {
         self.inboxes += 1;

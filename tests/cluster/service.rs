@@ -44,6 +44,9 @@ fn a_request_gets_the_reply_line_and_errors_as_of_http() {
         nats.request("powd.verify", &[], b"x").text(),
         "false not message,seed,hash"
     );
+    let long = [&[b'x'; 101][..], &line[line.len() - 71..]].concat();
+    let refused = nats.request("powd.verify", &[], &long);
+    refused.expect_error("413", "too-long");
     // All of it is counted under its door.
     until("the counters", || {
         let status = status(&member);
@@ -52,7 +55,7 @@ fn a_request_gets_the_reply_line_and_errors_as_of_http() {
         let nats = nats.expect("one of them");
         let errors = nats["errors"].as_array().expect("errors");
         let errors = errors.iter().map(|error| number(&error["count"])).sum();
-        (number(&nats["requests"]), number(&nats["replies"]), errors) == (7, 2, 5)
+        (number(&nats["requests"]), number(&nats["replies"]), errors) == (7, 2, 6)
     });
 }
 

@@ -152,3 +152,93 @@ fn other_versions_and_floods_do_no_harm_and_are_named() {
     let helper = member(&broker, &[]);
     super::members::until_helping(&helper);
 }
+
+#[test]
+fn numbers_that_are_made_up_do_no_harm() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let owner = member(&broker, &["-d", "9"]);
+    let mut client = owner.connect();
+    client.send(b"hello\n");
+    let mut nats = broker.connect();
+    let (id, search) = announced(&mut nats);
+    let numbers = [1, 2].map(|claim| claimed(&mut nats, &id, &search, claim));
+    let find = format!("1 {ME} {search} {} 5 {SEED}", numbers[0]);
+    nats.publish(&format!("powd.cluster.{id}.found"), find.as_bytes());
+    client.reply(b"hello", 9);
+    let received = || number(&cluster(&owner)["help_hashes_received"]);
+    let most = u64::MAX;
+    let mut before = received();
+    for number in numbers {
+        let report = format!("1 {ME} {search} {number} {most}");
+        nats.publish(&format!("powd.cluster.{id}.report"), report.as_bytes());
+        until("its report", || received() > before);
+        before = received();
+    }
+    // No more than the numbers have, 62^7 seeds each.
+    assert!(before <= 2 * 62u64.pow(7), "{before}");
+    for member in ["00000000000000aa", "00000000000000bb"] {
+        let beat = format!("1 {member} 60000 1 {most} stranger");
+        nats.publish("powd.cluster.beat", beat.as_bytes());
+    }
+    nats.subscribe("news");
+    let headers = [
+        &*format!("Powd-Difficulty: {HOPELESS}"),
+        "Powd-Progress: news",
+    ];
+    until("all rates together", || {
+        let asked = nats.ask("powd.solve", &headers, b"hello");
+        let news = nats.wait_for(|message| [&*asked, "news"].contains(&&*message.subject));
+        news.text().ends_with(&format!(" {most}"))
+    });
+}
+
+#[test]
+fn nobody_is_answered_where_members_or_the_broker_speak() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let [member] = members(&broker, &["-d", "1"]);
+    let mut nats = broker.connect();
+    let subjects = [
+        "powd.cluster.announce",
+        "powd.jobs.open.6f9619ff8b86d011b42d00cf4fc964ff",
+        "powd.solve",
+        "$JS.API.STREAM.DELETE.powd-jobs-open",
+    ];
+    nats.subscribe("powd.>");
+    nats.subscribe("$JS.>");
+    let asked = ["powd.solve", "powd.verify", "$SRV.PING"];
+    for subject in subjects {
+        for asked in asked {
+            nats.publish_for(asked, subject, b"hello");
+        }
+    }
+    let errors = || {
+        let metrics = String::from_utf8(get(&member, "/metrics")).expect("text");
+        let name = "powd_errors_total{door=\"nats\",code=\"malformed\"} ";
+        let count = metrics.lines().find_map(|line| line.strip_prefix(name));
+        count
+            .expect("a counter")
+            .parse::<usize>()
+            .expect("a number")
+    };
+    until("all to be refused", || errors() == 2 * subjects.len());
+    // Nor told how far it is.
+    let headers = ["Powd-Progress: powd.cluster.announce"];
+    let inbox = nats.ask("powd.solve", &headers, b"hello");
+    // What this connection has asked itself comes back, and beats of the member; no answer does.
+    loop {
+        let message = nats.next();
+        if message.subject == inbox {
+            message.expect_error("400", "malformed");
+            break;
+        }
+        let is_own = message.reply.is_some();
+        assert!(
+            is_own || message.subject == "powd.cluster.beat",
+            "{message:?}"
+        );
+    }
+}

@@ -22,8 +22,8 @@ const ANSWER_MAX: u64 = 64 * 1024;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The admin address of the service: ADDR:PORT, NAME:PORT or unix:PATH; or http://HOST:PORT
-    /// with or without a path (by default /readyz). A service in the same container has the same
-    /// variable. 0.0.0.0 and [::] mean this machine.
+    /// with or without a path (by default /readyz). In the container of a service it need not be
+    /// given: that has the variable set. 0.0.0.0 and [::] mean this machine.
     #[arg(env = "POWD_ADMIN", value_name = "URL")]
     url: Url,
 }

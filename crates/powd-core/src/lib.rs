@@ -43,7 +43,10 @@
 //! # Features
 //!
 //! - `simd` (on by default): the kernels for vector and SHA instructions. Without it there is the
-//!   portable kernel alone, at the speed of the `sha2` crate.
+//!   portable kernel alone, at the speed of the `sha2` crate. So there is where this crate is built
+//!   with `opt-level = 0`, as by a plain `cargo build`: unoptimised, the fast kernels would overflow
+//!   the stack. `[profile.dev.package.powd-core]` with `opt-level = 2`, in the `Cargo.toml` of your
+//!   workspace, brings them there too.
 //! - `solver`: the type `Solver`, many messages on all cores, by rayon.
 //! - `unstable`: the module `unstable`, with what the powd service, its benchmarks and its fuzz
 //!   targets are made of. It changes in any version.
@@ -62,7 +65,7 @@ mod kernel;
 mod pow;
 mod search;
 mod sha256;
-#[cfg(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(fast_kernels)]
 mod simd;
 mod solve;
 #[cfg(feature = "solver")]

@@ -7,7 +7,7 @@
 
 /// Stamps the function of a kernel: the features, the witnesses, and the generic function that it
 /// instantiates.
-#[cfg(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(fast_kernels)]
 macro_rules! entry_points {
     ($($features:literal fn $name:ident($($witness:ident: $type:ty),*) = $next_at_most:path;)*) => {
         $(
@@ -24,21 +24,21 @@ macro_rules! entry_points {
     };
 }
 
-#[cfg(all(feature = "simd", target_arch = "aarch64"))]
+#[cfg(all(fast_kernels, target_arch = "aarch64"))]
 mod arm;
-#[cfg(all(feature = "simd", target_arch = "aarch64"))]
+#[cfg(all(fast_kernels, target_arch = "aarch64"))]
 mod arm_sha;
 mod comparison;
 mod heads;
-#[cfg(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(fast_kernels)]
 mod lanes;
 mod measure;
 mod portable;
 #[cfg(all(test, feature = "unstable"))]
 mod scripted;
-#[cfg(all(feature = "simd", target_arch = "x86_64"))]
+#[cfg(all(fast_kernels, target_arch = "x86_64"))]
 mod split;
-#[cfg(all(feature = "simd", target_arch = "x86_64"))]
+#[cfg(all(fast_kernels, target_arch = "x86_64"))]
 mod x86;
 
 use std::fmt;
@@ -95,9 +95,9 @@ pub struct Kernel {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Backend {
-    #[cfg(all(feature = "simd", target_arch = "x86_64"))]
+    #[cfg(all(fast_kernels, target_arch = "x86_64"))]
     X86(x86::X86),
-    #[cfg(all(feature = "simd", target_arch = "aarch64"))]
+    #[cfg(all(fast_kernels, target_arch = "aarch64"))]
     Arm(arm::Arm),
     Portable,
 }
@@ -148,11 +148,11 @@ impl Entry {
 
 /// All kernels of this build, in the order in which they are usually fast.
 fn kernels() -> impl Iterator<Item = &'static Entry> {
-    #[cfg(all(feature = "simd", target_arch = "x86_64"))]
+    #[cfg(all(fast_kernels, target_arch = "x86_64"))]
     const NATIVE: &[Entry] = &x86::KERNELS;
-    #[cfg(all(feature = "simd", target_arch = "aarch64"))]
+    #[cfg(all(fast_kernels, target_arch = "aarch64"))]
     const NATIVE: &[Entry] = &arm::KERNELS;
-    #[cfg(not(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    #[cfg(not(fast_kernels))]
     const NATIVE: &[Entry] = &[];
     const PORTABLE: &Entry = &Entry {
         name: Kernel::PORTABLE.name,
@@ -201,9 +201,9 @@ impl Kernel {
     /// The next head whose first state word is at most `bound`.
     fn next_at_most(&self, template: &Template, heads: &mut Heads<'_>, bound: u32) -> Option<u32> {
         match self.backend {
-            #[cfg(all(feature = "simd", target_arch = "x86_64"))]
+            #[cfg(all(fast_kernels, target_arch = "x86_64"))]
             Backend::X86(kernel) => kernel.next_at_most(template, heads, bound),
-            #[cfg(all(feature = "simd", target_arch = "aarch64"))]
+            #[cfg(all(fast_kernels, target_arch = "aarch64"))]
             Backend::Arm(kernel) => kernel.next_at_most(template, heads, bound),
             Backend::Portable => portable::next_at_most(template, heads, bound),
         }

@@ -359,7 +359,7 @@ macro_rules! suite {
     };
 }
 
-#[cfg(all(feature = "simd", target_arch = "x86_64"))]
+#[cfg(all(fast_kernels, target_arch = "x86_64"))]
 suite!(NATIVE:
     avx512_sha: "avx512-sha",
     avx2_sha: "avx2-sha",
@@ -368,13 +368,13 @@ suite!(NATIVE:
     sha_ni: "sha-ni",
     avx2: "avx2"
 );
-#[cfg(all(feature = "simd", target_arch = "aarch64"))]
+#[cfg(all(fast_kernels, target_arch = "aarch64"))]
 suite!(NATIVE:
     arm_sha: "arm-sha",
     neon_sha: "neon-sha",
     neon: "neon"
 );
-#[cfg(not(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+#[cfg(not(fast_kernels))]
 suite!(NATIVE:);
 suite!(EVERYWHERE: portable: "portable");
 
@@ -386,7 +386,7 @@ fn every_kernel_of_this_build_has_the_suite() {
 }
 
 /// The kernels and the flags of `/proc/cpuinfo` that each one needs: said again, apart from the
-/// detection.
+/// detection, and not by `cfg(fast_kernels)`, which leaves kernels out where nothing is optimised.
 #[cfg(all(feature = "simd", target_arch = "x86_64"))]
 const NEEDS: &[(&str, &[&str])] = &[
     ("avx512-sha", &["avx2", "avx512f", "avx512vl", "sha_ni"]),

@@ -4,10 +4,10 @@
 //! It knows how a message lies behind a seed, not in which order seeds are tried, nor which
 //! instruction set runs: the compression function is generic over the words of `simd`.
 
-#[cfg(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(fast_kernels)]
 mod compress;
 mod constants;
-#[cfg(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(fast_kernels)]
 mod schedule;
 mod template;
 
@@ -15,12 +15,12 @@ pub use constants::INITIAL_STATE;
 pub use template::Template;
 #[cfg(feature = "_shared")]
 pub use template::blocks;
-#[cfg(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(fast_kernels)]
 pub(crate) use {
     compress::{compress_first, compress_later},
     constants::K,
 };
-#[cfg(all(feature = "simd", target_arch = "x86_64"))]
+#[cfg(all(fast_kernels, target_arch = "x86_64"))]
 pub(crate) use {
     schedule::{Schedule, Step},
     template::Hoisted,

@@ -1,7 +1,7 @@
 //! One message, laid out as padded blocks behind a seed. What is the same for all seeds is computed
 //! ahead.
 #![cfg_attr(
-    not(all(feature = "simd", any(target_arch = "x86_64", target_arch = "aarch64"))),
+    not(fast_kernels),
     allow(dead_code, reason = "what is computed ahead is for vectors")
 )]
 

@@ -10,8 +10,8 @@ use crate::sync::never;
 
 /// A search by one thread, which can be put aside after any number of hashes and taken up again.
 ///
-/// It is a place on the ring of seeds: 64 bytes, and no reference to the message, which its owner
-/// keeps. To put it aside, keep it; to call it off, drop it.
+/// It is a place on the ring of seeds: at most 64 bytes, and no reference to the message, which its
+/// owner keeps. To put it aside, keep it; to call it off, drop it.
 ///
 /// ```
 /// use std::num::NonZeroU64;
@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn a_search_is_small() {
-        assert_eq!(size_of::<Search>(), 64);
+        // Less where numbers of 128 bits need not lie at multiples of 16.
+        assert!(size_of::<Search>() <= 64);
     }
 
     #[test]

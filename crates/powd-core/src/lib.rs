@@ -12,10 +12,14 @@
 //! # let text = [solution.seed().as_bytes(), b"hello"].concat();
 //! # assert_eq!(text.len(), 10);
 //! # assert!(solution.digest().to_string().starts_with("0000"));
+//! # // What the next sentence says.
+//! # let known = powd_core::verify("RB8lW".parse()?, b"hello", Difficulty::of::<4>()).unwrap();
+//! # assert!(known.digest().to_string().starts_with("0000da4e"));
+//! # Ok::<(), powd_core::SeedError>(())
 //! ```
 //!
-//! prints, for instance, `UBUM3 0000da1b...`. Whoever gets that checks it with [`verify`], or with
-//! `printf UBUM3hello | sha256sum`.
+//! prints, for instance, `RB8lW 0000da4e...`. Whoever gets that checks it with [`verify`], or with
+//! `printf RB8lWhello | sha256sum`.
 //!
 //! # What to use
 //!

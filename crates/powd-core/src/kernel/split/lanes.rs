@@ -42,9 +42,9 @@ impl Tuning for Avx512Vl {
     const SIDE_BY_SIDE: bool = true;
     const COST_OF_ROTATION: usize = 1;
     /// Behind each pair of rounds of all eight messages, but for the first two pairs. With a
-    /// [`nop`](super::quartet::nop) behind each slot that gives 106 to 110 million hashes/s on Zen
-    /// 4, without these 92 to 100; five instructions behind each slot, the best before, 96
-    /// (2026-11).
+    /// [`nop`](super::quartet::nop) behind each slot a prototype of this loop did 106 to 110
+    /// million hashes/s on Zen 4, without these 92 to 100; five instructions behind each slot, the
+    /// best before, 96 (2026-11).
     const SPREAD: Spread = Spread { bare: 8, group: 4 };
 
     #[inline(always)]

@@ -225,9 +225,9 @@ unsafe fn two_rounds_in_9_to_17<
 
 /// An instruction that does nothing but take its place among the others.
 ///
-/// With one behind each slot, eight states side by side do 106 to 110 million hashes/s on Zen 4,
-/// without 92 to 100; which `nop` it is does not matter. Where the states take turns by four, it
-/// costs a hundredth (2026-11).
+/// With one behind each slot, eight states side by side did 106 to 110 million hashes/s in a
+/// prototype on Zen 4, without 92 to 100; which `nop` it is does not matter. Where the states take
+/// turns by four, it costs a hundredth (2026-11).
 #[inline(always)]
 pub(super) fn nop() {
     // SAFETY: it does nothing.

@@ -17,7 +17,7 @@ use crate::pow::Solution;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// The search is over. The oracle has checked the solution.
+    /// A solution, which the oracle has checked. A [`Search`](crate::Search) can go on behind it.
     Found(Solution),
     /// The budget is spent. There is more to do.
     Pending,

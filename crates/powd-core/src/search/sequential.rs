@@ -37,7 +37,7 @@ use crate::sync::never;
 #[derive(Clone, Copy, Debug)]
 pub struct Search {
     ring: Ring,
-    /// The steps from the start of the ring that are proven empty.
+    /// The steps from the start of the ring that were tried: empty, but for finds that were told.
     walked: u128,
     draw: u64,
 }
@@ -59,7 +59,8 @@ impl Search {
     ///
     /// `job` must be the same at each call: the search does not keep it, because its owner has it
     /// anyway. With another job the search goes on from the same place, and leaves out the seeds
-    /// before. The searcher may be another one each time.
+    /// before. The searcher may be another one each time. After a find, the next call goes on behind
+    /// it, to another solution.
     // Inlined for the reason given at `Probe::scan`.
     #[inline(always)]
     pub fn advance<S: Scan>(
@@ -76,8 +77,10 @@ impl Search {
             }
             let end = self.ring.steps().min(self.walked + left);
             let steps = self.walked..end;
+            let before = tally.hashes;
             let mut probe = Probe::new(searcher, job, &self.ring);
             if let Some(solution) = probe.scan(steps, never(), tally) {
+                self.walked += u128::from(tally.hashes - before);
                 return Progress::Found(solution);
             }
             left -= end - self.walked;
@@ -100,7 +103,7 @@ impl Search {
 /// What is needed to open a search to several threads, and to take it up again.
 #[cfg(any(feature = "unstable", test))]
 impl Search {
-    /// The ring that the search is on, and how many of its steps are proven empty.
+    /// The ring that the search is on, and how many of its steps were tried.
     pub fn position(&self) -> (Ring, u128) {
         (self.ring, self.walked)
     }
@@ -204,6 +207,32 @@ mod tests {
             .find_map(|step| verify(ring.seed(step), b"x", difficulty(2)))
             .expect("one in 256 of 238,328");
         assert_eq!(run(&mut search.clone(), b"x", 2, 100).0, first);
+    }
+
+    #[test]
+    fn a_find_is_followed_by_the_next_one() {
+        let (message, two) = (b"x", SeedLength::of::<2>());
+        for draw in [0, u64::MAX / 3, u64::MAX] {
+            let ring = Ring::new(two, draw);
+            let solutions: Vec<Solution> = (0..ring.steps())
+                .filter_map(|step| verify(ring.seed(step), message, difficulty(1)))
+                .collect();
+            assert!(solutions.len() > 100, "one in sixteen of 3844");
+            for budget in [1, 7, u64::MAX] {
+                let mut search = Search::new(two, draw);
+                let mut hashes = 0;
+                for expected in &solutions {
+                    let (solution, tally) = run(&mut search, message, 1, budget);
+                    assert_eq!(solution, *expected);
+                    hashes += tally.hashes;
+                }
+                // Each seed up to the last find was tried once; behind it come longer ones.
+                let (_, walked) = search.position();
+                assert_eq!(u128::from(hashes), walked);
+                let (solution, _) = run(&mut search, message, 1, budget);
+                assert_eq!(solution.seed().length(), SeedLength::of::<3>());
+            }
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Hashes per second of every kernel, for messages of one, two and 16 blocks, and what a short scan
-//! costs.
+//! costs, from the layout of its message to its find.
 
 #[path = "support/scanning.rs"]
 mod scanning;
@@ -39,38 +39,39 @@ fn long_scans(criterion: &mut Criterion) {
     }
 }
 
-/// Requests that the oracle answers too, before the others are timed.
-const CHECKED_REQUESTS: u32 = 100;
+/// Short scans that the oracle makes too, before the others are timed.
+const CHECKED_SCANS: u32 = 100;
 
-/// The heads that a request is answered from, far more than it takes.
-fn heads_of(request: u32) -> Range<u32> {
-    let start = request % 10_000;
+/// The heads of scan number `number`, far more than it takes.
+fn heads_of(number: u32) -> Range<u32> {
+    let start = number % 10_000;
     start..start + 100_000
 }
 
-/// A whole short request without its socket: lay out the message, scan until the first find.
-/// Difficulty 0 shows what the layout costs, difficulty 1 (16 hashes on average) what lanes cost
-/// that were not needed.
-fn requests(criterion: &mut Criterion) {
+/// The kernel's part in a short request: lay out the message, scan until the first find. What else
+/// there is (the draw, the oracle, the reply) `service` measures. Difficulty 0, where the service
+/// lays nothing out, shows what the layout costs; difficulty 1 (16 hashes on average) what lanes
+/// cost that were not needed.
+fn short_scans(criterion: &mut Criterion) {
     for nibbles in [0, 1, 2] {
         let difficulty = Difficulty::new(nibbles).expect("0 to 64");
-        let mut group = criterion.benchmark_group(format!("request/difficulty-{nibbles}"));
+        let mut group = criterion.benchmark_group(format!("short-scan/difficulty-{nibbles}"));
         for kernel in Kernel::available() {
             let mut template = Template::with_capacity(64);
-            let mut answer = |number: u32| {
+            let mut find = |number: u32| {
                 template.load(SeedLength::DEFAULT, &number.to_be_bytes());
                 template.fix_tail(b"a");
                 kernel.scan(&template, heads_of(number), difficulty)
             };
-            for number in 0..CHECKED_REQUESTS {
+            for number in 0..CHECKED_SCANS {
                 let expected = first_solution(&number.to_be_bytes(), heads_of(number), difficulty);
-                assert_eq!(answer(number), expected, "{kernel}");
+                assert_eq!(find(number), expected, "{kernel}");
             }
             let mut number = 0u32;
             group.bench_function(BenchmarkId::from_parameter(kernel), |bencher| {
                 bencher.iter(|| {
                     number = number.wrapping_add(1);
-                    assert!(answer(number).is_some());
+                    assert!(find(number).is_some());
                 });
             });
         }
@@ -78,5 +79,5 @@ fn requests(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, long_scans, requests);
+criterion_group!(benches, long_scans, short_scans);
 criterion_main!(benches);

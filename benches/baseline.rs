@@ -90,7 +90,8 @@ pub(crate) struct Outcome {
 }
 
 fn main() {
-    let call = Call::read(POWD, 0.5, 3);
+    // An even number of rounds: each server goes first as often as the other.
+    let call = Call::read(POWD, 0.5, 4);
     let wanted: Vec<Setting> = settings()
         .into_iter()
         .filter(|setting| call.arguments.wants(setting.name))
@@ -146,7 +147,6 @@ fn settings() -> [Setting; 2] {
 fn row(call: &Call, setting: &Setting, difficulty: u8, bar: &indicatif::ProgressBar) -> Row {
     let (mut python, mut powd) = (Vec::new(), Vec::new());
     for number in 0..call.rounds {
-        // Each goes first as often as the other.
         let order = if number % 2 == 0 {
             [true, false]
         } else {

@@ -20,13 +20,11 @@ pub struct Ring {
 impl Ring {
     /// The ring of seeds of `length` characters, entered where `draw` says.
     pub fn new(length: SeedLength, draw: u64) -> Ring {
-        let space = length.space();
-        let start = match u64::try_from(space) {
-            // Lemire's multiply-shift: uniform to one part in 2^64 / space, without a division.
-            Ok(space) => (u128::from(draw) * u128::from(space)) >> 64,
-            // From 11 characters on: one of 2^64 places, evenly spaced.
-            Err(_) => (space >> 64) * u128::from(draw),
-        };
+        // Lemire's multiply-shift, `draw * space / 2^64`: even to one part in 2^64 / space, without a
+        // division. From 11 characters on `space` has bits above 64, which are multiplied apart.
+        let (draw, space) = (u128::from(draw), length.space());
+        let (high, low) = (space >> 64, u128::from(space as u64));
+        let start = high * draw + ((low * draw) >> 64);
         Ring { length, start }
     }
 
@@ -87,6 +85,17 @@ mod tests {
                 let seeds: HashSet<Seed> = (0..ring.steps()).map(|step| ring.seed(step)).collect();
                 assert_eq!(seeds.len() as u128, ring.steps());
             }
+        }
+    }
+
+    #[test]
+    fn the_places_drawn_are_all_around_the_ring() {
+        for length in std::iter::successors(Some(SeedLength::MIN), |length| length.longer()) {
+            let start = |draw| Ring::new(length, draw).start;
+            let space = length.space();
+            assert_eq!(start(0), 0);
+            assert_eq!(start(1 << 63), space / 2);
+            assert_eq!(start(u64::MAX), space - space.div_ceil(1 << 64));
         }
     }
 

@@ -32,6 +32,8 @@ const PART: f64 = 500_000.0;
 
 /// What a [`Solver`] is told.
 ///
+/// `S` is a [`Kernel`], as for a [`Searcher`].
+///
 /// ```
 /// use powd_core::{Difficulty, Kernel, SeedLength, SolverOptions};
 ///
@@ -106,11 +108,6 @@ impl<S> SolverOptions<S> {
 /// }
 /// # Ok::<(), std::io::Error>(())
 /// ```
-///
-/// # Panics
-///
-/// Its methods panic when all 62^16 seeds of the longest length were tried, which no hardware lives
-/// to see.
 #[derive(Debug)]
 pub struct Solver<S = Kernel> {
     options: SolverOptions<S>,
@@ -151,6 +148,10 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
     }
 
     /// Solutions for all of `messages`, in order.
+    ///
+    /// # Panics
+    ///
+    /// When all 62^16 seeds of the longest length were tried, which no hardware lives to see.
     pub fn solve_all<M: AsRef<[u8]> + Sync>(&mut self, messages: &[M]) -> Vec<Solution> {
         let mut solutions = Vec::with_capacity(messages.len());
         while solutions.len() < messages.len() {
@@ -180,6 +181,10 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
     /// }
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    ///
+    /// # Panics
+    ///
+    /// When all 62^16 seeds of the longest length were tried, which no hardware lives to see.
     pub fn solve_first<M: AsRef<[u8]> + Sync>(&mut self, messages: &[M]) -> Vec<Solution> {
         match messages.first() {
             Some(first) if self.options.is_hard(first.as_ref()) => {

@@ -10,6 +10,9 @@ use crate::sha256::Template;
 /// nothing. A searcher may go from search to search in any order. It remembers the message it saw
 /// last: to go on with the same one costs a comparison of its bytes, not laying it out again.
 ///
+/// `S` is a [`Kernel`]. The trait that it is bound by is sealed: only with the feature `unstable` can
+/// it be named, so that tests can put something else in the place of a kernel.
+///
 /// ```
 /// use std::num::NonZeroU64;
 ///
@@ -33,6 +36,10 @@ pub struct Searcher<S = Kernel> {
 impl<S: Scan> Searcher<S> {
     /// A searcher with a kernel, and room for messages of up to `max_message_bytes`. That is its
     /// only allocation, unless a longer message comes.
+    ///
+    /// # Panics
+    ///
+    /// When no memory can be so large: see [`Vec::with_capacity`].
     pub fn new(scanner: S, max_message_bytes: usize) -> Searcher<S> {
         Searcher {
             scanner,

@@ -63,8 +63,12 @@ impl Template {
     pub const MAX_HEAD_LENGTH: SeedLength = SeedLength::of::<4>();
 
     /// Memory for messages of up to `max_message_bytes`: the only allocation.
+    ///
+    /// # Panics
+    ///
+    /// When no memory can be so large.
     pub fn with_capacity(max_message_bytes: usize) -> Template {
-        let later = blocks(SeedLength::MAX.get() + max_message_bytes) - 1;
+        let later = blocks(max_message_bytes.saturating_add(SeedLength::MAX.get())) - 1;
         let mut template = Template {
             seed_length: SeedLength::MIN,
             message_bytes: 0,
@@ -200,7 +204,7 @@ impl Template {
 
 /// The blocks that `length` bytes take with their padding: a one bit and 64 bits of length.
 pub const fn blocks(length: usize) -> usize {
-    (length + 9).div_ceil(64)
+    length.saturating_add(9).div_ceil(64)
 }
 
 /// The part of a message that lies in block 0, behind a seed of this length, and the part behind
@@ -319,6 +323,12 @@ mod tests {
         template.fix_tail(b"zzzzzzzzzzzz");
         template.fix_tail(b"abcdefghijkl");
         assert_eq!(template.words()[1..4], [0x61626364, 0x65666768, 0x696a6b6c]);
+    }
+
+    #[test]
+    #[should_panic(expected = "capacity overflow")]
+    fn what_no_memory_can_hold_is_no_capacity() {
+        Template::with_capacity(usize::MAX);
     }
 
     /// Whatever was there before, a template holds what was loaded last: the same length or another

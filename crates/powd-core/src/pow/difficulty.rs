@@ -78,7 +78,7 @@ impl Difficulty {
 
     /// The largest first word (big-endian, as in FIPS 180-4) of a digest that meets this
     /// difficulty: 2^(32 - 4N) - 1. From difficulty 8 on it is 0, and later words decide too.
-    pub const fn first_word_bound(self) -> u32 {
+    pub(crate) const fn first_word_bound(self) -> u32 {
         match u32::MAX.checked_shr(4 * self.0 as u32) {
             Some(bound) => bound,
             None => 0,

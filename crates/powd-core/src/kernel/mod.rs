@@ -106,6 +106,7 @@ enum Backend {
 
 /// Why there is no kernel of some name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum KernelError {
     /// No such kernel in this build.
     #[error("there is no kernel {name:?}, only {}", exists.join(", "))]

@@ -28,7 +28,7 @@ pub struct Difficulty(u8);
 /// Why a number is not a [`Difficulty`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a difficulty is a whole number from 0 to 64, the zeros that a hash must start with")]
-pub struct DifficultyError;
+pub struct DifficultyError(());
 
 impl Difficulty {
     /// No zeros: every digest meets it.
@@ -45,7 +45,7 @@ impl Difficulty {
         if nibbles <= 64 {
             Ok(Difficulty(nibbles))
         } else {
-            Err(DifficultyError)
+            Err(DifficultyError(()))
         }
     }
 
@@ -103,7 +103,7 @@ impl FromStr for Difficulty {
     type Err = DifficultyError;
 
     fn from_str(text: &str) -> Result<Difficulty, DifficultyError> {
-        let nibbles = text.parse().map_err(|_| DifficultyError)?;
+        let nibbles = text.parse().map_err(|_| DifficultyError(()))?;
         Difficulty::new(nibbles)
     }
 }
@@ -174,7 +174,11 @@ mod tests {
     #[test]
     fn text_outside_the_range_is_refused() {
         for text in ["65", "-1", "", "3.5", "abc", "256"] {
-            assert_eq!(text.parse::<Difficulty>(), Err(DifficultyError), "{text:?}");
+            assert_eq!(
+                text.parse::<Difficulty>(),
+                Err(DifficultyError(())),
+                "{text:?}"
+            );
         }
         assert_eq!("64".parse(), Ok(Difficulty::MAX));
         assert_eq!("0".parse(), Ok(Difficulty::NONE));

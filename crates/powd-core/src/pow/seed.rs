@@ -38,6 +38,7 @@ pub struct Seed {
 
 /// Why some bytes are not a [`Seed`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SeedError {
     /// No character, or more than 16.
     #[error("a seed has 1 to 16 characters, this one {0}")]

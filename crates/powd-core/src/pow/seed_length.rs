@@ -24,7 +24,7 @@ pub struct SeedLength(u8);
 /// Why a number is not a [`SeedLength`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a seed length is a whole number from 1 to 16")]
-pub struct SeedLengthError;
+pub struct SeedLengthError(());
 
 impl SeedLength {
     /// A single character: 62 seeds.
@@ -44,7 +44,7 @@ impl SeedLength {
         if characters >= Self::MIN.0 && characters <= Self::MAX.0 {
             Ok(SeedLength(characters))
         } else {
-            Err(SeedLengthError)
+            Err(SeedLengthError(()))
         }
     }
 
@@ -109,7 +109,7 @@ impl FromStr for SeedLength {
     type Err = SeedLengthError;
 
     fn from_str(text: &str) -> Result<SeedLength, SeedLengthError> {
-        let characters = text.parse().map_err(|_| SeedLengthError)?;
+        let characters = text.parse().map_err(|_| SeedLengthError(()))?;
         SeedLength::new(characters)
     }
 }
@@ -147,7 +147,11 @@ mod tests {
             assert_eq!(length.to_string().parse(), Ok(length));
         }
         for text in ["0", "17", "-1", "", "5.0", "five", "256"] {
-            assert_eq!(text.parse::<SeedLength>(), Err(SeedLengthError), "{text:?}");
+            assert_eq!(
+                text.parse::<SeedLength>(),
+                Err(SeedLengthError(())),
+                "{text:?}"
+            );
         }
     }
 }

@@ -23,9 +23,10 @@ pub struct Job<'m> {
 /// let mut search = Search::new(SeedLength::DEFAULT, 0);
 /// let mut tally = Tally::default();
 /// search.advance(&mut searcher, job, NonZeroU64::new(1000).unwrap(), &mut tally);
-/// assert_eq!(tally, Tally { hashes: 1000, false_hits: 0 });
+/// assert_eq!((tally.hashes, tally.false_hits), (1000, 0));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tally {
     /// Seeds tried.
     pub hashes: u64,

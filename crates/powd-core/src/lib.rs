@@ -78,8 +78,8 @@ mod sync;
 
 pub use kernel::{Comparison, Kernel, KernelError};
 pub use pow::{
-    Difficulty, DifficultyError, Digest, Seed, SeedError, SeedLength, SeedLengthError, Solution,
-    verify,
+    Difficulty, DifficultyError, Digest, DigestError, Seed, SeedError, SeedLength, SeedLengthError,
+    Solution, verify,
 };
 pub use search::{Job, Progress, Search, Searcher, Tally};
 pub use solve::solve;

@@ -42,7 +42,9 @@ mod split;
 mod x86;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Range;
+use std::str::FromStr;
 
 pub use comparison::Comparison;
 pub use heads::{Heads, whole_batches};
@@ -86,6 +88,7 @@ pub trait Scan {
 ///     println!("{kernel}");
 /// }
 /// assert_eq!(Kernel::named("portable"), Ok(Kernel::PORTABLE));
+/// assert_eq!("portable".parse(), Ok(Kernel::PORTABLE));
 /// let error = Kernel::named("abacus").unwrap_err();
 /// assert!(error.to_string().starts_with("there is no kernel \"abacus\""));
 /// ```
@@ -244,6 +247,22 @@ fn next_hit_by(
         {
             return Some(found);
         }
+    }
+}
+
+/// As by [`Kernel::named`].
+impl FromStr for Kernel {
+    type Err = KernelError;
+
+    fn from_str(name: &str) -> Result<Kernel, KernelError> {
+        Kernel::named(name)
+    }
+}
+
+/// The name says all: no two kernels share one.
+impl Hash for Kernel {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
     }
 }
 

@@ -1,12 +1,14 @@
 //! The digest of seed and message, and its text.
 
 use std::fmt;
+use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
 use super::{Seed, SeedLength};
 
-/// A SHA-256 digest: 32 bytes. It displays as 64 lowercase hex digits.
+/// A SHA-256 digest: 32 bytes. It displays as 64 lowercase hex digits, and is read from 64 of either
+/// case.
 ///
 /// ```
 /// use powd_core::{Difficulty, Seed, verify};
@@ -15,11 +17,17 @@ use super::{Seed, SeedLength};
 /// let solution = verify(Seed::from_bytes(b"a")?, b"bc", Difficulty::NONE).unwrap();
 /// let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 /// assert_eq!(solution.digest().to_string(), known);
+/// assert_eq!(known.parse(), Ok(*solution.digest()));
 /// assert_eq!(solution.digest().as_bytes()[..2], [0xba, 0x78]);
 /// # Ok::<(), powd_core::SeedError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest([u8; 32]);
+
+/// Why some text is not a [`Digest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a digest is 64 hex digits")]
+pub struct DigestError(());
 
 impl Digest {
     /// The bytes, most significant first.
@@ -51,6 +59,20 @@ impl From<[u8; 32]> for Digest {
 impl AsRef<[u8]> for Digest {
     fn as_ref(&self) -> &[u8] {
         &self.0
+    }
+}
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Digest, DigestError> {
+        let digits: &[u8; 64] = text.as_bytes().try_into().map_err(|_| DigestError(()))?;
+        let value = |digit: u8| char::from(digit).to_digit(16).ok_or(DigestError(()));
+        let mut bytes = [0; 32];
+        for (byte, [high, low]) in bytes.iter_mut().zip(digits.as_chunks().0) {
+            *byte = (value(*high)? << 4 | value(*low)?) as u8;
+        }
+        Ok(Digest(bytes))
     }
 }
 
@@ -114,6 +136,17 @@ mod tests {
         for digest in all_bytes.chain([mixed]).map(Digest) {
             assert_eq!(digest.to_hex()[..], *hex::encode(digest).as_bytes());
             assert_eq!(digest.to_string(), hex::encode(digest));
+            assert_eq!(digest.to_string().parse(), Ok(digest));
+            assert_eq!(digest.to_string().to_uppercase().parse(), Ok(digest));
+        }
+    }
+
+    #[test]
+    fn other_text_is_no_digest() {
+        let long = "0".repeat(65);
+        let (bad, wide) = (format!("{}g", &long[2..]), format!("{}ä", &long[3..]));
+        for text in ["", "00", &long, &long[2..], &bad, &wide] {
+            assert_eq!(text.parse::<Digest>(), Err(DigestError(())), "{text}");
         }
     }
 }

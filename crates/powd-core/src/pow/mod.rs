@@ -11,7 +11,7 @@ mod seed_length;
 mod solution;
 
 pub use difficulty::{Difficulty, DifficultyError};
-pub use digest::{Digest, digest};
+pub use digest::{Digest, DigestError, digest};
 pub use seed::{ALPHABET, Seed, SeedError};
 pub use seed_length::{SeedLength, SeedLengthError};
 pub use solution::{Solution, verify};

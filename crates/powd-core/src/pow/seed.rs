@@ -27,9 +27,12 @@ const FOUR_DIGITS: u64 = 62u64.pow(4);
 ///
 /// let seeds = [0, 1, 62].map(|index| Seed::from_index(SeedLength::of::<3>(), index).to_string());
 /// assert_eq!(seeds, ["aaa", "baa", "aba"]);
+///
+/// // Their order is that of their text, not of their numbers.
+/// assert!("aba".parse::<Seed>()? < "baa".parse::<Seed>()?);
 /// # Ok::<(), powd_core::SeedError>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seed {
     /// The characters, then zeros.
     characters: [u8; SeedLength::MAX.get()],
@@ -202,6 +205,15 @@ mod tests {
         assert_eq!(seed(1), "baaaa");
         assert_eq!(seed(62), "abaaa");
         assert_eq!(seed(62u128.pow(5) - 1), "99999");
+    }
+
+    #[test]
+    fn their_order_is_that_of_their_text() {
+        let mut texts = ["b", "ab", "a", "aa", "Z", "0", "a0", "zzzzz", "zzzz"];
+        let mut seeds = texts.map(|text| text.parse::<Seed>().expect("a seed"));
+        texts.sort();
+        seeds.sort();
+        assert_eq!(seeds.map(|seed| seed.to_string()), texts);
     }
 
     #[test]

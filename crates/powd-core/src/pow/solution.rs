@@ -6,7 +6,7 @@ use super::{Difficulty, Digest, Seed, digest};
 ///
 /// Only [`verify`] makes one: whoever holds a solution knows that the digest was computed by the
 /// `sha2` crate, and that it met the difficulty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Solution {
     seed: Seed,
     digest: Digest,

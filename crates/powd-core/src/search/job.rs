@@ -3,7 +3,7 @@
 use crate::pow::Difficulty;
 
 /// What is searched for: a seed that makes the digest of this message meet this difficulty.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Job<'m> {
     /// The message, which stands behind the seed.
     pub message: &'m [u8],

@@ -22,8 +22,8 @@ pub enum Progress {
     /// The budget is spent. There is more to do.
     Pending,
     /// Nothing is left for this thread to do: other threads are still at their last chunks, or the
-    /// search was called off. Only a search that is shared by several threads stalls; a
-    /// [`Search`](crate::Search) never does.
+    /// search was called off. Only a search that is shared by several threads stalls, one of the
+    /// module `unstable`: what [`Search::advance`](crate::Search::advance) returns is never this.
     Stalled,
     /// Every seed was tried and none is a solution. For a [`Search`](crate::Search) that means
     /// every seed up to the longest length, which no hardware lives to see; for a shared search,

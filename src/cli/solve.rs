@@ -73,7 +73,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     };
     let mut solver = Solver::new(options).map_err(Error::Thread)?;
     let in_all = Some(args.messages.len() as u64).filter(|&number| number > 0);
-    let display = Display::new(args.difficulty, in_all, solver.tried())?;
+    let tried = solver.tried();
+    let display = Display::new(args.difficulty, in_all, move || tried.hashes())?;
     let shown = display.clone();
     closed_output::end_with_reader(move || shown.clear())?;
     let mut number = 1;

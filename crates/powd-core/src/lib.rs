@@ -84,7 +84,7 @@ pub use pow::{
 pub use search::{Job, Progress, Search, Searcher, Tally};
 pub use solve::solve;
 #[cfg(feature = "solver")]
-pub use solver::{Solver, SolverOptions};
+pub use solver::{Solver, SolverOptions, Tried};
 
 /// What the powd service, its benchmarks and its fuzz targets are made of. It changes in any
 /// version.

@@ -138,8 +138,8 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
 
     /// The hashes of all searches so far, counted while they run: another thread can show how far a
     /// search is.
-    pub fn tried(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.tried)
+    pub fn tried(&self) -> Tried {
+        Tried(Arc::clone(&self.tried))
     }
 
     /// What all searches so far have cost, on all threads.
@@ -253,6 +253,27 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
             solution
         });
         solutions.collect()
+    }
+}
+
+/// The count of a [`Solver`]'s hashes, to be looked at by any thread.
+///
+/// ```
+/// use powd_core::{Difficulty, Solver, SolverOptions};
+///
+/// let mut solver = Solver::new(SolverOptions::new(Difficulty::of::<2>()))?;
+/// let tried = solver.tried();
+/// solver.solve_all(&["one", "two"]);
+/// assert_eq!(tried.hashes(), solver.tally().hashes);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Tried(Arc<AtomicU64>);
+
+impl Tried {
+    /// The hashes so far.
+    pub fn hashes(&self) -> u64 {
+        self.0.load(Relaxed)
     }
 }
 
@@ -400,7 +421,7 @@ mod tests {
             let mut solver = Solver::new(options).expect("three threads");
             solver.solve_all(&[b"message"; 10]);
             let Tally { hashes, false_hits } = solver.tally();
-            assert_eq!(hashes, solver.tried().load(Relaxed));
+            assert_eq!(hashes, solver.tried().hashes());
             assert_eq!(hashes, reports.load(Relaxed));
             // The others were right: one for each search, or one on each thread at the same time.
             assert!((10..=30).contains(&(hashes - false_hits)));

@@ -36,7 +36,8 @@ struct State {
     difficulty: Difficulty,
     /// Messages in all, where that is known.
     messages: Option<u64>,
-    tried: Arc<AtomicU64>,
+    /// Tells how many hashes were tried.
+    tried: Box<dyn Fn() -> u64 + Send>,
     /// How many members of a cluster search, where one does.
     members: Option<Arc<AtomicU64>>,
     work: Option<Work>,
@@ -62,12 +63,12 @@ struct Work {
 }
 
 impl Display {
-    /// A display for so many messages, if that is known, whose searches count their hashes in
-    /// `tried`.
+    /// A display for so many messages, if that is known; `tried` tells how many hashes their
+    /// searches have tried.
     pub(super) fn new(
         difficulty: Difficulty,
         messages: Option<u64>,
-        tried: Arc<AtomicU64>,
+        tried: impl Fn() -> u64 + Send + 'static,
     ) -> Result<Display, Error> {
         if !io::stderr().is_terminal() {
             return Ok(Display(None));
@@ -75,7 +76,7 @@ impl Display {
         let display = Display(Some(Arc::new(Mutex::new(State {
             difficulty,
             messages,
-            tried,
+            tried: Box::new(tried),
             members: None,
             work: None,
             bar: None,
@@ -164,7 +165,7 @@ fn spawn(work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
 
 impl State {
     fn search(&mut self, message: u64, now: Instant) {
-        let tried_before = self.tried.load(Relaxed);
+        let tried_before = (self.tried)();
         let goes_on = self.work.take().filter(|work| {
             let rested = work.rest.map(|rest| now.duration_since(rest));
             rested.is_none_or(|rested| rested < BREATH)
@@ -197,7 +198,7 @@ impl State {
     /// What there is to tell, if it is worth it.
     fn line(&mut self, now: Instant) -> Option<Line> {
         let work = self.work.as_mut().filter(|work| work.rest.is_none())?;
-        let tried = self.tried.load(Relaxed);
+        let tried = (self.tried)();
         work.look(now, tried);
         let is_long = |since: Instant| now.duration_since(since) >= SHORT;
         is_long(work.since).then(|| Line {
@@ -332,10 +333,11 @@ mod tests {
     #[test]
     fn a_short_wait_is_not_told_and_a_rest_begins_it_anew() {
         let tried = Arc::new(AtomicU64::new(1_000_000));
+        let counted = Arc::clone(&tried);
         let mut state = State {
             difficulty: Difficulty::new(8).expect("0 to 64"),
             messages: None,
-            tried: Arc::clone(&tried),
+            tried: Box::new(move || counted.load(Relaxed)),
             members: None,
             work: None,
             bar: None,
@@ -373,7 +375,7 @@ mod tests {
         let mut state = State {
             difficulty: Difficulty::NONE,
             messages: None,
-            tried: Arc::default(),
+            tried: Box::new(|| 0),
             members: None,
             work: None,
             bar: Some(ProgressBar::hidden()),

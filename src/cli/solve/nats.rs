@@ -52,7 +52,8 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     let asker = Asker::connect(&flags.nats, credentials.as_ref(), name)?;
     let in_all = Some(args.messages.len() as u64).filter(|&number| number > 0);
     let (tried, members) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
-    let display = Display::new(args.difficulty, in_all, Arc::clone(&tried))?;
+    let counted = Arc::clone(&tried);
+    let display = Display::new(args.difficulty, in_all, move || counted.load(Relaxed))?;
     let display = display.with_members(Arc::clone(&members));
     let shown = display.clone();
     closed_output::end_with_reader(move || shown.clear())?;

@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroU64;
 
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, Scan};
 use crate::pow::{Difficulty, SeedLength, Solution};
 use crate::search::{Job, Progress, Search, Searcher, Tally};
 
@@ -35,11 +35,21 @@ pub fn solve(message: &[u8], difficulty: Difficulty) -> Solution {
         difficulty,
     };
     let mut searcher = Searcher::new(Kernel::fastest(), message.len());
-    let mut search = Search::new(SeedLength::DEFAULT, random_draw());
+    let search = Search::new(SeedLength::DEFAULT, random_draw());
+    let (solution, _) = finish(&mut searcher, search, job);
+    solution
+}
+
+/// A search by one thread, to its end.
+pub(crate) fn finish<S: Scan>(
+    searcher: &mut Searcher<S>,
+    mut search: Search,
+    job: Job<'_>,
+) -> (Solution, Tally) {
     let mut tally = Tally::default();
     loop {
-        match search.advance(&mut searcher, job, NonZeroU64::MAX, &mut tally) {
-            Progress::Found(solution) => return solution,
+        match search.advance(searcher, job, NonZeroU64::MAX, &mut tally) {
+            Progress::Found(solution) => return (solution, tally),
             Progress::Pending => {}
             Progress::Stalled | Progress::Exhausted => panic!("{EXHAUSTED}"),
         }

@@ -5,7 +5,7 @@
 //! slices of work.
 
 use std::io;
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::available_parallelism;
@@ -17,7 +17,7 @@ use crate::kernel::{Kernel, Scan, whole_batches};
 use crate::pow::{Difficulty, SeedLength, Solution};
 use crate::search::{Draws, Job, Progress, Ring, Search, Searcher, SharedSearch, Tally};
 use crate::sha256::blocks;
-use crate::solve::{EXHAUSTED, random_draw};
+use crate::solve::{EXHAUSTED, finish, random_draw};
 
 /// A search of fewer blocks than this on average is easy: it takes 0.3 ms with a fast kernel, too
 /// little to wake all threads for.
@@ -242,7 +242,9 @@ impl<S: Scan + Copy + Send + Sync> Solver<S> {
         let solved: Vec<_> = self.threads.install(|| {
             let searches = searches.into_par_iter();
             let searcher = || Searcher::new(options.kernel, 0);
-            let solved = searches.map_init(searcher, finish);
+            let solved = searches.map_init(searcher, |searcher, (job, search)| {
+                finish(searcher, search, job)
+            });
             let counted = solved.inspect(|(_, tally)| {
                 tried.fetch_add(tally.hashes, Relaxed);
             });
@@ -291,21 +293,6 @@ fn work<S: Scan>(kernel: S, search: &SharedSearch, tried: &AtomicU64) -> (Option
             Progress::Found(solution) => return (Some(solution), tally),
             Progress::Pending => {}
             Progress::Stalled | Progress::Exhausted => return (None, tally),
-        }
-    }
-}
-
-/// A search by one thread, to its end.
-fn finish<S: Scan>(
-    searcher: &mut Searcher<S>,
-    (job, mut search): (Job<'_>, Search),
-) -> (Solution, Tally) {
-    let mut tally = Tally::default();
-    loop {
-        match search.advance(searcher, job, NonZeroU64::MAX, &mut tally) {
-            Progress::Found(solution) => return (solution, tally),
-            Progress::Pending => {}
-            Progress::Stalled | Progress::Exhausted => panic!("{EXHAUSTED}"),
         }
     }
 }

@@ -14,8 +14,8 @@ use indicatif::ProgressBar;
 use powd::cli::median;
 use powd::engine::{Engine, Handle, Options, Solve};
 use powd_core::Difficulty;
-use powd_testkit::Program;
 use powd_testkit::bench::{Call, Conditions, Server, fail, table, time};
+use powd_testkit::{DEADLINE, Program, until};
 use serde::Serialize;
 use socket2::SockRef;
 
@@ -115,9 +115,7 @@ fn rounds(call: &Call, bar: &ProgressBar, searches: &impl Searches) -> Vec<f64> 
     let round = |_| {
         let before = searches.hashes();
         let search = searches.begin();
-        while searches.hashes() == before {
-            thread::sleep(LOOK);
-        }
+        until("a search", || searches.hashes() != before);
         // On all cores by then.
         thread::sleep(call.round);
         let begun = Instant::now();
@@ -129,6 +127,9 @@ fn rounds(call: &Call, bar: &ProgressBar, searches: &impl Searches) -> Vec<f64> 
             let now = searches.hashes();
             if now != hashes {
                 (hashes, last) = (now, begun.elapsed());
+            }
+            if last > DEADLINE {
+                fail("the search does not end");
             }
         }
         bar.inc(1);
@@ -237,7 +238,8 @@ fn post(path: &str) -> String {
 fn send(address: SocketAddr, bytes: &str) -> TcpStream {
     let connected = TcpStream::connect(address);
     let mut stream = connected.unwrap_or_else(|error| fail(&format!("powd: {error}")));
-    let sent = stream.write_all(bytes.as_bytes());
+    let limited = stream.set_read_timeout(Some(DEADLINE));
+    let sent = limited.and_then(|()| stream.write_all(bytes.as_bytes()));
     sent.unwrap_or_else(|error| fail(&format!("powd: {error}")));
     stream
 }

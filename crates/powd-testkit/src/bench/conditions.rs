@@ -71,15 +71,31 @@ fn plural(number: usize) -> &'static str {
 
 /// The processor's name, and what it has of that which matters here.
 pub fn cpu() -> String {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpuinfo.lines().find(|line| line.starts_with("model name"));
-    let flag = |name| cpuinfo.split_whitespace().any(|word| word == name);
-    let mut cpu = model
-        .and_then(|line| line.split_once(": "))
-        .map_or("unknown CPU", |(_, name)| name)
-        .to_owned();
-    for (name, shown) in [("avx512f", "AVX-512"), ("sha_ni", "SHA-NI")] {
-        if flag(name) {
+    named(&std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default())
+}
+
+/// The same by what Linux says of the processor.
+fn named(cpuinfo: &str) -> String {
+    let value = |key: &str| {
+        let mut fields = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+        let (_, value) = fields.find(|(name, _)| name.trim() == key)?;
+        Some(value.trim())
+    };
+    // On Arm there are numbers in place of a name.
+    let by_numbers = || {
+        let (implementer, part) = (value("CPU implementer")?, value("CPU part")?);
+        Some(format!("CPU implementer {implementer}, part {part}"))
+    };
+    let name = value("model name").map(str::to_owned).or_else(by_numbers);
+    let mut cpu = name.unwrap_or("unknown CPU".to_owned());
+    let flags = value("flags").or_else(|| value("Features"));
+    for (flag, shown) in [
+        ("avx512f", "AVX-512"),
+        ("sha_ni", "SHA-NI"),
+        ("asimd", "NEON"),
+        ("sha2", "SHA2"),
+    ] {
+        if flags.is_some_and(|flags| flags.split(' ').any(|word| word == flag)) {
             cpu.push_str(&format!(", {shown}"));
         }
     }
@@ -107,4 +123,18 @@ fn version(program: Program) -> String {
 fn output_of(command: &mut Command) -> String {
     let output = command.output().map(|output| output.stdout);
     String::from_utf8_lossy(&output.unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_processor_is_named_as_linux_does() {
+        let xeon = "processor\t: 0\nmodel\t\t: 173\nmodel name\t: Intel(R) Xeon(R)\nflags\t\t: fpu avx512f sha_ni\n";
+        assert_eq!(named(xeon), "Intel(R) Xeon(R), AVX-512, SHA-NI");
+        let arm = "processor\t: 0\nFeatures\t: fp asimd sha1 sha2\nCPU implementer\t: 0x41\nCPU part\t: 0xd40\n";
+        assert_eq!(named(arm), "CPU implementer 0x41, part 0xd40, NEON, SHA2");
+        assert_eq!(named(""), "unknown CPU");
+    }
 }

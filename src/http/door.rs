@@ -1,15 +1,15 @@
 //! A listener and its connections: who gets in, how long a client may do nothing, how it ends.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::{Request, Response};
 use axum::response::IntoResponse as _;
-use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
@@ -17,7 +17,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, Semaphore, watch};
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::task::unconstrained;
+use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 
 use super::HttpError;
 use super::api::Api;
@@ -96,9 +97,11 @@ pub(super) fn open(
         runtime.block_on(async {
             let has_drained = async {
                 drain.notified().await;
+                let until = Instant::now() + most;
                 api.begin_drain();
                 // Whoever has not been answered then does not read, or does not send.
-                let _ = timeout(most, door.gate.flight().none_left()).await;
+                let _ = timeout_at(until.into(), door.gate.flight().none_left()).await;
+                until + FAREWELL
             };
             door.serve(listeners, has_drained).await;
         });
@@ -130,26 +133,35 @@ impl Door {
         })
     }
 
-    /// Accepts connections until `end`, then ends them.
-    pub(super) async fn serve(self: &Arc<Self>, listeners: Vec<Listening>, end: impl Future) {
+    /// Accepts connections until `end`, then ends them, by the time that it says.
+    pub(super) async fn serve(
+        self: &Arc<Self>,
+        listeners: Vec<Listening>,
+        end: impl Future<Output = Instant>,
+    ) {
         let accepting = join_all(listeners.iter().map(|listener| self.accept(listener)));
-        tokio::select! {
-            _ = accepting => {}
-            _ = end => {}
-        }
-        // What the kernel has taken already would be reset, but where another process gets it. No
-        // more than can have waited.
+        let until = tokio::select! {
+            _ = accepting => return,
+            until = end => until,
+        };
+        // What the kernel has taken already would be reset, but where another process gets it.
         for listener in listeners.iter().filter(|listener| !listener.is_inherited()) {
-            for _ in 0..BACKLOG {
-                match listener.accept().now_or_never() {
-                    Some(Ok((socket, origin))) => self.take(socket, origin),
-                    Some(Err(_)) | None => break,
-                }
-            }
+            self.accept_waiting(listener);
         }
         drop(listeners);
         self.is_closing.send_replace(true);
-        let _ = timeout(FAREWELL, self.is_closing.closed()).await;
+        let _ = timeout_at(until.into(), self.is_closing.closed()).await;
+    }
+
+    /// Accepts those who wait, and no more than can have waited.
+    fn accept_waiting(self: &Arc<Self>, listener: &Listening) {
+        for _ in 0..BACKLOG {
+            match listener.accept_waiting() {
+                Ok((socket, origin)) => self.take(socket, origin),
+                Err(error) if AcceptFailure::of(&error) == AcceptFailure::OneConnection => {}
+                Err(_) => return,
+            }
+        }
     }
 
     /// Accepts from one listener, without end.
@@ -178,8 +190,13 @@ impl Door {
             return self.counters.refused_header.add(1);
         };
         let door = Arc::clone(self);
+        let mut closing = self.is_closing.subscribe();
         tokio::spawn(async move {
-            match introduce(&socket, origin).await {
+            let introduction = tokio::select! {
+                introduction = introduce(&socket, origin) => introduction,
+                () = over(&mut closing) => return,
+            };
+            match introduction {
                 Introduction::Known(client) => door.admit(socket, client),
                 Introduction::Gone => {}
                 Introduction::Broken => {
@@ -219,7 +236,7 @@ impl Door {
         };
         let builder = builder(self.idle_timeout);
         let mut connection =
-            pin!(builder.serve_connection(TokioIo::new(socket), service_fn(answer)));
+            pin!(builder.serve_connection(TokioIo::new(socket.clone()), service_fn(answer)));
         loop {
             let idle_at = peer.idle_at(self.idle_timeout);
             tokio::select! {
@@ -232,7 +249,7 @@ impl Door {
                     }
                 }
             }
-            end(connection.as_mut()).await;
+            end(connection.as_mut(), &socket).await;
             break;
         }
         drop(permit);
@@ -244,6 +261,7 @@ impl Door {
         let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
+        let mut closing = self.is_closing.subscribe();
         tokio::spawn(async move {
             let answered = Arc::new(Notify::new());
             let peer = Peer::new(socket.clone());
@@ -259,13 +277,14 @@ impl Door {
             };
             let builder = builder(FAREWELL);
             let mut connection =
-                pin!(builder.serve_connection(TokioIo::new(socket), service_fn(answer)));
+                pin!(builder.serve_connection(TokioIo::new(socket.clone()), service_fn(answer)));
             tokio::select! {
                 _ = &mut connection => {}
+                () = over(&mut closing) => {}
                 // As long for its head, and for what follows that.
                 told = timeout(2 * FAREWELL, answered.notified()) => {
                     if told.is_ok() {
-                        end(connection).await;
+                        end(connection, &socket).await;
                     }
                 }
             }
@@ -274,15 +293,30 @@ impl Door {
     }
 }
 
+/// Ends when connections have been ending for long enough.
+async fn over(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|is_closing| *is_closing).await;
+    sleep(FAREWELL).await;
+}
+
 /// Tells the client of a connection that it ends, and waits for that.
-async fn end<S>(mut connection: Pin<&mut auto::Connection<'_, TokioIo<Socket>, S, TokioExecutor>>)
-where
+async fn end<S>(
+    mut connection: Pin<&mut auto::Connection<'_, TokioIo<Socket>, S, TokioExecutor>>,
+    socket: &Socket,
+) where
     S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
 {
-    // Answers that are ready leave first: there are clients of HTTP/2, curl 7.88 among them, that
-    // expect none after the word of the end (GOAWAY).
-    if connection.as_mut().now_or_never().is_none() {
+    // What has arrived is read first: of a new connection nothing may have been yet, and it would
+    // be reset. And answers that are ready leave: there are clients of HTTP/2, curl 7.88 among
+    // them, that expect none after the word of the end (GOAWAY).
+    let up_to_date = poll_fn(|task| match connection.as_mut().poll(task) {
+        Poll::Ready(_) => Poll::Ready(true),
+        Poll::Pending if socket.has_unread() => Poll::Pending,
+        Poll::Pending => Poll::Ready(false),
+    });
+    let has_ended = timeout(FAREWELL, unconstrained(up_to_date)).await;
+    if has_ended != Ok(true) {
         connection.as_mut().graceful_shutdown();
         let _ = timeout(FAREWELL, connection).await;
     }

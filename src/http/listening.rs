@@ -2,7 +2,8 @@
 
 use std::io;
 
-use tokio::net::{TcpListener, UnixListener};
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::runtime::Runtime;
 
 use super::socket::Socket;
@@ -54,9 +55,7 @@ impl Listening {
         match &self.socket {
             Kind::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                // Answers are complete: waiting for more to send would only delay them.
-                let _ = stream.set_nodelay(true);
-                Ok((stream.into(), Origin::Address(address.ip())))
+                Ok((prompt(stream), Origin::Address(address.ip())))
             }
             Kind::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
@@ -64,4 +63,28 @@ impl Listening {
             }
         }
     }
+
+    /// The next of those that wait, if one does. Not by way of the runtime, which may not have
+    /// heard of them yet, and lets a task have 128 of them at a time (`tokio::task::coop`).
+    pub(super) fn accept_waiting(&self) -> io::Result<(Socket, Origin)> {
+        let listener = match &self.socket {
+            Kind::Tcp(listener) => SockRef::from(listener),
+            Kind::Unix(listener) => SockRef::from(listener),
+        };
+        let (socket, peer) = listener.accept()?;
+        socket.set_nonblocking(true)?;
+        Ok(match peer.as_socket() {
+            Some(address) => {
+                let stream = TcpStream::from_std(socket.into())?;
+                (prompt(stream), Origin::Address(address.ip()))
+            }
+            None => (UnixStream::from_std(socket.into())?.into(), Origin::Local),
+        })
+    }
+}
+
+/// Answers are complete: waiting for more to send would only delay them.
+fn prompt(stream: TcpStream) -> Socket {
+    let _ = stream.set_nodelay(true);
+    stream.into()
 }

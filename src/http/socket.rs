@@ -73,6 +73,12 @@ impl Socket {
         let ready = either!(self, stream => stream.ready(Interest::READABLE).now_or_never());
         ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
     }
+
+    /// Whether bytes have arrived that are not read, whatever the runtime has heard of them.
+    pub(super) fn has_unread(&self) -> bool {
+        let unread = either!(self, stream => rustix::io::ioctl_fionread(stream));
+        unread.is_ok_and(|bytes| bytes > 0)
+    }
 }
 
 impl AsyncRead for Socket {

@@ -32,6 +32,38 @@ fn what_is_under_way_is_answered_and_new_requests_are_refused() {
     assert_eq!(powd.wait().code(), Some(0));
 }
 
+/// The kernel has taken their connections, powd has not, when it is told to end.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_waits_to_be_accepted_is_answered() {
+    // More than a task of the runtime may accept at a time, which is 128.
+    const WAITING: usize = 600;
+    let proxied: (&[&str], &[u8]) = (
+        &["--proxy-protocol", "127.0.0.1/32"],
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+    );
+    for (flags, header) in [(&[][..], &b""[..]), proxied] {
+        let mut powd = serve(&[&["-d", "1", "--drain-timeout", "1h"], flags].concat());
+        powd.stop();
+        let mut waiting: Vec<Http> = (0..WAITING).map(|_| Http::to(&powd)).collect();
+        for http in &mut waiting {
+            http.send(header);
+            http.request("POST /v1/solve", &[], b"x");
+        }
+        powd.signal("TERM");
+        powd.signal("CONT");
+        for http in &mut waiting {
+            // Some may be asked before powd hears of its end.
+            match http.answer() {
+                answer if answer.status == 200 => answer.expect_solution("x", 1),
+                answer => answer.expect_problem(503, "draining"),
+            }
+            http.expect_end();
+        }
+        assert_eq!(powd.wait().code(), Some(0));
+    }
+}
+
 #[test]
 fn when_the_time_of_the_drain_is_over_the_rest_is_told_so() {
     let mut powd = serve(&["--drain-timeout", "100ms"]);

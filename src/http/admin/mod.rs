@@ -55,7 +55,7 @@ pub(super) fn open(listeners: Vec<Listener>, watched: Watched) -> Result<(), Htt
     let gate = Gate::new(router(watched), Arc::clone(&counters));
     // Nor does it take anybody's word for an address.
     let door = Door::new(gate, admission, counters, IDLE_TIMEOUT, Proxies::default());
-    let serve = move || runtime.block_on(door.serve(listeners, future::pending::<()>()));
+    let serve = move || runtime.block_on(door.serve(listeners, future::pending()));
     std::thread::Builder::new()
         .name("admin".to_owned())
         .spawn(serve)

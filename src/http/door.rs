@@ -32,9 +32,11 @@ use super::remainder::Remainder;
 use super::socket::Socket;
 use crate::admission::{Admission, Permit, Refusal};
 use crate::engine::{Engine, EngineError};
-use crate::line::{AcceptFailure, PAUSE};
 use crate::problem::Problem;
-use crate::sockets::{BACKLOG, Listener, Origin, Proxies, Seldom, WAITING, missing_header};
+use crate::sockets::{
+    AcceptFailure, Accepting, BACKLOG, Listener, Origin, PAUSE, Proxies, Seldom, WAITING,
+    missing_header,
+};
 
 /// How long clients may take to hear that it is over.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -155,29 +157,39 @@ impl Door {
 
     /// Accepts those who wait, and no more than can have waited.
     fn accept_waiting(self: &Arc<Self>, listener: &Listening) {
+        let mut accepting = Accepting::default();
         for _ in 0..BACKLOG {
             match listener.accept_waiting() {
-                Ok((socket, origin)) => self.take(socket, origin),
-                Err(error) if AcceptFailure::of(&error) == AcceptFailure::OneConnection => {}
-                Err(_) => return,
+                Ok((socket, origin)) => {
+                    accepting.succeeded();
+                    self.take(socket, origin);
+                }
+                Err(error) => match accepting.failed(&error) {
+                    AcceptFailure::OneConnection => {}
+                    AcceptFailure::NoneWaiting | AcceptFailure::All => return,
+                },
             }
         }
     }
 
     /// Accepts from one listener, without end.
     async fn accept(self: &Arc<Self>, listener: &Listening) -> Infallible {
+        let mut accepting = Accepting::default();
         let told = Seldom::default();
         loop {
-            match listener.accept().await {
-                Ok((socket, origin)) => self.take(socket, origin),
-                Err(error) if AcceptFailure::of(&error) == AcceptFailure::Shortage => {
-                    if told.is_due() {
-                        tracing::warn!(%error, "cannot accept HTTP connections, trying until it works");
-                    }
-                    sleep(PAUSE).await;
+            let error = match listener.accept().await {
+                Ok((socket, origin)) => {
+                    accepting.succeeded();
+                    self.take(socket, origin);
+                    continue;
                 }
-                // Of that one connection.
-                Err(_) => {}
+                Err(error) => error,
+            };
+            if accepting.failed(&error) == AcceptFailure::All {
+                if told.is_due() {
+                    tracing::warn!(%error, "cannot accept HTTP connections, trying until it works");
+                }
+                sleep(PAUSE).await;
             }
         }
     }

@@ -18,12 +18,8 @@ use super::listener::Listener;
 use crate::admission::{Admission, Refusal};
 use crate::engine::{Mailbox, Pass, WAKER, least_loaded};
 use crate::protocol::ErrorLine;
-use crate::sockets::{self, BACKLOG, Proxies, Seldom, Stream};
+use crate::sockets::{self, AcceptFailure, Accepting, BACKLOG, PAUSE, Proxies, Seldom, Stream};
 use powd_core::Difficulty;
-
-/// How long accepting pauses when descriptors or memory ran out: they come back when connections
-/// close.
-pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections taken from one listener before the next has its turn.
 const BATCH: usize = 64;
@@ -53,31 +49,7 @@ struct PolledListener {
     difficulty: Difficulty,
     /// It may have connections waiting.
     ready: bool,
-}
-
-/// What a failed accept(2) is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// No connection is waiting.
-    NoneWaiting,
-    /// The connection that was to be accepted; the next one may be well.
-    OneConnection,
-    /// Descriptors or memory: no connection can be had now.
-    Shortage,
-}
-
-impl Failure {
-    /// accept(2), "Error handling": Linux returns what has happened to the new connection already,
-    /// from ENETDOWN to the EPERM of a firewall, and the caller is to try again. Those errors are
-    /// many and depend on the system; the shortages are four. So what is no shortage is of one
-    /// connection.
-    pub(crate) fn of(error: &io::Error) -> Failure {
-        match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Failure::Shortage,
-            _ if error.kind() == ErrorKind::WouldBlock => Failure::NoneWaiting,
-            _ => Failure::OneConnection,
-        }
-    }
+    accepting: Accepting,
 }
 
 impl Acceptor {
@@ -98,6 +70,7 @@ impl Acceptor {
                 socket,
                 difficulty,
                 ready: true,
+                accepting: Accepting::default(),
             });
         }
         Ok(Acceptor {
@@ -196,7 +169,6 @@ impl Acceptor {
 
     /// Accepts from one listener until a batch is full, none is waiting, or accepting has to pause.
     fn accept_batch(&mut self, listener: usize) {
-        let mut failures = 0;
         for _ in 0..BATCH {
             let listener = &mut self.listeners[listener];
             if self.paused_until.is_some() || !listener.ready {
@@ -204,6 +176,7 @@ impl Acceptor {
             }
             let error = match listener.socket.accept() {
                 Ok((stream, origin)) => {
+                    listener.accepting.succeeded();
                     let arrival = Arrival {
                         stream,
                         origin,
@@ -215,16 +188,10 @@ impl Acceptor {
                 }
                 Err(error) => error,
             };
-            match Failure::of(&error) {
-                Failure::NoneWaiting => listener.ready = false,
-                Failure::Shortage => self.pause(&error),
-                Failure::OneConnection => {
-                    failures += 1;
-                    // Nothing but failures: an error that lasts must not keep a core busy.
-                    if failures == BATCH {
-                        self.pause(&error);
-                    }
-                }
+            match listener.accepting.failed(&error) {
+                AcceptFailure::NoneWaiting => listener.ready = false,
+                AcceptFailure::OneConnection => {}
+                AcceptFailure::All => self.pause(&error),
             }
         }
     }
@@ -305,40 +272,6 @@ mod tests {
     use super::super::options::Limits;
     use super::*;
     use crate::engine::{self, Engine, make_poll};
-
-    #[test]
-    fn only_a_shortage_of_descriptors_or_memory_is_of_all_connections() {
-        for (expected, numbers) in [
-            (Failure::NoneWaiting, &[libc::EAGAIN, libc::EWOULDBLOCK][..]),
-            (
-                Failure::Shortage,
-                &[libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM],
-            ),
-            (
-                Failure::OneConnection,
-                &[
-                    libc::ECONNABORTED,
-                    libc::EHOSTDOWN,
-                    libc::EHOSTUNREACH,
-                    libc::EINTR,
-                    libc::ENETDOWN,
-                    libc::ENETUNREACH,
-                    #[cfg(target_os = "linux")]
-                    libc::ENONET,
-                    libc::ENOPROTOOPT,
-                    libc::EOPNOTSUPP,
-                    libc::EPERM,
-                    libc::EPROTO,
-                    libc::ETIMEDOUT,
-                ],
-            ),
-        ] {
-            for &number in numbers {
-                let error = io::Error::from_raw_os_error(number);
-                assert_eq!(Failure::of(&error), expected, "{error}");
-            }
-        }
-    }
 
     #[test]
     fn an_error_that_lasts_pauses_accepting() {

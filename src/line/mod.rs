@@ -20,8 +20,6 @@ mod stream;
 use std::sync::Arc;
 
 use acceptor::Acceptor;
-#[cfg(feature = "http")]
-pub(crate) use acceptor::{Failure as AcceptFailure, PAUSE};
 use counters::Counters;
 use door::LineDoor;
 

@@ -3,12 +3,14 @@
 //!
 //! Both kinds are one type, so that no door has two of everything. It must not know what is spoken.
 
+mod accepting;
 mod address;
 mod listener;
 mod proxies;
 mod seldom;
 mod stream;
 
+pub(crate) use accepting::{AcceptFailure, Accepting, PAUSE};
 pub use address::Address;
 pub(crate) use listener::BACKLOG;
 #[cfg(feature = "http")]

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+#[cfg(feature = "http")]
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread::available_parallelism;
@@ -88,6 +90,29 @@ fn workers_that_may_not_be_bound_serve_unbound() {
     }
     let of_each = cpus_of_threads(&powd, "worker-");
     assert!(of_each.iter().all(|each| *each == cpus()), "{of_each:?}");
+}
+
+#[test]
+fn doors_that_may_not_accept_wait_until_they_may() {
+    // The connection stays where it is, and the error lasts.
+    let arguments = SERVE.to_vec();
+    #[cfg(feature = "http")]
+    let arguments = [&arguments[..], &["--http", "127.0.0.1:0"]].concat();
+    let Some(command) = with_call("accept4", "error=EPERM", &arguments) else {
+        return;
+    };
+    let powd = Powd::start(command, 1);
+    let _waits = powd.connect();
+    powd.wait_for_log("word of it", |line| {
+        line.contains("cannot accept connections")
+    });
+    #[cfg(feature = "http")]
+    {
+        let _waits = TcpStream::connect(powd.door("http")).expect("it listens");
+        powd.wait_for_log("word of it", |line| {
+            line.contains("cannot accept HTTP connections")
+        });
+    }
 }
 
 #[test]

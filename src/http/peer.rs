@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 use std::time::{Duration, Instant};
 
 use super::socket::Socket;
+use crate::problem::{Code, Problem};
 
 /// How often a request that takes long looks whether its client is still there.
 const WATCH: Duration = Duration::from_millis(100);
@@ -54,6 +55,20 @@ impl Peer {
             _ => Instant::now(),
         };
         from + timeout
+    }
+
+    /// What powd does for the client while that waits for it, unless the client goes: then it is
+    /// dropped.
+    pub(super) async fn waits_for<T>(
+        self: &Arc<Self>,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Problem> {
+        let _busy = self.wait();
+        tokio::select! {
+            biased;
+            outcome = work => Ok(outcome),
+            () = self.gone() => Err(Problem::new(Code::Gone, "the client has gone")),
+        }
     }
 
     /// Ends when the client has gone. HTTP/1.1 alone does not see that while another request waits

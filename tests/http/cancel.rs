@@ -45,6 +45,22 @@ fn so_does_one_with_another_request_behind() {
     powd.until_quiet();
 }
 
+/// What ends with it is the connection; the job goes on.
+#[test]
+fn so_does_the_wait_for_a_job_with_another_request_behind() {
+    let powd = serve(&[]);
+    let mut http = Http::to(&powd);
+    let job = format!("/v1/jobs?difficulty={HOPELESS}");
+    let job = http.post(&job, b"x").json()["id"].clone();
+    let path = format!("GET /v1/jobs/{}?wait=1h", job.as_str().expect("an id"));
+    http.request(&path, &[], b"");
+    http.request(&path, &[], b"");
+    assert_eq!(status(&powd, "/doors/1/connections"), 1);
+    drop(http);
+    until("its end", || status(&powd, "/doors/1/connections") == 0);
+    assert_eq!(status(&powd, "/searches_in_progress"), 1);
+}
+
 #[test]
 fn a_batch_ends_with_its_connection() {
     let powd = serve(&[]);

@@ -229,10 +229,7 @@ pub(super) async fn read(
     };
     let job = match wait.is_zero() {
         true => api.jobs().read(&id).await?,
-        false => {
-            let _busy = peer.wait();
-            api.jobs().wait(&id, wait).await?
-        }
+        false => peer.waits_for(api.jobs().wait(&id, wait)).await??,
     };
     Ok(json(StatusCode::OK, &JobStatus::from(job)))
 }

@@ -39,7 +39,8 @@ impl Peer {
     /// Notes that something has moved.
     pub(super) fn touch(&self) {
         let now = self.opened.elapsed().as_millis() as u64;
-        self.moved.store(now, Relaxed);
+        // Of two threads at once the later moment counts.
+        self.moved.fetch_max(now, Relaxed);
     }
 
     /// The client waits for powd from now on.
@@ -50,7 +51,8 @@ impl Peer {
 
     /// When the connection counts as idle, unless something moves.
     pub(super) fn idle_at(&self, timeout: Duration) -> Instant {
-        let from = match self.busy.load(Relaxed) {
+        // Whoever sees that the last wait is over sees when it was over.
+        let from = match self.busy.load(Acquire) {
             0 => self.opened + Duration::from_millis(self.moved.load(Relaxed)),
             _ => Instant::now(),
         };
@@ -86,6 +88,6 @@ impl Peer {
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.touch();
-        self.0.busy.fetch_sub(1, Relaxed);
+        self.0.busy.fetch_sub(1, Release);
     }
 }

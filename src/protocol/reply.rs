@@ -3,6 +3,8 @@
 //! Used by whoever sends replies, the server and `powd solve`, and by whoever receives them: `powd
 //! verify`, the load client, the tests.
 
+use std::convert::Infallible;
+
 use powd_core::unstable::digest;
 use powd_core::{Difficulty, Seed, SeedError, SeedLength, Solution};
 
@@ -75,6 +77,14 @@ impl<'a> Reply<'a> {
         reply.write(put)
     }
 
+    /// Appends the reply line for a solution to `message`, with its `\n`.
+    pub fn push_solution(lines: &mut Vec<u8>, message: &[u8], solution: &Solution) {
+        let Ok(()) = Reply::write_solution(message, solution, |piece| {
+            lines.extend_from_slice(piece);
+            Ok::<(), Infallible>(())
+        });
+    }
+
     /// Gives the line with its `\n` to `put`, piece by piece. Inlined, so that pieces of a known
     /// length are plain stores.
     #[inline(always)]
@@ -105,7 +115,14 @@ impl<'a> Reply<'a> {
         })
     }
 
-    /// Splits a line without its `\n` at its last two commas.
+    /// A line as it was received, without its end: `\n`, `\r\n`, or none. A message may end with a
+    /// `\r`, a hash does not.
+    pub fn without_end(line: &[u8]) -> &[u8] {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        line.strip_suffix(b"\r").unwrap_or(line)
+    }
+
+    /// Splits a line without its end at its last two commas.
     pub fn parse(line: &'a [u8]) -> Result<Reply<'a>, Fault> {
         let mut fields = line.rsplitn(3, |&byte| byte == b',');
         match (fields.next(), fields.next(), fields.next()) {
@@ -149,8 +166,6 @@ impl<'a> Reply<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use super::*;
 
     fn line(message: &str, seed: &str) -> String {
@@ -184,6 +199,25 @@ mod tests {
             });
             assert_eq!(written, format!("{line}\n").as_bytes());
         }
+    }
+
+    #[test]
+    fn a_carriage_return_belongs_to_the_end_of_a_line() {
+        for end in ["", "\n", "\r\n", "\r"] {
+            let received = format!("a,b,c{end}");
+            assert_eq!(Reply::without_end(received.as_bytes()), b"a,b,c", "{end:?}");
+        }
+        assert_eq!(Reply::without_end(b"a,b,c\n\n"), b"a,b,c\n");
+    }
+
+    #[test]
+    fn a_solution_is_appended_as_its_line() {
+        let seed = Seed::from_bytes(b"abcde").expect("five letters");
+        let solution = powd_core::verify(seed, b"hello", Difficulty::NONE).expect("difficulty 0");
+        let mut lines = b"before\n".to_vec();
+        Reply::push_solution(&mut lines, b"hello", &solution);
+        let expected = format!("before\n{}\n", line("hello", "abcde"));
+        assert_eq!(lines, expected.as_bytes());
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! What is answered: a solution as JSON, or as the reply line of the line protocol.
 
-use std::convert::Infallible;
-
 use axum::body::Body;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
@@ -13,7 +11,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::engine::Answer;
-use crate::protocol::Reply;
 
 /// A seed for a message, and what it cost.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,14 +50,6 @@ impl Solved {
             seconds: answer.time.as_secs_f64(),
         }
     }
-}
-
-/// The reply line, with its `\n`.
-pub(super) fn push_line(line: &mut Vec<u8>, message: &[u8], answer: &Answer) {
-    let Ok(()) = Reply::write_solution(message, &answer.solution, |piece| {
-        line.extend_from_slice(piece);
-        Ok::<(), Infallible>(())
-    });
 }
 
 /// Whether the client would rather have text than JSON: the one that comes first in its `Accept`.

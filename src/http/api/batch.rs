@@ -29,7 +29,7 @@ use serde_json::Value;
 use tokio::time::{Sleep, sleep};
 use utoipa::ToSchema;
 
-use super::answer::{Solved, push_line};
+use super::answer::Solved;
 use super::ask::{Ask, Kind, Parameters, SolveRequest, json_room, parse_json, unknown_type};
 use super::lines::{Line, Lines};
 use super::{Api, Client};
@@ -37,6 +37,7 @@ use crate::engine::{Answer, Solve};
 use crate::http::peer::{Busy, Peer};
 use crate::http::problem::ProblemDetails;
 use crate::problem::Problem;
+use crate::protocol::Reply;
 
 /// Messages under way for each worker, up to [`MOST`] in all: enough that it has the next one at
 /// hand while answers are gathered, and messages go to and fro.
@@ -377,7 +378,9 @@ impl Batch {
             outcome,
         } = ended;
         match (self.format, outcome) {
-            (Format::Text, Ok(answer)) => push_line(&mut self.output, message, answer),
+            (Format::Text, Ok(answer)) => {
+                Reply::push_solution(&mut self.output, message, &answer.solution);
+            }
             (Format::Text, Err(problem)) => {
                 // An error line has no comma: that is how clients tell it from a reply.
                 let line = format!("ERR {} {}\n", problem.code.word(), problem.detail);

@@ -4,11 +4,12 @@ use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{Response, StatusCode};
 
-use super::answer::{Solved, json, prefers_text, push_line, text};
+use super::answer::{Solved, json, prefers_text, text};
 use super::ask::{Ask, Parameters, SolveRequest};
 use super::{Api, Client};
 use crate::http::problem::ProblemDetails;
 use crate::problem::Problem;
+use crate::protocol::Reply;
 
 /// Finds a seed for a message.
 ///
@@ -47,7 +48,7 @@ pub(super) async fn solve(
     let answer = api.solve(&peer, ask.query()).await?;
     if prefers_text(&parts.headers) {
         let mut line = Vec::new();
-        push_line(&mut line, &ask.message, &answer);
+        Reply::push_solution(&mut line, &ask.message, &answer.solution);
         return Ok(text(line));
     }
     let solved = Solved::new(&ask.message, ask.difficulty, &answer);

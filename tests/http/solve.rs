@@ -1,6 +1,7 @@
 //! `POST /v1/solve` and `/v1/verify`.
 
 use powd_testkit::oracle;
+use serde_json::json;
 
 use crate::client::{HOPELESS, Http, curl, has_curl, serve, serve_bounded};
 
@@ -134,6 +135,29 @@ fn what_is_wrong_is_told_with_its_code() {
         .expect_problem(413, "too-long");
     let whole = Http::to(&powd).post("/v1/solve", &[b'x'; 100]);
     assert_eq!(whole.status, 200);
+}
+
+#[test]
+fn a_message_to_verify_has_the_bound_of_one_to_solve() {
+    let powd = serve(&["-d", "0", "--max-message-bytes", "100"]);
+    let mut http = Http::to(&powd);
+    for (bytes, is_too_long) in [(100, false), (101, true)] {
+        let message = "x".repeat(bytes);
+        let hash = oracle::hash(b"abcde", message.as_bytes());
+        let line = format!("{message},abcde,{hash}");
+        let object = json!({"message": message, "seed": "abcde"});
+        let wrong = json!({"message": message, "seed": "?", "hash": hash});
+        for answer in [
+            http.post("/v1/verify", line.as_bytes()),
+            http.post_json("/v1/verify", &object.to_string()),
+            http.post_json("/v1/verify", &wrong.to_string()),
+        ] {
+            match is_too_long {
+                true => answer.expect_problem(413, "too-long"),
+                false => assert_eq!(answer.status, 200, "{answer:?}"),
+            }
+        }
+    }
 }
 
 #[test]

@@ -95,9 +95,7 @@ impl Parameters {
             length.and_then(seed_length)
         });
         let deadline = self.deadline.as_deref().map(deadline).transpose()?;
-        if message.len() > api.max_message_bytes() {
-            return Err(Problem::too_long(api.max_message_bytes()));
-        }
+        bounded(&message, api.max_message_bytes())?;
         Ok(Ask {
             message,
             difficulty,
@@ -250,6 +248,12 @@ pub(super) fn message(text: Option<String>, base64: Option<String>) -> Result<By
         )),
         (None, None) => Err(Problem::malformed("no message and no message_base64")),
     }
+}
+
+/// Whether a message has at most `max` bytes.
+pub(super) fn bounded(message: &[u8], max: usize) -> Result<(), Problem> {
+    let is_short = message.len() <= max;
+    is_short.then_some(()).ok_or_else(|| Problem::too_long(max))
 }
 
 /// A whole number from 0 to 255. JSON has one kind of number: 3.0 is 3.

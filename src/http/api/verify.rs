@@ -12,8 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 use super::Api;
 use super::answer::json;
 use super::ask::{
-    Kind, collect, difficulty_in, difficulty_of, json_room, message, parse_json, read_parameters,
-    unknown_type,
+    Kind, bounded, collect, difficulty_in, difficulty_of, json_room, message, parse_json,
+    read_parameters, unknown_type,
 };
 use crate::http::problem::ProblemDetails;
 use crate::problem::Problem;
@@ -95,11 +95,11 @@ pub(super) async fn verify(
     let checked = match Kind::of(&parts.headers)? {
         Kind::Bytes => {
             let line = collect(body, max + Reply::OVERHEAD + 1, max).await?;
-            check_line(&line, difficulty)
+            check_line(&line, difficulty, max)?
         }
         Kind::Json => {
             let body = collect(body, json_room(max), max).await?;
-            parse_json::<VerifyRequest>(&body)?.check(difficulty)?
+            parse_json::<VerifyRequest>(&body)?.check(difficulty, max)?
         }
         Kind::Ndjson => return Err(unknown_type("application/json, or a reply line")),
     };
@@ -114,18 +114,24 @@ pub(super) async fn verify(
 }
 
 /// The zeros of a good reply line, with or without its end.
-fn check_line(line: &[u8], difficulty: Difficulty) -> Result<u8, Fault> {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let reply = Reply::parse(line)?;
-    reply.check(difficulty)?;
-    Ok(zeros(reply.hash))
+fn check_line(
+    line: &[u8],
+    difficulty: Difficulty,
+    max: usize,
+) -> Result<Result<u8, Fault>, Problem> {
+    let reply = match Reply::parse(Reply::without_end(line)) {
+        Ok(reply) => reply,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    bounded(reply.message, max)?;
+    Ok(reply.check(difficulty).map(|()| zeros(reply.hash)))
 }
 
 impl VerifyRequest {
     /// The zeros of a good solution; `difficulty` where it does not say one.
-    fn check(self, difficulty: Difficulty) -> Result<Result<u8, Fault>, Problem> {
+    fn check(self, difficulty: Difficulty, max: usize) -> Result<Result<u8, Fault>, Problem> {
         let message: Bytes = message(self.message, self.message_base64)?;
+        bounded(&message, max)?;
         let difficulty = match &self.difficulty {
             Some(value) => difficulty_of(value)?,
             None => difficulty,

@@ -50,6 +50,9 @@ const BUFFER: usize = 64 * 1024;
 /// Requests of one HTTP/2 connection at once.
 const STREAMS: u32 = 256;
 
+/// Bytes of the answer to one of them that wait to be written: a piece of a batch.
+const STREAM_ANSWER: usize = 16 * 1024;
+
 /// How often an HTTP/2 client that is silent is asked whether it is there, and how long it may take
 /// to answer.
 const PING: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
@@ -348,10 +351,12 @@ fn builder(idle_timeout: Duration) -> auto::Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
-        .max_send_buf_size(BUFFER)
+        .max_send_buf_size(STREAM_ANSWER)
         .max_header_list_size(BUFFER as u32)
         .initial_stream_window_size(BUFFER as u32)
-        .initial_connection_window_size(4 * BUFFER as u32)
+        // Enough for all streams: one whose request is not read on, since it has enough under way,
+        // must not keep the others from sending.
+        .initial_connection_window_size(STREAMS * BUFFER as u32)
         .keep_alive_interval(PING.0)
         .keep_alive_timeout(PING.1);
     builder

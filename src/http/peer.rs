@@ -1,5 +1,5 @@
-//! What is known of the client of one connection: when bytes last moved, and whether it is powd
-//! that it waits for.
+//! What is known of the client of one connection: when bytes last moved, whether it is powd that it
+//! waits for, and how much it may have under way.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
@@ -11,6 +11,10 @@ use crate::problem::{Code, Problem};
 /// How often a request that takes long looks whether its client is still there.
 const WATCH: Duration = Duration::from_millis(100);
 
+/// Bytes that the batches of one connection have under way, about: enough for all workers, and
+/// little beside what a client could send.
+const UNDER_WAY: usize = 1 << 20;
+
 /// The client of one connection. Its requests share it.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -20,11 +24,33 @@ pub(super) struct Peer {
     moved: AtomicU64,
     /// Requests that wait for a search.
     busy: AtomicUsize,
+    /// Batches that are being answered.
+    batches: AtomicUsize,
 }
 
 /// For as long as it lives, it is powd that the client waits for.
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Peer>);
+
+/// The share of one batch in what its connection may have under way. All have the same, so that no
+/// stream of a connection that many clients use, as those of proxies are, waits for another one.
+/// What a batch has when others come it keeps: `n` of them have ln(n) times as much together at
+/// most, and a message each.
+#[derive(Debug)]
+pub(super) struct Share(Arc<Peer>);
+
+impl Share {
+    /// In bytes.
+    pub(super) fn bytes(&self) -> usize {
+        UNDER_WAY / self.0.batches.load(Relaxed).max(1)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.batches.fetch_sub(1, Relaxed);
+    }
+}
 
 impl Peer {
     pub(super) fn new(socket: Socket) -> Arc<Peer> {
@@ -33,6 +59,7 @@ impl Peer {
             opened: Instant::now(),
             moved: AtomicU64::new(0),
             busy: AtomicUsize::new(0),
+            batches: AtomicUsize::new(0),
         })
     }
 
@@ -47,6 +74,12 @@ impl Peer {
     pub(super) fn wait(self: &Arc<Self>) -> Busy {
         self.busy.fetch_add(1, Relaxed);
         Busy(Arc::clone(self))
+    }
+
+    /// One more batch.
+    pub(super) fn share(self: &Arc<Self>) -> Share {
+        self.batches.fetch_add(1, Relaxed);
+        Share(Arc::clone(self))
     }
 
     /// When the connection counts as idle, unless something moves.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use powd_testkit::{DEADLINE, Powd, oracle};
+use powd_testkit::{DEADLINE, Powd, oracle, until};
 use serde_json::Value;
 
 use crate::cancel::until_searches;
@@ -20,9 +20,13 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
+
+/// The setting that says how much may be sent on each stream at first.
+const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// The error code of who does not want the answer any more.
 const CANCEL: u32 = 8;
@@ -39,6 +43,9 @@ struct Http2 {
     stream: TcpStream,
     /// The bodies of answers, as far as they have come, by their streams.
     bodies: HashMap<u32, Vec<u8>>,
+    /// What may still be sent, on each stream and, as stream 0, on all.
+    windows: HashMap<u32, usize>,
+    initial_window: usize,
 }
 
 impl Http2 {
@@ -48,6 +55,8 @@ impl Http2 {
         let mut connection = Http2 {
             stream,
             bodies: HashMap::new(),
+            windows: HashMap::from([(0, 65_535)]),
+            initial_window: 65_535,
         };
         connection.stream.write_all(PREFACE).expect("it reads");
         connection.send(SETTINGS, 0, 0, b"");
@@ -81,8 +90,22 @@ impl Http2 {
             let length = u8::try_from(value.len()).expect("a short one");
             [&[index, length], value.as_bytes()].concat()
         };
+        self.windows.insert(stream, self.initial_window);
         let block = [vec![0x83, 0x86], literal(4, path), literal(1, "powd")].concat();
         self.send(HEADERS, END_HEADERS, stream, &block);
+    }
+
+    /// Sends data where it is allowed to be sent; whether it was.
+    fn try_data(&mut self, stream: u32, data: &[u8]) -> bool {
+        let has_room = |stream| self.windows[&stream] >= data.len();
+        let is_allowed = has_room(0) && has_room(stream);
+        if is_allowed {
+            for stream in [0, stream] {
+                *self.windows.get_mut(&stream).expect("it was begun") -= data.len();
+            }
+            self.send(DATA, 0, stream, data);
+        }
+        is_allowed
     }
 
     /// Asks whether it is there. When it answers, it has read everything that was sent before.
@@ -115,7 +138,17 @@ impl Http2 {
             let frame = self.frame();
             let is_last = is_wanted(&frame);
             match frame.kind {
-                SETTINGS if frame.flags & ACK == 0 => self.send(SETTINGS, ACK, 0, b""),
+                SETTINGS if frame.flags & ACK == 0 => {
+                    for setting in frame.payload.chunks_exact(6) {
+                        if setting[..2] == INITIAL_WINDOW_SIZE.to_be_bytes() {
+                            self.initial_window = number(&setting[2..]);
+                        }
+                    }
+                    self.send(SETTINGS, ACK, 0, b"");
+                }
+                WINDOW_UPDATE => {
+                    *self.windows.entry(frame.stream).or_default() += number(&frame.payload);
+                }
                 PING if frame.flags & ACK == 0 => self.send(PING, ACK, 0, &frame.payload),
                 DATA => {
                     let body = self.bodies.entry(frame.stream).or_default();
@@ -145,6 +178,11 @@ impl Http2 {
         let answer = serde_json::from_slice(&answer).expect("JSON");
         expect_solution(&answer, message, difficulty);
     }
+}
+
+fn number(bytes: &[u8]) -> usize {
+    let bytes = bytes.try_into().expect("four bytes");
+    u32::from_be_bytes(bytes) as usize
 }
 
 fn cancelled(powd: &Powd) -> u64 {
@@ -203,6 +241,42 @@ fn a_batch_whose_stream_is_reset_ends() {
     assert_eq!(cancelled(&powd), 3);
     http.post(3, "/v1/solve?difficulty=1", b"easy");
     http.expect_solution(3, "easy", 1);
+}
+
+#[test]
+fn what_the_batches_of_a_connection_have_under_way_is_bounded() {
+    const BATCHES: usize = 100;
+    // Far fewer than one batch alone may have under way, and 40 MB in all.
+    const MESSAGES: usize = 50;
+    let powd = serve(&["--workers", "1"]);
+    let mut http = Http2::connect(powd.door("http"));
+    http.ping();
+    let streams = (0..BATCHES as u32).map(|number| 2 * number + 1);
+    for stream in streams.clone() {
+        http.post_head(stream, &format!("/v1/batch?difficulty={HOPELESS}"));
+    }
+    let message = [&[b'x'; 8000][..], b"\n"].concat();
+    let mut left: HashMap<u32, usize> = streams.map(|stream| (stream, MESSAGES)).collect();
+    let (mut sent, mut begun) = (0, 0);
+    until("the end of its reading", || {
+        let before = sent;
+        for (&stream, left) in &mut left {
+            if *left > 0 && http.try_data(stream, &message) {
+                *left -= 1;
+                sent += message.len();
+            }
+        }
+        // By then it has told what more it takes.
+        http.ping();
+        let now = status(&powd, "/doors/1/requests");
+        let is_stuck = sent == before && now == begun;
+        begun = now;
+        is_stuck
+    });
+    // Each of them has something under way, whatever the others have.
+    until_searches(&powd, begun);
+    assert!(begun >= BATCHES as u64, "{begun} messages under way");
+    assert!(sent < 10 << 20, "{sent} bytes were taken");
 }
 
 /// There are clients that lose their answer when they are cut off while they send.

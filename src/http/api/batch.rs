@@ -34,7 +34,7 @@ use super::ask::{Ask, Kind, Parameters, SolveRequest, json_room, parse_json, unk
 use super::lines::{Line, Lines};
 use super::{Api, Client};
 use crate::engine::{Answer, Solve};
-use crate::http::peer::{Busy, Peer};
+use crate::http::peer::{Busy, Peer, Share};
 use crate::http::problem::ProblemDetails;
 use crate::problem::Problem;
 use crate::protocol::Reply;
@@ -43,6 +43,10 @@ use crate::protocol::Reply;
 /// hand while answers are gathered, and messages go to and fro.
 const FOR_EACH_WORKER: usize = 128;
 const MOST: usize = 1024;
+
+/// What a message under way takes besides its bytes, which are there twice, and its id: the search,
+/// its answer, their places in queues.
+const SEARCH: usize = 512;
 
 /// Bytes of answers that are gathered into one piece.
 const PIECE: usize = 16 * 1024;
@@ -142,6 +146,9 @@ struct Batch {
     queue: Queue,
     /// The most messages under way.
     room: usize,
+    /// Bytes that these take, and how many they may.
+    held: usize,
+    share: Share,
     output: Vec<u8>,
     /// Until when answers are gathered.
     gathering: Option<Pin<Box<Sleep>>>,
@@ -232,6 +239,7 @@ impl Batch {
         Batch {
             draining: Box::pin(api.draining()),
             gone: Box::pin(async move { watched.gone().await }),
+            share: peer.share(),
             api,
             peer,
             parameters,
@@ -242,22 +250,28 @@ impl Batch {
             is_cut_short: false,
             queue,
             room: (FOR_EACH_WORKER * workers).min(MOST),
+            held: 0,
             output: Vec::new(),
             gathering: None,
             busy: None,
         }
     }
 
+    /// Whether there is room for one more message under way. For one there always is.
+    fn has_room(&self) -> bool {
+        let count = self.queue.len();
+        count == 0 || (count < self.room && self.held < self.share.bytes())
+    }
+
     /// Begins with the messages at hand, as far as there is room; says whether there were any.
     fn ask(&mut self) -> bool {
         let mut has_asked = false;
-        while self.queue.len() < self.room {
+        while self.has_room() {
             let Some(line) = self.lines.cut() else {
                 if std::mem::take(&mut self.is_cut_short) {
                     // In the place of the next line: there is more to ask, elsewhere.
                     let id = Value::from(self.count);
-                    let refused = self.begin(id, Err(Problem::draining()));
-                    self.queue.push(refused);
+                    self.begin(id, Err(Problem::draining()));
                     has_asked = true;
                 }
                 break;
@@ -282,15 +296,14 @@ impl Batch {
                     (id, asked)
                 }
             };
-            let item = self.begin(id.unwrap_or(number), asked);
-            self.queue.push(item);
+            self.begin(id.unwrap_or(number), asked);
         }
         has_asked
     }
 
-    fn begin(&self, id: Value, asked: Result<Ask, Problem>) -> Item {
+    fn begin(&mut self, id: Value, asked: Result<Ask, Problem>) {
         self.api.counters().requests.add(1);
-        match asked {
+        let item = match asked {
             Ok(ask) => Item {
                 id,
                 state: ItemState::Asked(self.api.engine().ask(ask.query())),
@@ -303,12 +316,14 @@ impl Batch {
                 difficulty: Difficulty::NONE,
                 message: Bytes::new(),
             },
-        }
+        };
+        self.held += held(&item.id, &item.message);
+        self.queue.push(item);
     }
 
     /// Reads a piece of the request, where there is one; says whether there was.
     fn poll_read(&mut self, task: &mut Context<'_>) -> io::Result<bool> {
-        if self.lines.is_over() || self.queue.len() >= self.room {
+        if self.lines.is_over() || !self.has_room() {
             return Ok(false);
         }
         match Pin::new(&mut self.body).poll_frame(task) {
@@ -362,6 +377,7 @@ impl Batch {
         while self.output.len() < PIECE
             && let Poll::Ready(Some(ended)) = self.queue.poll_next(task)
         {
+            self.held -= held(&ended.id, &ended.message);
             match &ended.outcome {
                 Ok(answer) => self.api.count(ended.difficulty, answer),
                 Err(problem) => self.api.counters().count_error(problem.code),
@@ -453,6 +469,11 @@ impl Stream for Batch {
             return Poll::Pending;
         }
     }
+}
+
+/// The bytes that a message under way takes.
+fn held(id: &Value, message: &[u8]) -> usize {
+    SEARCH + 2 * message.len() + id.as_str().map_or(0, str::len)
 }
 
 /// A line of NDJSON: its id, if it has one, and what it asks for.

@@ -190,6 +190,9 @@ impl Broker {
     }
 
     pub(super) async fn hear_over(&self, name: &Name) -> Result<Subscriber, JobError> {
+        // Each who waits would fill the queue of what waits for a connection, and what finds it
+        // full hangs.
+        self.expect_there()?;
         self.subscribe(self.subject("over", name)).await
     }
 
@@ -241,4 +244,30 @@ fn spoiled(message: &StreamMessage) -> JobError {
     let subject = message.subject.as_str();
     tracing::error!(subject, "what the broker keeps of a job cannot be read");
     JobError::Failed("what is kept of this job cannot be read: see the log".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use async_nats::ConnectOptions;
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_a_job_does_not_wait_for_the_broker() {
+        // It connects, and hears nothing.
+        let silent = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let address = silent.local_addr().expect("it is bound").to_string();
+        let runtime = Builder::new_current_thread().enable_all().build();
+        runtime.expect("a poll").block_on(async {
+            let options = ConnectOptions::new().retry_on_initial_connect();
+            let client = options.connect(address).await.expect("it may come later");
+            let broker = Broker::new(client, "powd").await.expect("it asks nobody");
+            let name = Name::drawn().expect("entropy");
+            let heard = broker.hear_over(&name).await.err();
+            assert_eq!(heard, Some(BrokerError::Away.into()));
+        });
+    }
 }

@@ -35,7 +35,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     let checked = lines::for_each_batch(args.lines, LONGEST, |batch, output| {
         for line in batch {
             number += 1;
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let line = Reply::without_end(line);
             let checked = Reply::parse(line).and_then(|reply| reply.check(args.difficulty));
             if let Err(fault) = checked {
                 all_good = false;

@@ -138,8 +138,7 @@ impl Requests {
             can_answer.and_then(|()| difficulty_in(message.headers.as_ref(), Difficulty::MAX));
         let verdict = asked.and_then(|asked| {
             let difficulty = asked.unwrap_or(self.options.difficulty);
-            let line = message.payload.as_ref();
-            let line = line.strip_suffix(b"\n").unwrap_or(line);
+            let line = Reply::without_end(&message.payload);
             let max = self.engine.options().max_message_bytes.get();
             match Reply::parse(line) {
                 Ok(reply) if reply.message.len() > max => Err(SolveError::TooLong { max }.into()),
@@ -268,11 +267,8 @@ impl Requests {
 }
 
 fn reply_line(message: &[u8], answer: &Answer) -> Vec<u8> {
-    let mut line = Vec::with_capacity(message.len() + Reply::OVERHEAD);
-    let Ok(()) = Reply::write_solution(message, &answer.solution, |piece| {
-        line.extend_from_slice(piece);
-        Ok::<(), std::convert::Infallible>(())
-    });
+    let mut line = Vec::new();
+    Reply::push_solution(&mut line, message, &answer.solution);
     // A message between programs ends where it ends.
     line.pop();
     line

@@ -32,10 +32,10 @@ pub(super) struct Peer {
 #[derive(Debug)]
 pub(super) struct Busy(Arc<Peer>);
 
-/// The share of one batch in what its connection may have under way. All have the same, so that no
-/// stream of a connection that many clients use, as those of proxies are, waits for another one.
-/// What a batch has when others come it keeps: `n` of them have ln(n) times as much together at
-/// most, and a message each.
+/// The share of one batch in what its connection may have under way. All have the same: no client
+/// of a connection that many use, as those of proxies are, waits for another one. What a batch has
+/// when others come it keeps, so 256 of them together can have six times as much
+/// (1 + 1/2 + 1/3 and so on), and a message more each.
 #[derive(Debug)]
 pub(super) struct Share(Arc<Peer>);
 

@@ -34,7 +34,10 @@ fn a_request_gets_the_reply_line_and_errors_as_of_http() {
     let late = ["Powd-Difficulty: 20", "Powd-Deadline: 50ms"];
     error(&late, b"", "504", "deadline");
     // A reply line is checked against the difficulty asked for, or the service's.
-    assert_eq!(nats.request("powd.verify", &[], &line).payload, b"true");
+    for end in ["", "\n", "\r\n"] {
+        let line = [&line[..], end.as_bytes()].concat();
+        assert_eq!(nats.request("powd.verify", &[], &line).payload, b"true");
+    }
     let verdict = nats.request("powd.verify", &["Powd-Difficulty: 64"], &line);
     assert!(
         verdict.text().starts_with("false hash starts with "),

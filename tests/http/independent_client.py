@@ -22,7 +22,7 @@ import sys
 ALPHABET = frozenset(string.ascii_letters + string.digits)
 SEED_LENGTH = 5
 HARDEST = 4
-# Far beyond what any answer takes: a guard against hanging.
+# Far longer than it takes until the next answer comes, on any connection: a guard against hanging.
 PATIENCE = 60.0
 
 
@@ -77,7 +77,7 @@ def check_json(asked, hardness, solved):
     expect(solved[name] == value, "the message came back changed", asked, solved)
     expect(solved["difficulty"] == hardness, "another difficulty", hardness, solved)
     expect(type(solved["hashes"]) is int and solved["hashes"] >= 1, "no hashes", solved)
-    expect(0 <= solved["seconds"] < PATIENCE, "no time", solved)
+    expect(solved["seconds"] >= 0, "no time", solved)
     check_solution(asked, hardness, solved["seed"], solved["hash"])
 
 

@@ -173,6 +173,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_was_used_is_known_where_it_is_more_than_there_was() {
+        let mut budget = Budget::new(100, TurnKind::Old);
+        budget.spend(32 * 1025);
+        assert!(budget.is_spent());
+        assert_eq!(budget.spent(), 32 * 1025);
+    }
+
+    #[test]
     fn batches_are_full_however_long_the_message() {
         let portions = Portions::new(95e6);
         // Of the longest message one batch takes more than a quantum.

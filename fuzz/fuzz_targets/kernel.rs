@@ -26,8 +26,8 @@ fuzz_target!(|input: (u8, u8, u32, u8, [u8; 12], &[u8])| {
         digest(&seed, message)
     };
     let digests: Vec<Digest> = (start..heads.end.min(all)).map(digest_of).collect();
-    // A find at most difficulties is one in millions: so mostly it is the highest one at which there
-    // is a find, which is the only one then, as a rule.
+    // A find at most difficulties is one in millions: so mostly it is the highest one at which
+    // there is a find, which is the only one then, as a rule.
     let difficulty = Difficulty::new(nibbles).unwrap_or_else(|_| highest_met(&digests));
     let met = digests
         .iter()

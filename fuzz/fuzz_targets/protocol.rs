@@ -1,6 +1,6 @@
 //! The line protocol against its definition: any bytes, arriving in any pieces, with any limit, are
-//! the same messages; what is written as a reply is read as one, and is wrong with any other byte in
-//! it; error lines are told from replies.
+//! the same messages; what is written as a reply is read as one, and is wrong with any other byte
+//! in it; error lines are told from replies.
 
 #![no_main]
 

@@ -55,7 +55,8 @@ mod model {
     use super::super::sync::model::{Arc, AtomicUsize, explore, thread};
     use super::*;
 
-    /// A bell, what is on the desk beside it, and how often the worker was woken and has not looked.
+    /// A bell, what is on the desk beside it, and how often the worker was woken and has not
+    /// looked.
     struct Scene {
         bell: Bell,
         put: AtomicUsize,

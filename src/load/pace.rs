@@ -7,8 +7,8 @@
 //! leave at a time, and the server would be measured in bursts.
 //!
 //! It knows a connection by its place in the thread's list, and its number from that. Times are
-//! durations since the run began. Inside, it counts nanoseconds in `f64`: a distance rounded to whole
-//! ones would change the rate.
+//! durations since the run began. Inside, it counts nanoseconds in `f64`: a distance rounded to
+//! whole ones would change the rate.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

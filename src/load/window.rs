@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// When replies count: from `start` to `end`, both in nanoseconds since `base`, and `u64::MAX` until
-/// they are known.
+/// When replies count: from `start` to `end`, both in nanoseconds since `base`, and `u64::MAX`
+/// until they are known.
 #[derive(Debug)]
 pub(super) struct Window {
     base: Instant,

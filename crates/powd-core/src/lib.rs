@@ -33,8 +33,8 @@
 //!
 //! # Always right
 //!
-//! Whatever a kernel finds is hashed again with the `sha2` crate, which shares no code with the fast
-//! kernels. Only [`verify`] makes a [`Solution`]. A kernel that is wrong costs time, and the
+//! Whatever a kernel finds is hashed again with the `sha2` crate, which shares no code with the
+//! fast kernels. Only [`verify`] makes a [`Solution`]. A kernel that is wrong costs time, and the
 //! [`Tally`] counts it; it cannot make an answer wrong.
 //!
 //! # Always an end
@@ -48,9 +48,9 @@
 //!
 //! - `simd` (on by default): the kernels for vector and SHA instructions. Without it there is the
 //!   portable kernel alone, at the speed of the `sha2` crate. So there is where this crate is built
-//!   with `opt-level = 0`, as by a plain `cargo build`: unoptimised, the fast kernels would overflow
-//!   the stack. `[profile.dev.package.powd-core]` with `opt-level = 2`, in the `Cargo.toml` of your
-//!   workspace, brings them there too.
+//!   with `opt-level = 0`, as by a plain `cargo build`: unoptimised, the fast kernels would
+//!   overflow the stack. `[profile.dev.package.powd-core]` with `opt-level = 2`, in the
+//!   `Cargo.toml` of your workspace, brings them there too.
 //! - `solver`: the type `Solver`, many messages on all cores, by rayon.
 //! - `unstable`: the module `unstable`, with what the powd service, its benchmarks and its fuzz
 //!   targets are made of. It changes in any version.

@@ -12,9 +12,9 @@
 //! | the end is written | another member gets it, sees that it has ended, and takes it from the queue |
 //! | it is taken from the queue | it is over |
 //!
-//! `document` is what is kept, as bytes; `broker` keeps it, in `streams`; `taker` searches. The connection is one
-//! of its own: it has to hear what this member says itself, and a flood of jobs must not delay what
-//! members tell each other of their searches.
+//! `document` is what is kept, as bytes; `broker` keeps it, in `streams`; `taker` searches. The
+//! connection is one of its own: it has to hear what this member says itself, and a flood of jobs
+//! must not delay what members tell each other of their searches.
 
 mod broker;
 mod document;

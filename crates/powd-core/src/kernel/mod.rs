@@ -58,7 +58,8 @@ use crate::sha256::Template;
 
 /// Something that scans: a [`Kernel`], or what a test puts in its place.
 ///
-/// Sealed, but for those who take the feature `unstable`: without it this trait has no name outside.
+/// Sealed, but for those who take the feature `unstable`: without it this trait has no name
+/// outside.
 pub trait Scan {
     /// Tries heads from the front until one's digest meets `difficulty`, or so the kernel says.
     /// Without a hit, those that are left are those that it was stopped from trying.

@@ -21,9 +21,9 @@ pub(super) enum X86 {
     Avx2(Avx2),
 }
 
-/// Every kernel. Where two are about equally fast, the first is taken: those come first that use all
-/// of a processor, and before `sha-ni`, which is 3 % faster than `avx512` on Zen 4, those by vectors
-/// of 512 bits, which are twice as fast as `sha-ni` where the first two are slow (Intel).
+/// Every kernel. Where two are about equally fast, the first is taken: those come first that use
+/// all of a processor, and before `sha-ni`, which is 3 % faster than `avx512` on Zen 4, those by
+/// vectors of 512 bits, which are twice as fast as `sha-ni` where the first two are slow (Intel).
 pub(super) const KERNELS: [Entry; 6] = [
     Entry {
         name: "avx512-sha",

@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Seed, SeedLength};
 
-/// A SHA-256 digest: 32 bytes. It displays as 64 lowercase hex digits, and is read from 64 of either
-/// case.
+/// A SHA-256 digest: 32 bytes. It displays as 64 lowercase hex digits, and is read from 64 of
+/// either case.
 ///
 /// ```
 /// use powd_core::{Difficulty, Seed, verify};

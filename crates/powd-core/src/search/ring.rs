@@ -20,8 +20,8 @@ pub struct Ring {
 impl Ring {
     /// The ring of seeds of `length` characters, entered where `draw` says.
     pub fn new(length: SeedLength, draw: u64) -> Ring {
-        // Lemire's multiply-shift, `draw * space / 2^64`: even to one part in 2^64 / space, without a
-        // division. From 11 characters on `space` has bits above 64, which are multiplied apart.
+        // Lemire's multiply-shift, `draw * space / 2^64`: even to one part in 2^64 / space, without
+        // a division. From 11 characters on `space` has bits above 64, which are multiplied apart.
         let (draw, space) = (u128::from(draw), length.space());
         let (high, low) = (space >> 64, u128::from(space as u64));
         let start = high * draw + ((low * draw) >> 64);

@@ -59,8 +59,8 @@ impl Search {
     ///
     /// `job` must be the same at each call: the search does not keep it, because its owner has it
     /// anyway. With another job the search goes on from the same place, and leaves out the seeds
-    /// before. The searcher may be another one each time. After a find, the next call goes on behind
-    /// it, to another solution.
+    /// before. The searcher may be another one each time. After a find, the next call goes on
+    /// behind it, to another solution.
     // Inlined for the reason given at `Probe::scan`.
     #[inline(always)]
     pub fn advance<S: Scan>(

@@ -6,12 +6,14 @@
 //! is not read from, what it can make powd hold is bounded, and dropping the response cancels
 //! everything.
 
+mod queue;
+
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -21,7 +23,6 @@ use axum::http::header::{CONTENT_TYPE, EXPECT, HeaderValue};
 use axum::response::IntoResponse as _;
 use futures_util::Stream;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesOrdered, FuturesUnordered};
 use hyper::body::Body as _;
 use powd_core::Difficulty;
 use serde::{Deserialize as _, Serialize};
@@ -33,20 +34,16 @@ use super::answer::Solved;
 use super::ask::{Ask, Kind, Parameters, SolveRequest, json_room, parse_json, unknown_type};
 use super::lines::{Line, Lines};
 use super::{Api, Client};
-use crate::engine::{Answer, Solve};
 use crate::http::peer::{Busy, Peer, Share};
 use crate::http::problem::ProblemDetails;
 use crate::problem::Problem;
 use crate::protocol::Reply;
+use queue::{Ended, Item, ItemState, Queue};
 
 /// Messages under way for each worker, up to [`MOST`] in all: enough that it has the next one at
 /// hand while answers are gathered, and messages go to and fro.
 const FOR_EACH_WORKER: usize = 128;
 const MOST: usize = 1024;
-
-/// What a message under way takes besides its bytes, which are there twice, and its id: the search,
-/// its answer, their places in queues.
-const SEARCH: usize = 512;
 
 /// Bytes of answers that are gathered into one piece.
 const PIECE: usize = 16 * 1024;
@@ -146,8 +143,7 @@ struct Batch {
     queue: Queue,
     /// The most messages under way.
     room: usize,
-    /// Bytes that these take, and how many they may.
-    held: usize,
+    /// The most bytes that these take.
     share: Share,
     output: Vec<u8>,
     /// Until when answers are gathered.
@@ -158,82 +154,13 @@ struct Batch {
     draining: BoxFuture<'static, ()>,
 }
 
-/// The messages under way.
-enum Queue {
-    /// Answers come in the order of the messages.
-    Ordered(FuturesOrdered<Item>),
-    /// Answers come as they are found.
-    Unordered(FuturesUnordered<Item>),
-}
-
-impl Queue {
-    fn len(&self) -> usize {
-        match self {
-            Queue::Ordered(items) => items.len(),
-            Queue::Unordered(items) => items.len(),
-        }
-    }
-
-    fn push(&mut self, item: Item) {
-        match self {
-            Queue::Ordered(items) => items.push_back(item),
-            Queue::Unordered(items) => items.push(item),
-        }
-    }
-
-    fn poll_next(&mut self, task: &mut Context<'_>) -> Poll<Option<Ended>> {
-        match self {
-            Queue::Ordered(items) => Pin::new(items).poll_next(task),
-            Queue::Unordered(items) => Pin::new(items).poll_next(task),
-        }
-    }
-}
-
-/// A message under way.
-struct Item {
-    id: Value,
-    message: Bytes,
-    difficulty: Difficulty,
-    state: ItemState,
-}
-
-enum ItemState {
-    Asked(Solve),
-    Refused(Problem),
-}
-
-/// A message with what became of it.
-struct Ended {
-    id: Value,
-    message: Bytes,
-    difficulty: Difficulty,
-    outcome: Result<Answer, Problem>,
-}
-
-impl Future for Item {
-    type Output = Ended;
-
-    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Ended> {
-        let outcome = match &mut self.state {
-            ItemState::Asked(solve) => ready!(Pin::new(solve).poll(task)).map_err(Problem::from),
-            ItemState::Refused(problem) => Err(problem.clone()),
-        };
-        Poll::Ready(Ended {
-            id: self.id.take(),
-            message: std::mem::take(&mut self.message),
-            difficulty: self.difficulty,
-            outcome,
-        })
-    }
-}
-
 impl Batch {
     fn new(api: Api, peer: Arc<Peer>, parameters: Parameters, format: Format, body: Body) -> Batch {
         let max = api.max_message_bytes();
         let workers = api.engine().options().workers.get();
         let (max_line, queue) = match format {
-            Format::Text => (max, Queue::Ordered(FuturesOrdered::new())),
-            Format::Ndjson => (json_room(max), Queue::Unordered(FuturesUnordered::new())),
+            Format::Text => (max, Queue::ordered()),
+            Format::Ndjson => (json_room(max), Queue::unordered()),
         };
         let watched = Arc::clone(&peer);
         Batch {
@@ -250,7 +177,6 @@ impl Batch {
             is_cut_short: false,
             queue,
             room: (FOR_EACH_WORKER * workers).min(MOST),
-            held: 0,
             output: Vec::new(),
             gathering: None,
             busy: None,
@@ -260,7 +186,7 @@ impl Batch {
     /// Whether there is room for one more message under way. For one there always is.
     fn has_room(&self) -> bool {
         let count = self.queue.len();
-        count == 0 || (count < self.room && self.held < self.share.bytes())
+        count == 0 || (count < self.room && self.queue.bytes() < self.share.bytes())
     }
 
     /// Begins with the messages at hand, as far as there is room; says whether there were any.
@@ -317,7 +243,6 @@ impl Batch {
                 message: Bytes::new(),
             },
         };
-        self.held += held(&item.id, &item.message);
         self.queue.push(item);
     }
 
@@ -377,7 +302,6 @@ impl Batch {
         while self.output.len() < PIECE
             && let Poll::Ready(Some(ended)) = self.queue.poll_next(task)
         {
-            self.held -= held(&ended.id, &ended.message);
             match &ended.outcome {
                 Ok(answer) => self.api.count(ended.difficulty, answer),
                 Err(problem) => self.api.counters().count_error(problem.code),
@@ -469,11 +393,6 @@ impl Stream for Batch {
             return Poll::Pending;
         }
     }
-}
-
-/// The bytes that a message under way takes.
-fn held(id: &Value, message: &[u8]) -> usize {
-    SEARCH + 2 * message.len() + id.as_str().map_or(0, str::len)
 }
 
 /// A line of NDJSON: its id, if it has one, and what it asks for.

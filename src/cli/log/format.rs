@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::Log;
-use super::journal::{self, Prioritized};
+use super::journal::{Prioritized, priority};
 
 /// How lines of the log are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -24,7 +24,6 @@ impl Format {
     /// Everything that is traced goes to `log` from here on.
     pub(in crate::cli) fn install(self, log: &Log) {
         let log = log.clone();
-        let is_journal = journal::is_read();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(move || log.clone())
             .with_ansi(false)
@@ -35,14 +34,12 @@ impl Format {
         let own = Targets::new().with_target("powd", Level::INFO);
         match self {
             Format::Text => {
-                let subscriber =
-                    subscriber.map_event_format(|format| Prioritized { is_journal, format });
+                let subscriber = subscriber.map_event_format(Prioritized);
                 subscriber.finish().with(own).init();
             }
             Format::Json => {
                 let subscriber = subscriber.json().flatten_event(true);
-                let subscriber =
-                    subscriber.map_event_format(|format| Prioritized { is_journal, format });
+                let subscriber = subscriber.map_event_format(Prioritized);
                 subscriber.finish().with(own).init();
             }
         }
@@ -97,12 +94,9 @@ pub(in crate::cli) struct Lines {
 impl Write for Lines {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         if self.format == Format::Text {
-            if !journal::is_read() {
-                return self.log.write(lines);
-            }
             let mut told = Vec::with_capacity(lines.len());
             for line in lines.split_inclusive(|&byte| byte == b'\n') {
-                told.extend_from_slice(journal::priority(self.level).as_bytes());
+                told.extend_from_slice(priority(self.level).as_bytes());
                 told.extend_from_slice(line);
             }
             self.log.write_all(&told)?;

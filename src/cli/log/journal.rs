@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::sync::LazyLock;
 use std::{env, fmt, io};
 
 use tracing::{Event, Level, Subscriber};
@@ -13,17 +14,20 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// Whether standard error goes to the journal. The variable alone does not say so: children inherit
 /// it, whatever they write to ($JOURNAL_STREAM in systemd.exec(5)).
-pub(super) fn is_read() -> bool {
+static IS_READ: LazyLock<bool> = LazyLock::new(|| {
     let Ok(journal) = env::var("JOURNAL_STREAM") else {
         return false;
     };
     let stream = io::stderr().as_fd().try_clone_to_owned().map(File::from);
     let stream = stream.and_then(|stream| stream.metadata());
     stream.is_ok_and(|stream| format!("{}:{}", stream.dev(), stream.ino()) == journal)
-}
+});
 
-/// What a line of that level begins with.
+/// What a line of that level begins with: nothing where it is not for the journal.
 pub(super) fn priority(level: Level) -> &'static str {
+    if !*IS_READ {
+        return "";
+    }
     match level {
         Level::ERROR => "<3>",
         Level::WARN => "<4>",
@@ -32,11 +36,8 @@ pub(super) fn priority(level: Level) -> &'static str {
     }
 }
 
-/// Events as `format` writes them, in the journal behind their priority.
-pub(super) struct Prioritized<F> {
-    pub(super) is_journal: bool,
-    pub(super) format: F,
-}
+/// Events as the format in it writes them, in the journal behind their priority.
+pub(super) struct Prioritized<F>(pub(super) F);
 
 impl<S, N, F> FormatEvent<S, N> for Prioritized<F>
 where
@@ -50,9 +51,7 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        if self.is_journal {
-            writer.write_str(priority(*event.metadata().level()))?;
-        }
-        self.format.format_event(context, writer, event)
+        writer.write_str(priority(*event.metadata().level()))?;
+        self.0.format_event(context, writer, event)
     }
 }

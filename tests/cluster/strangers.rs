@@ -1,7 +1,7 @@
 //! Members in other languages, from CLUSTER.md alone: one that helps, one that lies, one that
 //! speaks another version.
 
-use powd_testkit::until;
+use powd_testkit::{Client, Powd, until};
 
 use crate::broker::Broker;
 use crate::members::{HOPELESS, cluster, get, hopeless, member, members, number};
@@ -20,16 +20,36 @@ fn fields(message: &Message) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
 }
 
-/// Joins as a helper, and waits for an announcement: its owner and its search.
-fn announced(nats: &mut Nats) -> (String, String) {
+/// A member that is asked for more than it finds in the time of a test, and a helper that has heard
+/// of it.
+struct Asked {
+    owner: Powd,
+    client: Client,
+    nats: Nats,
+    /// What the owner and its search are called.
+    id: String,
+    search: String,
+}
+
+fn asked(broker: &Broker) -> Asked {
+    let owner = member(broker, &["-d", "9"]);
+    let client = owner.connect();
+    client.send(b"hello\n");
+    let mut nats = broker.connect();
     nats.subscribe("powd.cluster.*");
     nats.subscribe(&format!("powd.cluster.{ME}.*"));
     let announcement = nats.wait_for(|message| message.subject == "powd.cluster.announce");
-    let [version, owner, job, epoch, _, length, bytes] = &fields(&announcement)[..] else {
+    let [version, id, job, epoch, _, length, bytes] = &fields(&announcement)[..] else {
         panic!("{announcement:?}");
     };
     assert_eq!((&**version, &**length, &**bytes), ("1", "11", "5"));
-    (owner.clone(), format!("{job} {epoch}"))
+    Asked {
+        id: id.clone(),
+        search: format!("{job} {epoch}"),
+        owner,
+        client,
+        nats,
+    }
 }
 
 /// Asks for a number.
@@ -53,11 +73,13 @@ fn a_helper_in_another_language_gets_numbers_and_is_believed_when_it_is_right() 
     let Some(broker) = Broker::start() else {
         return;
     };
-    let owner = member(&broker, &["-d", "9"]);
-    let mut client = owner.connect();
-    client.send(b"hello\n");
-    let mut nats = broker.connect();
-    let (id, search) = announced(&mut nats);
+    let Asked {
+        owner,
+        mut client,
+        mut nats,
+        id,
+        search,
+    } = asked(&broker);
     let first = claimed(&mut nats, &id, &search, 1);
     let number = claimed(&mut nats, &id, &search, 1);
     assert_ne!(first, number, "no number twice, not even for one claim");
@@ -82,11 +104,13 @@ fn a_liar_is_counted_named_and_not_heard() {
     let Some(broker) = Broker::start() else {
         return;
     };
-    let owner = member(&broker, &["-d", "9"]);
-    let mut client = owner.connect();
-    client.send(b"hello\n");
-    let mut nats = broker.connect();
-    let (id, search) = announced(&mut nats);
+    let Asked {
+        owner,
+        mut client,
+        mut nats,
+        id,
+        search,
+    } = asked(&broker);
     let given = claimed(&mut nats, &id, &search, 7);
     let found = format!("powd.cluster.{id}.found");
     let find = |seed: &str| format!("1 {ME} {search} {given} 5 {seed}");
@@ -158,11 +182,13 @@ fn numbers_that_are_made_up_do_no_harm() {
     let Some(broker) = Broker::start() else {
         return;
     };
-    let owner = member(&broker, &["-d", "9"]);
-    let mut client = owner.connect();
-    client.send(b"hello\n");
-    let mut nats = broker.connect();
-    let (id, search) = announced(&mut nats);
+    let Asked {
+        owner,
+        mut client,
+        mut nats,
+        id,
+        search,
+    } = asked(&broker);
     let numbers = [1, 2].map(|claim| claimed(&mut nats, &id, &search, claim));
     let find = format!("1 {ME} {search} {} 5 {SEED}", numbers[0]);
     nats.publish(&format!("powd.cluster.{id}.found"), find.as_bytes());

@@ -11,10 +11,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 
-use crate::DEADLINE;
+use crate::{DEADLINE, until};
 
 /// Takes the caller's `POWD_...` variables away.
 pub fn without_variables(mut command: Command) -> Command {
@@ -26,7 +26,8 @@ pub fn without_variables(mut command: Command) -> Command {
     command
 }
 
-/// Sends a signal to a process, by its name: `TERM`, `INT`, `USR1`.
+/// Sends a signal to a process, by its name: `TERM`, `INT`, `USR1`. A child that is told to `STOP`
+/// has stopped when it returns.
 pub fn signal(pid: u32, name: &str) {
     let signal = match name {
         "CONT" => Signal::CONT,
@@ -41,6 +42,15 @@ pub fn signal(pid: u32, name: &str) {
     let process = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let sent = kill_process(process.expect("the number of a process"), signal);
     sent.unwrap_or_else(|error| panic!("cannot send {name}: {error}"));
+    if signal == Signal::STOP
+        && let Some(child) = process
+    {
+        // Its threads go on for a moment.
+        let look = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+        until("a process to stop", || {
+            !matches!(waitid(WaitId::Pid(child), look), Ok(None))
+        });
+    }
 }
 
 /// A running process, killed when dropped.

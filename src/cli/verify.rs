@@ -1,6 +1,7 @@
 //! `powd verify`: reply lines in, the bad ones out.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use super::values::MAX_MESSAGE_BYTES;
@@ -32,6 +33,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     lines::expect_lines(&args.lines, LONGEST)?;
     let mut number = 0u64;
     let mut all_good = true;
+    let is_seen = io::stdout().is_terminal();
     let checked = lines::for_each_batch(args.lines, LONGEST, |batch, output| {
         for line in batch {
             number += 1;
@@ -44,8 +46,12 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
                     Fault::ErrorLine(_) => write!(output, "line {number}: an error line: "),
                     fault => write!(output, "line {number}: {fault}: "),
                 }
-                .and_then(|()| output.write_all(line))
-                .and_then(|()| output.write_all(b"\n"))
+                .and_then(|()| match is_seen {
+                    true => writeln!(output, "{}", without_controls(line)),
+                    false => output
+                        .write_all(line)
+                        .and_then(|()| output.write_all(b"\n")),
+                })
                 .map_err(Error::Stream)?;
             }
         }
@@ -64,4 +70,28 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// `line` for a terminal, to which whoever wrote it must not speak.
+fn without_controls(line: &[u8]) -> String {
+    let mut shown = String::new();
+    for character in String::from_utf8_lossy(line).chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_shown_letters_alone() {
+        let line = "a\u{1b}]0;title\u{7}\tü,\u{9b}2J".as_bytes();
+        let shown = r"a\u{1b}]0;title\u{7}\tü,\u{9b}2J";
+        assert_eq!(without_controls(line), shown);
+    }
 }

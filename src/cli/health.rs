@@ -4,7 +4,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -12,11 +12,12 @@ use super::Error;
 use super::place::Place;
 use crate::sockets::Address;
 
-/// How long a service may take for each step of its answer. One that is saturated answers at once.
+/// How long a service may take to be connected to, and as long to answer. One that is saturated
+/// answers at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// An answer is a few hundred bytes.
-const ANSWER_MAX: u64 = 64 * 1024;
+/// A status line is some twenty bytes.
+const STATUS_LINE_MAX: usize = 1024;
 
 /// Asks a service whether it is ready; exit code 0: it is; 1: it is not, or does not answer.
 #[derive(Debug, clap::Args)]
@@ -106,7 +107,6 @@ fn connect(address: &Address) -> io::Result<Socket> {
             socket
         }
     };
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     Ok(stream)
 }
@@ -121,10 +121,34 @@ fn ask_on(mut stream: Socket, Url { place, host, path }: &Url) -> io::Result<Str
         stream,
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
     )?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_MAX).read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer);
-    Ok(answer.lines().next().unwrap_or_default().to_owned())
+    read_line(&mut stream)
+}
+
+/// Its first line, however the stream goes on.
+fn read_line(stream: &mut Socket) -> io::Result<String> {
+    let until = Instant::now() + PATIENCE;
+    let (mut line, mut buffer) = (Vec::new(), [0; STATUS_LINE_MAX]);
+    while line.len() < STATUS_LINE_MAX && !line.contains(&b'\n') {
+        let left = until.saturating_duration_since(Instant::now());
+        let read = match left.is_zero() {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => stream
+                .set_read_timeout(Some(left))
+                .and_then(|()| stream.read(&mut buffer)),
+        };
+        match read {
+            Ok(0) => break,
+            Ok(length) => line.extend(&buffer[..length]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let told = format!("it says nothing for {} s", PATIENCE.as_secs());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, told));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let line = String::from_utf8_lossy(&line);
+    Ok(line.lines().next().unwrap_or_default().to_owned())
 }
 
 /// Where a service that listens on all interfaces is found.

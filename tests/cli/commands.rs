@@ -9,7 +9,7 @@ use std::thread;
 use powd_testkit::oracle::{check, hash, zeros};
 use powd_testkit::ports::reserved_port_of_all;
 use powd_testkit::program::{expect_one_line, run, start};
-use powd_testkit::{Client, DEADLINE, Powd, lines, messages, reserved_port, wait};
+use powd_testkit::{Client, DEADLINE, Powd, lines, messages, reserved_port, small_servers, wait};
 use serde_json::Value;
 
 use crate::POWD;
@@ -187,6 +187,25 @@ fn variables_are_heeded_and_flags_win() {
     Client::connect(*second).ask(b"two zeros", 2);
     client.send(&[b'x'; 21]);
     client.error("too-long");
+}
+
+/// What a service says first counts, however long it keeps the connection.
+#[cfg(feature = "http")]
+#[test]
+fn health_waits_for_a_status_line_alone() {
+    let silent = small_servers::serve(|_, mut stream| {
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let talkative = small_servers::serve(|_, mut stream| {
+        for part in [&b"HTTP/1.1 "[..], b"200 OK\r\nContent-Length: 2\r\n\r\nok"] {
+            stream.write_all(part).expect("it listens");
+        }
+        let _ = stream.read_to_end(&mut Vec::new());
+    });
+    let output = POWD.run(&["health", &talkative.to_string()]);
+    assert!(output.status.success(), "{output:?}");
+    let told = expect_one_line(&POWD.run(&["health", &silent.to_string()]), 1, "silence");
+    assert!(told.ends_with(": it says nothing for 5 s\n"), "{told}");
 }
 
 #[test]

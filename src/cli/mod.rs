@@ -82,7 +82,11 @@ pub fn run() -> ExitCode {
             Command::Man(args) => man::run(&args, Cli::command()),
         },
         Err(error) => {
-            let variable = variables::at_fault(&command, &error);
+            // Only the one that was typed has been built, and what is not built panics when its
+            // arguments are shown.
+            let typed = std::env::args_os().nth(1);
+            let typed = typed.and_then(|name| command.find_subcommand(name));
+            let variable = typed.and_then(|typed| variables::at_fault(typed, &error));
             Err(Error::of_parser(error, variable))
         }
     };

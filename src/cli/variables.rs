@@ -16,7 +16,7 @@ pub(super) fn without_empty(argument: Arg) -> Arg {
 }
 
 /// The variable that set the value which `error` is about, if one did: clap itself names the flag,
-/// which nobody has typed.
+/// which nobody has typed. `command` is the one whose arguments were read, `powd serve` for one.
 pub(super) fn at_fault<'c>(command: &'c Command, error: &clap::Error) -> Option<&'c str> {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
@@ -26,8 +26,7 @@ pub(super) fn at_fault<'c>(command: &'c Command, error: &clap::Error) -> Option<
         text(ContextKind::InvalidArg),
         text(ContextKind::InvalidValue),
     );
-    let arguments = command.get_subcommands().flat_map(Command::get_arguments);
-    let mut set = arguments.filter_map(|argument| {
+    let mut set = command.get_arguments().filter_map(|argument| {
         let variable = argument.get_env()?;
         Some((argument, variable, env::var_os(variable)?))
     });

@@ -69,6 +69,10 @@ fn a_wrong_value_is_told_with_the_flag_or_the_variable_that_set_it() {
         command.env(variable, OsStr::from_bytes(value));
         expect_one_line(&run(command, b""), 2, &format!("{variable} {arguments:?}"))
     };
+    let mut health = POWD.command(&["health"]);
+    health.env("POWD_ADMIN", "9100");
+    let of_health = expect_one_line(&run(health, b""), 2, "health");
+    assert!(of_health.starts_with("powd: POWD_ADMIN: "), "{of_health}");
     for (variable, value) in [
         ("POWD_DIFFICULTY", &b"three"[..]),
         ("POWD_LISTEN", b"127.0.0.1:0,here"),
@@ -83,6 +87,37 @@ fn a_wrong_value_is_told_with_the_flag_or_the_variable_that_set_it() {
         let told = told(&["--workers", typed], "POWD_WORKERS", b"0");
         let expected = format!("powd: invalid value '{typed}' for '--workers <N>': ");
         assert!(told.starts_with(&expected), "{told}");
+    }
+}
+
+/// Where a service is configured by variables, people ask for help and versions too.
+#[test]
+fn variables_change_nothing_for_commands_that_do_not_read_them() {
+    for arguments in [
+        &[][..],
+        &["--help"],
+        &["--version"],
+        &["help", "solve"],
+        &["bogus"],
+        &["serve", "--bogus"],
+        &["solve", "--help"],
+        &["solve", "-d", "65"],
+        &["verify", "--bogus"],
+        &["speed", "--threads", "0"],
+        &["load"],
+        &["health", "--help"],
+        &["health", "nonsense"],
+        &["completions"],
+        &["man"],
+    ] {
+        let plain = POWD.run(arguments);
+        let mut command = POWD.command(arguments);
+        // Right and wrong ones, one of them the same as what is typed.
+        command
+            .env("POWD_DIFFICULTY", "65")
+            .env("POWD_WORKERS", "2")
+            .env("POWD_NO_PIN", "true");
+        assert_eq!(run(command, b""), plain, "{arguments:?}");
     }
 }
 

@@ -105,7 +105,8 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_FRAMING", value_name = "HOW", default_value = "lines", value_parser = framing)]
     framing: Framing,
 
-    /// The longest message, in bytes, up to 65536; a longer one ends its connection.
+    /// The longest message, in bytes, up to 65536. A longer line ends its connection; by HTTP and
+    /// NATS that request alone is refused.
     #[arg(
         long,
         env = "POWD_MAX_MESSAGE_BYTES",
@@ -131,13 +132,13 @@ pub(super) struct Args {
     max_connections_per_ip: Option<NonZeroUsize>,
 
     /// Close a connection on which nothing has moved for so long while powd waited for its client:
-    /// for a request, or to take its replies; by default never. Set it where clients come and
-    /// forget to go.
+    /// for a request, or to take its replies; by default never, over HTTP after 90s. Set it where
+    /// clients come and forget to go.
     #[arg(long, env = "POWD_IDLE_TIMEOUT", value_name = "TIME", value_parser = positive_duration)]
     idle_timeout: Option<Duration>,
 
-    /// How long powd goes on working for a client that has ended its stream, counted from then or
-    /// from its last reply: a half-close and a close look the same. 0s takes the end of stream as
+    /// How long powd goes on working for a client of lines that has ended its stream, counted from
+    /// then or from its last reply: a half-close and a close look the same. 0s takes the end of stream as
     /// the end; raise it for files piped through `nc -N` at difficulties where one reply takes
     /// longer.
     #[arg(long, env = "POWD_HALF_CLOSE_TIMEOUT", value_name = "TIME", default_value = "5s", value_parser = duration)]
@@ -188,8 +189,8 @@ pub(super) struct Args {
     #[arg(long, env = "POWD_RNG_SEED", value_name = "N", value_parser = number)]
     rng_seed: Option<u64>,
 
-    /// The highest difficulty that can be asked for by HTTP and by NATS, 0 to 64. Raise it with
-    /// --deadline: at 10 a search takes some hours of a fast core.
+    /// The highest difficulty that can be asked for by HTTP and by NATS, from --difficulty to 64.
+    /// Raise it with --deadline: at 10 a search takes some hours of a fast core.
     #[cfg(any(feature = "http", feature = "nats"))]
     #[arg(
         long,
@@ -250,6 +251,18 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
     }
     #[cfg(feature = "nats")]
     let cluster = nats::options(args)?;
+    #[cfg(feature = "http")]
+    if doors.take_requests() {
+        args.refuse_difficulty()?;
+    }
+    #[cfg(feature = "nats")]
+    if cluster.is_some() {
+        args.refuse_difficulty()?;
+    }
+    let asked = listeners.asked();
+    #[cfg(feature = "http")]
+    let asked = asked.chain(doors.asked());
+    listen::refuse_shared(&asked.collect::<Vec<_>>())?;
     let listeners = listeners.bind()?;
     #[cfg(feature = "http")]
     let doors = doors.bind()?;
@@ -316,6 +329,19 @@ fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error
 }
 
 impl Args {
+    /// Where requests can choose their difficulty, the one that is for those who do not must be one
+    /// that can be chosen.
+    #[cfg(any(feature = "http", feature = "nats"))]
+    fn refuse_difficulty(&self) -> Result<(), Error> {
+        if self.difficulty <= self.max_difficulty {
+            return Ok(());
+        }
+        Err(Error::Usage(format!(
+            "--difficulty {} is above --max-difficulty {}, the highest that can be asked for by HTTP and by NATS: raise that, or lower this",
+            self.difficulty, self.max_difficulty
+        )))
+    }
+
     fn engine_options(&self, kernel: Kernel, hash_rate: f64) -> Result<engine::Options, Error> {
         Ok(engine::Options {
             workers: self.workers.of(cpus::available()),

@@ -52,6 +52,13 @@ fn wrong_values_are_told_in_one_line_before_anything_is_bound() {
         &["--allow", "everyone"],
         &["--rng-seed", "-1"],
         &["--rng-seed", "0x10"],
+        &["--listen", &listen],
+        #[cfg(feature = "http")]
+        &["--http", &listen],
+        #[cfg(feature = "http")]
+        &["--http", "127.0.0.1:0", "-d", "3", "--max-difficulty", "2"],
+        #[cfg(feature = "nats")]
+        &["--nats", "nats://127.0.0.1:1", "-d", "11"],
         &["--no-such-flag"],
         &["no-such-argument"],
     ] {
@@ -284,7 +291,8 @@ fn an_address_beside_all_addresses_is_told_before_anything_is_bound() {
     for [first, second] in [[&listen, &all], [&all, &listen]] {
         let output = POWD.run(&["serve", "--listen", first, "--listen", second]);
         let told = expect_one_line(&output, 2, "an address beside all");
-        assert!(told.contains(&format!("{all} takes {listen}")), "{told}");
+        let expected = format!("--listen {all} takes --listen {listen} too");
+        assert!(told.contains(&expected), "{told}");
     }
 }
 

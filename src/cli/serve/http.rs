@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Args as ServeArgs;
-use super::listen::{Sockets, proxies, unknown_address};
+use super::listen::{Asked, Sockets, proxies, unknown_address};
 use crate::cli::Error;
 use crate::cli::place::Place;
 use crate::cli::values::{count, duration};
@@ -91,12 +91,28 @@ pub(super) fn resolve(
     })
 }
 
+const HTTP: &str = "--http";
+const ADMIN: &str = "--admin";
+
 impl Unbound {
+    /// The addresses that are not bound yet.
+    pub(super) fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
+        self.http.asked(HTTP).chain(self.admin.asked(ADMIN))
+    }
+
+    /// Whether requests can come by them.
+    pub(super) fn take_requests(&self) -> bool {
+        match &self.http {
+            Sockets::HandedOver(listeners) => !listeners.is_empty(),
+            Sockets::Unbound(addresses) => !addresses.is_empty(),
+        }
+    }
+
     /// Binds them.
     pub(super) fn bind(self) -> Result<Doors, Error> {
         Ok(Doors {
-            http: self.http.bind("--http")?,
-            admin: self.admin.bind("--admin")?,
+            http: self.http.bind(HTTP)?,
+            admin: self.admin.bind(ADMIN)?,
             #[cfg(feature = "nats")]
             cluster: None,
             #[cfg(feature = "nats")]

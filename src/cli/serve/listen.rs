@@ -1,6 +1,5 @@
 //! Where to listen, as typed and as bound.
 
-use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -12,6 +11,9 @@ use crate::cli::Error;
 use crate::cli::place::Place;
 use crate::line;
 use crate::sockets::{Address, ListenError, Listener, Proxies};
+
+/// The flag of listeners.
+const LISTEN: &str = "--listen";
 
 /// A listener as typed: a place, with or without `@N`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +53,9 @@ pub(super) enum Sockets {
     Unbound(Vec<Address>),
 }
 
+/// An address that is not bound yet, and the flag that asks for it.
+pub(super) type Asked<'a> = (&'static str, &'a Address);
+
 impl Sockets {
     /// Looks up the name of the place, where it has one and nothing was handed over.
     pub(super) fn resolve(
@@ -63,6 +68,15 @@ impl Sockets {
         let addresses = place.map_or(Ok(Vec::new()), Place::addresses)?;
         let addresses = addresses.into_iter().map(canonical);
         Ok(Sockets::Unbound(addresses.collect()))
+    }
+
+    /// The addresses that are not bound yet, which `flag` asks for.
+    pub(super) fn asked(&self, flag: &'static str) -> impl Iterator<Item = Asked<'_>> {
+        let addresses = match self {
+            Sockets::Unbound(addresses) => &addresses[..],
+            Sockets::HandedOver(_) => &[],
+        };
+        addresses.iter().map(move |address| (flag, address))
     }
 
     /// Binds the addresses, which `flag` has asked for. Where a name has several, one of a kind
@@ -138,54 +152,56 @@ impl LineListeners {
             let sockets = Sockets::resolve(Vec::new(), Some(&listen.place))?;
             listeners.push((sockets, listen.difficulty.unwrap_or(difficulty)));
         }
-        let addresses = listeners.iter().flat_map(|(sockets, _)| match sockets {
-            Sockets::Unbound(addresses) => &addresses[..],
-            Sockets::HandedOver(_) => &[],
-        });
-        match listened_on_twice(&addresses.collect::<Vec<_>>()) {
-            Some(wrong) => Err(Error::Usage(wrong)),
-            None => Ok(LineListeners(listeners)),
-        }
+        Ok(LineListeners(listeners))
+    }
+
+    /// The addresses that are not bound yet.
+    pub(super) fn asked(&self) -> impl Iterator<Item = Asked<'_>> {
+        self.0.iter().flat_map(|(sockets, _)| sockets.asked(LISTEN))
     }
 
     /// Binds those that are not bound yet.
     pub(super) fn bind(self) -> Result<Vec<line::Listener>, Error> {
         let mut listeners = Vec::new();
         for (sockets, difficulty) in self.0 {
-            let bound = sockets.bind("--listen")?.into_iter();
+            let bound = sockets.bind(LISTEN)?.into_iter();
             listeners.extend(bound.map(|socket| line::Listener::new(socket, difficulty)));
         }
         Ok(listeners)
     }
 }
 
-/// What is wrong with listeners that would share an address: each can be bound once. Port 0 is
-/// another one each time.
-fn listened_on_twice(addresses: &[&Address]) -> Option<String> {
-    let is_fixed = |address: &&&Address| !matches!(address, Address::Tcp(one) if one.port() == 0);
-    let mut seen = HashSet::new();
-    let mut fixed = addresses.iter().filter(is_fixed);
-    if let Some(address) = fixed.find(|address| !seen.insert(**address)) {
-        return Some(format!(
-            "--listen {address} is given twice: each address takes one listener"
-        ));
+/// Refuses listeners that would share an address: each can be bound once. Port 0 is another one
+/// each time.
+pub(super) fn refuse_shared(asked: &[Asked<'_>]) -> Result<(), Error> {
+    for (place, one) in asked.iter().enumerate() {
+        let before = &asked[..place];
+        let (flag, address) = one;
+        if before.contains(one) && takes(address, address) {
+            return Err(Error::Usage(format!(
+                "{flag} {address} is given twice: each address takes one listener"
+            )));
+        }
+        for other in before {
+            for [(flag, address), (part_flag, part)] in [[one, other], [other, one]] {
+                if takes(address, part) {
+                    return Err(Error::Usage(format!(
+                        "{flag} {address} takes {part_flag} {part} too: give one of them another port or path, or leave it out"
+                    )));
+                }
+            }
+        }
     }
-    let tcp = || {
-        addresses.iter().filter_map(|address| match address {
-            Address::Tcp(address) if address.port() != 0 => Some(*address),
-            Address::Tcp(_) | Address::Unix(_) => None,
-        })
+    Ok(())
+}
+
+/// Whether who listens on `all` takes what comes to `part`.
+fn takes(all: &Address, part: &Address) -> bool {
+    let (Address::Tcp(one), Address::Tcp(other)) = (all, part) else {
+        return all == part;
     };
-    let mut wildcards = tcp().filter(|address| address.ip().is_unspecified());
-    wildcards.find_map(|all| {
-        let is_part = |one: &SocketAddr| {
-            *one != all && one.port() == all.port() && one.is_ipv4() == all.is_ipv4()
-        };
-        let part = tcp().find(is_part)?;
-        Some(format!(
-            "--listen {all} takes {part} too: give one of them another port, or leave one out"
-        ))
-    })
+    let is_wider = one.ip().is_unspecified() && one.is_ipv4() == other.is_ipv4();
+    one.port() != 0 && one.port() == other.port() && (is_wider || one == other)
 }
 
 /// A range of addresses, as typed.
@@ -292,7 +308,9 @@ mod tests {
         let refused = |texts: &[&str]| {
             let listen = texts.iter().map(|text| text.parse().expect("a place"));
             let listen = listen.collect::<Vec<_>>();
-            LineListeners::resolve(Vec::new(), &listen, Difficulty::NONE).is_err()
+            let listeners = LineListeners::resolve(Vec::new(), &listen, Difficulty::NONE);
+            let listeners = listeners.expect("addresses");
+            refuse_shared(&listeners.asked().collect::<Vec<_>>()).is_err()
         };
         for shared in [
             ["127.0.0.1:1", "127.0.0.1:1@5"],

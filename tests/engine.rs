@@ -7,7 +7,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pollster::block_on;
-use powd::engine::{Appeal, Engine, EngineError, Handle, Options, Outpost, Query, SolveError};
+use powd::engine::{
+    Appeal, Engine, EngineError, Flow, Handle, Options, Outpost, Query, SolveError,
+};
 use powd_core::{Difficulty, Job, Kernel, SeedLength, verify};
 use powd_testkit::until;
 
@@ -178,6 +180,55 @@ fn easy_requests_do_not_wait_for_hard_ones() {
         assert!(answer.is_ok());
     }
     drop(hard);
+    end(engine);
+}
+
+#[test]
+fn who_asks_for_a_hundred_things_has_the_share_of_one() {
+    let (engine, handle) = engine(1, LIMIT);
+    let many = handle.of(Flow::new());
+    let mut all: Vec<_> = (0..100)
+        .map(|number| many.solve(format!("{number}"), Difficulty::of::<5>(), None))
+        .collect();
+    until("the first of them", || all[0].effort().has_begun());
+    // Its equal comes after the one that is under way, not after all hundred.
+    let one = block_on(handle.solve("one", Difficulty::of::<5>(), None));
+    assert!(one.is_ok());
+    let begun = all
+        .iter()
+        .filter(|solve| solve.effort().has_begun())
+        .count();
+    assert!(begun < 10, "{begun}");
+    // What is easier does not wait behind the hundred, though it is of their flow.
+    assert!(block_on(many.solve("easy", Difficulty::NONE, None)).is_ok());
+    // One that waits longer than it may, and one for which nobody waits, are not in the way of the
+    // others.
+    let late = many.solve("late", Difficulty::of::<5>(), Duration::from_millis(1));
+    assert_eq!(block_on(late), Err(SolveError::Deadline));
+    drop(all.swap_remove(50));
+    for solve in all {
+        assert!(block_on(solve).is_ok());
+    }
+    end(engine);
+}
+
+#[test]
+fn flows_share_a_worker_whatever_they_ask_for() {
+    let (engine, handle) = engine(1, LIMIT);
+    let many = handle.of(Flow::new());
+    let all: Vec<_> = (0..50)
+        .map(|_| many.solve("one of many", HOPELESS, None))
+        .collect();
+    let one = handle.solve("one", Difficulty::of::<12>(), None);
+    until("both under way", || {
+        one.effort().has_begun() && all[0].effort().has_begun()
+    });
+    let of_one = one.effort().hashes();
+    let of_many = all[0].effort().hashes();
+    until("hashes", || all[0].effort().hashes() > of_many + 20_000_000);
+    let share = one.effort().hashes() - of_one;
+    assert!(share > 5_000_000, "{share}");
+    drop((one, all));
     end(engine);
 }
 

@@ -15,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::counters::Counters;
 use super::options::Options;
 use super::wire::is_internal;
-use crate::engine::{Answer, Handle, Query, Solve, SolveError};
+use crate::engine::{Answer, Flow, Handle, Query, Solve, SolveError};
 use crate::problem::{Code, Problem};
 use crate::protocol::{Fault, Reply};
 
@@ -171,7 +171,8 @@ impl Requests {
         if progress.is_some_and(|subject| self.is_internal(subject)) {
             return Err(Problem::malformed("progress is not told on that subject"));
         }
-        let solve = self.engine.ask(Query {
+        let flow = Flow::named(asker(message.reply.as_deref().unwrap_or_default()));
+        let solve = self.engine.of(flow).ask(Query {
             message: message.payload.to_vec(),
             difficulty,
             seed_length: None,
@@ -274,6 +275,15 @@ fn reply_line(message: &[u8], answer: &Answer) -> Vec<u8> {
     line
 }
 
+/// Who listens for the answer, as far as the subject tells: clients have an inbox, and in it a token
+/// for each request.
+fn asker(reply: &str) -> &str {
+    match reply.rsplit_once('.') {
+        Some((inbox, _)) if inbox.contains('.') => inbox,
+        _ => reply,
+    }
+}
+
 fn header<'h>(headers: Option<&'h HeaderMap>, name: &str) -> Option<&'h str> {
     headers?.get(name).map(|value| value.as_str())
 }
@@ -294,4 +304,18 @@ fn deadline(text: &str) -> Result<Duration, Problem> {
     let time = humantime::parse_duration(text.trim()).ok();
     time.filter(|time| !time.is_zero())
         .ok_or_else(Problem::deadline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asker;
+
+    #[test]
+    fn a_client_is_known_by_its_inbox() {
+        assert_eq!(asker("_INBOX.me.1"), asker("_INBOX.me.2"));
+        assert_ne!(asker("_INBOX.me.1"), asker("_INBOX.you.1"));
+        // One request each.
+        assert_ne!(asker("_INBOX.me"), asker("_INBOX.you"));
+        assert_ne!(asker("me"), asker("you"));
+    }
 }

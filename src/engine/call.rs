@@ -1,4 +1,4 @@
-//! A request of another thread: the client of a worker that has no socket.
+//! A request of another thread.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use futures_channel::oneshot;
 use powd_core::{Difficulty, Job, Progress, SeedLength, Solution};
 
-use super::budget::{Budget, TurnKind};
-use super::client::{Cancel, Class, Drain, Host, Next, Standing};
+use super::budget::Budget;
+use super::client::{Drain, Host as _, Work};
 use super::context::Context;
+use super::flow::Flow;
 use super::task::Task;
 
 /// What is answered to a request.
@@ -52,13 +53,11 @@ pub(crate) struct Call {
     pub(crate) message: Vec<u8>,
     pub(crate) difficulty: Difficulty,
     pub(crate) seed_length: SeedLength,
+    pub(crate) flow: Option<Flow>,
     pub(crate) asked: Instant,
     pub(crate) deadline: Option<Instant>,
     pub(crate) effort: Arc<Effort>,
     pub(crate) reply: oneshot::Sender<Outcome>,
-    pub(crate) task: Option<Task>,
-    /// Set when it is over, unless nobody waits for it.
-    pub(crate) outcome: Option<Outcome>,
 }
 
 /// What becomes of a request.
@@ -89,105 +88,78 @@ impl Effort {
     }
 }
 
+/// Why a request gets no answer, or no more time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Nobody waits for it.
+    Abandoned,
+    /// The time of a drain is over.
+    Draining,
+    /// Its own time is over.
+    Deadline,
+}
+
 impl Call {
     /// Whether nobody waits for the answer.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.reply.is_canceled()
     }
 
-    /// A turn.
-    pub(crate) fn turn(&mut self, context: &mut Context, budget: &mut Budget) -> Next {
-        if self.is_abandoned() {
-            return Next::Close;
+    /// Why it gets no more time, if it gets none.
+    pub(crate) fn refusal(&self, context: &Context) -> Option<Refusal> {
+        let is_late = |deadline| context.now >= deadline;
+        match () {
+            () if self.is_abandoned() => Some(Refusal::Abandoned),
+            () if context.drain() == Drain::Expired => Some(Refusal::Draining),
+            () if self.deadline.is_some_and(is_late) => Some(Refusal::Deadline),
+            () => None,
         }
-        if context.drain() == Drain::Expired {
-            context.counters.calls_refused.add(1);
-            return self.finish(Err(SolveError::Draining));
-        }
-        // Before it gets another turn: when there are more searches than time for them, those that
-        // come to nothing must not take half of it.
-        if self
-            .deadline
-            .is_some_and(|deadline| context.now >= deadline)
-        {
-            return self.finish(Err(SolveError::Deadline));
-        }
-        let bytes = self.message.len();
-        let class = Class {
-            standing: Standing::Open,
-            work: context.work(self.difficulty, bytes),
-        };
-        let seed_length = self.seed_length;
-        let task = self
-            .task
-            .get_or_insert_with(|| context.begin_with(seed_length, bytes));
-        // Its time comes in its class.
-        if !self.effort.has_begun()
-            && budget.kind() == TurnKind::New
-            && context.is_hard(self.difficulty, bytes)
-        {
-            return Next::Turn {
-                class,
-                resumes: false,
-            };
-        }
+    }
+
+    /// How hard it is.
+    pub(crate) fn work(&self, context: &Context) -> Work {
+        context.work(self.difficulty, self.message.len())
+    }
+
+    /// Whether its first turn is to be one of its class.
+    pub(crate) fn waits_for_its_class(&self, context: &Context) -> bool {
+        !self.effort.has_begun() && context.is_hard(self.difficulty, self.message.len())
+    }
+
+    /// A search for it, not yet begun.
+    pub(crate) fn task(&self, context: &mut Context) -> Task {
+        context.begin_with(self.seed_length, self.message.len())
+    }
+
+    /// Works on the search for it.
+    pub(crate) fn advance(
+        &self,
+        task: &mut Task,
+        context: &mut Context,
+        budget: &mut Budget,
+    ) -> Progress {
         let job = Job {
             message: &self.message,
             difficulty: self.difficulty,
         };
         let progress = task.advance(context, job, budget);
-        let hashes = task.hashes();
         self.effort.begun.store(true, Relaxed);
-        self.effort.hashes.store(hashes, Relaxed);
+        self.effort.hashes.store(task.hashes(), Relaxed);
         self.effort.helpers.store(task.helpers(), Relaxed);
-        match progress {
-            Progress::Found(solution) => {
-                let time = self.asked.elapsed();
-                self.finish_search(Ok(Answer {
-                    solution,
-                    hashes,
-                    time,
-                }));
-                // Who waits has to be woken, and may take this worker's CPU: better for many
-                // answers at once.
-                match context.outlasts_a_write(self.difficulty) {
-                    true => Next::Flush,
-                    false => Next::Close,
-                }
-            }
-            Progress::Exhausted => self.finish_search(Err(SolveError::Exhausted)),
-            // After a short turn it queues behind its equals: it had no place before.
-            Progress::Pending => Next::Turn {
-                class,
-                resumes: budget.kind() != TurnKind::New,
-            },
-            Progress::Stalled => Next::Stalled(class),
+        progress
+    }
+
+    /// What is answered where `solution` is found.
+    pub(crate) fn answer(&self, solution: Solution) -> Answer {
+        Answer {
+            solution,
+            hashes: self.effort.hashes(),
+            time: self.asked.elapsed(),
         }
     }
 
-    /// The search is over: there is nothing to cancel.
-    fn finish_search(&mut self, outcome: Outcome) -> Next {
-        self.task = None;
-        self.finish(outcome)
-    }
-
-    fn finish(&mut self, outcome: Outcome) -> Next {
-        self.outcome = Some(outcome);
-        Next::Close
-    }
-
-    /// Stops its search on every core, and tells who waits what became of it.
-    pub(crate) fn end(mut self, context: &mut Context) {
-        if let Some(task) = self.task.take() {
-            let why = match self.outcome {
-                None | Some(Err(SolveError::Draining)) => Cancel::Abandoned,
-                Some(_) => Cancel::Refused,
-            };
-            context.cancel(task, why);
-        }
-        if let Some(outcome) = self.outcome {
-            // Who has just stopped waiting is not told.
-            let _ = self.reply.send(outcome);
-        }
+    /// Tells who waits what became of it. Who has just stopped waiting is not told.
+    pub(crate) fn tell(self, outcome: Outcome) {
+        let _ = self.reply.send(outcome);
     }
 }

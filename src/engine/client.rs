@@ -1,8 +1,8 @@
 //! What a worker asks of those it works for, and what they ask of it.
 //!
-//! A *client* of a worker is a connection or a request from another thread. The worker gives it
-//! turns; the client says after each turn what it needs next. A [`Door`] brings clients that have
-//! sockets; what they speak is not known here.
+//! A *client* of a worker is a connection, or what one flow asks for from other threads. The worker
+//! gives it turns; the client says after each turn what it needs next. A [`Door`] brings clients
+//! that have sockets; what they speak is not known here.
 
 use std::fmt::Debug;
 use std::io;
@@ -37,7 +37,7 @@ pub struct Class {
 
 /// The work of a search on average: the power of sixteen that its blocks come to, rounded down.
 /// Requests with messages of one block have their difficulty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Work(u8);
 
 impl Work {

@@ -13,6 +13,7 @@ use powd_core::{Difficulty, SeedLength};
 use super::budget::Portions;
 use super::call::{Answer, Call, Effort, SolveError};
 use super::counters::Totals;
+use super::flow::Flow;
 use super::guests::Guests;
 use super::long_searches::LongSearch;
 use super::mailbox::least_loaded;
@@ -22,7 +23,10 @@ use super::shared::Shared;
 
 /// The way to an engine from any thread; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Handle(Arc<Inner>);
+pub struct Handle {
+    inner: Arc<Inner>,
+    flow: Option<Flow>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -48,12 +52,23 @@ pub struct Query {
 
 impl Handle {
     pub(crate) fn new(shared: Arc<Shared>, options: Arc<Options>) -> Handle {
-        Handle(Arc::new(Inner {
-            portions: Portions::new(options.hash_rate),
-            shared,
-            options,
-            next: AtomicUsize::new(0),
-        }))
+        Handle {
+            inner: Arc::new(Inner {
+                portions: Portions::new(options.hash_rate),
+                shared,
+                options,
+                next: AtomicUsize::new(0),
+            }),
+            flow: None,
+        }
+    }
+
+    /// The same way, for what `flow` asks. Without a flow, each request is one of its own.
+    pub fn of(&self, flow: Flow) -> Handle {
+        Handle {
+            inner: Arc::clone(&self.inner),
+            flow: Some(flow),
+        }
     }
 
     /// Asks for a seed before `message`, to be found within `deadline`.
@@ -86,7 +101,7 @@ impl Handle {
     /// answer one request where it could answer all of them. So it is woken when the first of the
     /// futures is polled; for a search that outlasts a write, at once.
     pub fn ask_together(&self, query: Query) -> Solve {
-        match self.0.portions.outlasts_a_write(query.difficulty) {
+        match self.inner.portions.outlasts_a_write(query.difficulty) {
             true => self.ask(query),
             false => self.put(query, Shared::ring_later),
         }
@@ -96,7 +111,7 @@ impl Handle {
     fn put(&self, query: Query, tell: fn(&Shared, usize)) -> Solve {
         let Inner {
             shared, options, ..
-        } = &*self.0;
+        } = &*self.inner;
         let max = options.max_message_bytes.get();
         if query.message.len() > max {
             return Solve::refused(SolveError::TooLong { max });
@@ -120,8 +135,7 @@ impl Handle {
             deadline: query.deadline.and_then(|limit| asked.checked_add(limit)),
             effort: Arc::clone(&effort),
             reply,
-            task: None,
-            outcome: None,
+            flow: self.flow,
         });
         let worker = self.worker_with_fewest();
         if !shared.desks[worker].put(call) {
@@ -141,34 +155,34 @@ impl Handle {
 
     /// The worker with the fewest calls, the next in turn among equals.
     fn worker_with_fewest(&self) -> usize {
-        let desks = &self.0.shared.desks;
-        let next = self.0.next.load(Relaxed);
+        let desks = &self.inner.shared.desks;
+        let next = self.inner.next.load(Relaxed);
         let worker = least_loaded(desks.len(), next, |worker| {
             desks[worker].open_calls() as u64
         });
-        self.0.next.store((worker + 1) % desks.len(), Relaxed);
+        self.inner.next.store((worker + 1) % desks.len(), Relaxed);
         worker
     }
 
     /// Begins the drain: what was asked is answered, nothing more is taken. Returns at once.
     pub fn drain(&self) {
-        self.0.shared.drain();
+        self.inner.shared.drain();
     }
 
     /// Whether a drain has begun.
     pub fn is_draining(&self) -> bool {
-        self.0.shared.is_draining()
+        self.inner.shared.is_draining()
     }
 
     /// Says that a drain comes soon: from now on the engine is not ready for more clients, though
     /// it takes them.
     pub fn announce_drain(&self) {
-        self.0.shared.announce_drain();
+        self.inner.shared.announce_drain();
     }
 
     /// Whether balancers are to send it clients: no drain has begun or been announced.
     pub fn is_ready(&self) -> bool {
-        self.0.shared.is_ready()
+        self.inner.shared.is_ready()
     }
 
     /// Joins the engine with others: from now on its long searches are shown to `outpost`, which
@@ -176,53 +190,53 @@ impl Handle {
     pub fn join(&self, outpost: Arc<dyn Outpost>) -> Option<Guests> {
         let Inner {
             shared, options, ..
-        } = &*self.0;
+        } = &*self.inner;
         shared.outpost.set(outpost).ok()?;
         Some(Guests::new(Arc::clone(shared), options.hash_rate))
     }
 
     /// Whether a worker has nothing to do for a client of this engine.
     pub fn has_idle_worker(&self) -> bool {
-        self.0.shared.board.has_idle_worker()
+        self.inner.shared.board.has_idle_worker()
     }
 
     /// Whether a drain has ended: nobody is left to answer, and nobody comes any more.
     pub fn has_drained(&self) -> bool {
-        self.0.shared.has_drained()
+        self.inner.shared.has_drained()
     }
 
     /// What the engine was told at its start.
     pub fn options(&self) -> &Options {
-        &self.0.options
+        &self.inner.options
     }
 
     /// The searches under way that take more than a turn; some dozens are shown for each worker.
     pub fn long_searches(&self) -> Vec<LongSearch> {
-        let workers = self.0.shared.long_searches.iter();
+        let workers = self.inner.shared.long_searches.iter();
         workers.flat_map(|searches| searches.list()).collect()
     }
 
     /// How long each worker has not been waiting.
     pub fn busy(&self) -> impl Iterator<Item = Duration> {
-        let workers = self.0.shared.counters.iter();
+        let workers = self.inner.shared.counters.iter();
         workers.map(|counters| counters.busy())
     }
 
     /// The rounds that each worker has begun: one that turns begins the next within milliseconds,
     /// or when it is woken.
     pub fn rounds(&self) -> impl Iterator<Item = u64> {
-        let workers = self.0.shared.counters.iter();
+        let workers = self.inner.shared.counters.iter();
         workers.map(|counters| counters.rounds.read())
     }
 
     /// Wakes all workers that sleep.
     pub fn wake_all(&self) {
-        self.0.shared.board.wake_all();
+        self.inner.shared.board.wake_all();
     }
 
     /// The counters of all workers, added up.
     pub fn totals(&self) -> Totals {
-        self.0.shared.totals()
+        self.inner.shared.totals()
     }
 }
 

@@ -7,6 +7,7 @@
 //! of them. What workers share is told of in [`Board`](super::board::Board) and [`Shared`]. It must
 //! not know what a client's socket speaks.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
@@ -24,6 +25,7 @@ use super::budget::seeds;
 use super::call::Call;
 use super::client::{Client, Door, Drain, Next, Standing, Urgency};
 use super::context::Context;
+use super::queue::{Place, Queue};
 use super::scheduler::{Scheduler, Turn};
 use super::shared::Shared;
 use super::spin::{Gaps, Wait};
@@ -56,6 +58,8 @@ pub(crate) struct Worker<D: Door> {
     handoffs: Receiver<D::Handoff>,
     calls: Receiver<Box<Call>>,
     clients: Slab<Kind<D::Client>>,
+    /// The keys of queues that more can be put in.
+    queues: HashMap<Place, usize>,
     scheduler: Scheduler,
     /// When to look for clients whose time is over; none while there can be none.
     next_sweep: Option<Instant>,
@@ -70,7 +74,7 @@ pub(crate) struct Worker<D: Door> {
 #[derive(Debug)]
 enum Kind<C> {
     Socket(C),
-    Call(Box<Call>),
+    Calls(Queue),
 }
 
 impl<D: Door> Worker<D> {
@@ -92,6 +96,7 @@ impl<D: Door> Worker<D> {
             handoffs,
             calls,
             clients: Slab::new(),
+            queues: HashMap::new(),
             next_sweep: None,
             drain_until: None,
             gaps: Gaps::default(),
@@ -224,11 +229,28 @@ impl<D: Door> Worker<D> {
             self.open_call(call);
         }
         if self.shared.desks[self.context.worker].take_abandoned() {
-            for (key, client) in &self.clients {
-                if matches!(client, Kind::Call(call) if call.is_abandoned()) {
-                    self.scheduler.interrupt(key);
-                }
+            for key in 0..self.clients.capacity() {
+                self.refuse_late(key);
             }
+        }
+    }
+
+    /// Ends the calls of a queue, if `key` is one, for which nobody waits any longer.
+    fn refuse_late(&mut self, key: usize) {
+        if let Some(Kind::Calls(queue)) = self.clients.get_mut(key) {
+            if queue.refuse_late(&mut self.context) {
+                self.scheduler.interrupt(key);
+            }
+            let told = queue.take_told();
+            self.calls_end(told);
+        }
+    }
+
+    fn calls_end(&self, count: usize) {
+        for _ in 0..count {
+            self.shared.desks[self.context.worker].call_ends();
+            // The other workers may wait for the last client to go.
+            self.shared.client_goes();
         }
     }
 
@@ -254,8 +276,18 @@ impl<D: Door> Worker<D> {
     }
 
     fn open_call(&mut self, call: Box<Call>) {
-        let key = self.clients.insert(Kind::Call(call));
-        self.scheduler.insert(key);
+        let work = call.work(&self.context);
+        let place = call.flow.map(|flow| (flow, work));
+        let known = place.and_then(|place| self.queues.get(&place).copied());
+        let key = known.unwrap_or_else(|| {
+            let key = self.clients.insert(Kind::Calls(Queue::new(place, work)));
+            self.queues.extend(place.map(|place| (place, key)));
+            self.scheduler.insert(key);
+            key
+        });
+        if let Some(Kind::Calls(queue)) = self.clients.get_mut(key) {
+            queue.push(call, &mut self.context);
+        }
         self.scheduler.wake(key);
         self.arm_sweep(key);
     }
@@ -267,15 +299,18 @@ impl<D: Door> Worker<D> {
             Some(Kind::Socket(client)) => {
                 client.close(&mut self.context, &mut self.door);
                 self.context.counters.handoffs_closed.add(1);
+                // The other workers may wait for the last client to go.
+                self.shared.client_goes();
             }
-            Some(Kind::Call(call)) => {
-                call.end(&mut self.context);
-                self.shared.desks[self.context.worker].call_ends();
+            Some(Kind::Calls(mut queue)) => {
+                if let Some(place) = queue.place() {
+                    self.queues.remove(&place);
+                }
+                queue.end(&mut self.context);
+                self.calls_end(queue.take_told());
             }
         }
         self.scheduler.remove(key);
-        // The other workers may wait for the last client to go.
-        self.shared.client_goes();
     }
 
     /// Works for about a quantum: for its own clients, for those of others, or for who has probably
@@ -315,7 +350,12 @@ impl<D: Door> Worker<D> {
     fn give(&mut self, Turn { key, mut budget }: Turn) {
         let next = match &mut self.clients[key] {
             Kind::Socket(client) => client.turn(&mut self.context, &mut self.door, &mut budget),
-            Kind::Call(call) => call.turn(&mut self.context, &mut budget),
+            Kind::Calls(queue) => {
+                let next = queue.turn(&mut self.context, &mut budget);
+                let told = queue.take_told();
+                self.calls_end(told);
+                next
+            }
         };
         self.scheduler.charge(budget.spent());
         self.settle(key, next);
@@ -327,8 +367,12 @@ impl<D: Door> Worker<D> {
             let key = self.scheduler.unwritten()[place];
             let next = match &mut self.clients[key] {
                 Kind::Socket(client) => client.flush(&mut self.context, &mut self.door),
-                // It has its outcome, which is told when it is closed.
-                Kind::Call(_) => Next::Close,
+                Kind::Calls(queue) => {
+                    let next = queue.flush();
+                    let told = queue.take_told();
+                    self.calls_end(told);
+                    next
+                }
             };
             self.settle(key, next);
         }
@@ -355,7 +399,7 @@ impl<D: Door> Worker<D> {
     fn due(&self, key: usize) -> Option<Instant> {
         match self.clients.get(key)? {
             Kind::Socket(client) => client.due(&self.context, &self.door),
-            Kind::Call(call) => call.deadline,
+            Kind::Calls(queue) => queue.due(),
         }
     }
 
@@ -370,8 +414,9 @@ impl<D: Door> Worker<D> {
             if self.due(key).is_some_and(|due| due <= self.context.now) {
                 if let Some(Kind::Socket(client)) = self.clients.get_mut(key) {
                     client.on_due();
+                    self.scheduler.interrupt(key);
                 }
-                self.scheduler.interrupt(key);
+                self.refuse_late(key);
             }
             self.arm_sweep(key);
         }
@@ -443,7 +488,11 @@ impl<D: Door> Worker<D> {
 impl<D: Door> Drop for Worker<D> {
     fn drop(&mut self) {
         let on_their_way = self.handoffs.try_iter().count() + self.calls.try_iter().count();
-        for _ in 0..self.clients.len() + on_their_way {
+        let here = self.clients.iter().map(|(_, client)| match client {
+            Kind::Socket(_) => 1,
+            Kind::Calls(queue) => queue.len(),
+        });
+        for _ in 0..here.sum::<usize>() + on_their_way {
             self.shared.client_goes();
         }
     }

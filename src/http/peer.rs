@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 use std::time::{Duration, Instant};
 
 use super::socket::Socket;
+use crate::engine::Flow;
 use crate::problem::{Code, Problem};
 
 /// How often a request that takes long looks whether its client is still there.
@@ -19,6 +20,7 @@ const UNDER_WAY: usize = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Peer {
     socket: Socket,
+    flow: Flow,
     opened: Instant,
     /// Milliseconds from the opening to when something last moved.
     moved: AtomicU64,
@@ -56,11 +58,17 @@ impl Peer {
     pub(super) fn new(socket: Socket) -> Arc<Peer> {
         Arc::new(Peer {
             socket,
+            flow: Flow::new(),
             opened: Instant::now(),
             moved: AtomicU64::new(0),
             busy: AtomicUsize::new(0),
             batches: AtomicUsize::new(0),
         })
+    }
+
+    /// Whose share of the workers its requests have.
+    pub(super) fn flow(&self) -> Flow {
+        self.flow
     }
 
     /// Notes that something has moved.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, watch};
 
 use super::{Bounds, JobError, Key, Report, State, Tally, secret};
-use crate::engine::{Answer, Effort, Handle, Query, Solve, SolveError};
+use crate::engine::{Answer, Effort, Flow, Handle, Query, Solve, SolveError};
 
 /// All jobs.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Table {
 impl Memory {
     pub(super) fn new(engine: Handle, bounds: Bounds, tally: Arc<dyn Tally>) -> Arc<Memory> {
         Arc::new(Memory {
-            engine,
+            engine: engine.of(Flow::new()),
             bounds,
             tally,
             table: Mutex::default(),

@@ -18,6 +18,7 @@ mod places;
 mod prometheus;
 mod properties;
 mod schemathesis;
+mod shares;
 mod solve;
 mod watching;
 

@@ -34,6 +34,7 @@ use super::answer::Solved;
 use super::ask::{Ask, Kind, Parameters, SolveRequest, json_room, parse_json, unknown_type};
 use super::lines::{Line, Lines};
 use super::{Api, Client};
+use crate::engine::Handle;
 use crate::http::peer::{Busy, Peer, Share};
 use crate::http::problem::ProblemDetails;
 use crate::problem::Problem;
@@ -131,6 +132,8 @@ enum BatchLine<'a> {
 /// A response that is being made.
 struct Batch {
     api: Api,
+    /// For what its connection asks.
+    engine: Handle,
     peer: Arc<Peer>,
     parameters: Parameters,
     format: Format,
@@ -167,6 +170,7 @@ impl Batch {
             draining: Box::pin(api.draining()),
             gone: Box::pin(async move { watched.gone().await }),
             share: peer.share(),
+            engine: api.engine().of(peer.flow()),
             api,
             peer,
             parameters,
@@ -232,7 +236,7 @@ impl Batch {
         let item = match asked {
             Ok(ask) => Item {
                 id,
-                state: ItemState::Asked(self.api.engine().ask(ask.query())),
+                state: ItemState::Asked(self.engine.ask(ask.query())),
                 difficulty: ask.difficulty,
                 message: ask.message,
             },

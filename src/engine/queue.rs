@@ -1,0 +1,210 @@
+//! The requests of one flow that take about as long, in the order they came: the client of a worker
+//! that has no socket.
+//!
+//! It is to the worker what a connection is on which requests are sent ahead: one client, whatever
+//! it has asked for. Who asks for a hundred hard things at once, in a batch or as jobs, gets the
+//! time of one; before there were queues, 2,000 jobs of difficulty 9 had others wait 21 s for a
+//! reply of difficulty 5 that takes 22 ms alone (Xeon, 2 CPUs, 2026-11). But what is easy does not
+//! wait behind what is hard: clients of many kinds can share a flow, behind a proxy for one. So a
+//! flow has a queue for each class.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use powd_core::Progress;
+
+use super::budget::{Budget, TurnKind};
+use super::call::{Call, Outcome, Refusal, SolveError};
+use super::client::{Cancel, Class, Host as _, Next, Standing, Work};
+use super::context::Context;
+use super::flow::Flow;
+use super::task::Task;
+
+/// Where a worker finds a queue: by whose it is, and how hard what is in it.
+pub(crate) type Place = (Flow, Work);
+
+/// A client of a worker: calls.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// None where nothing more is to be put in it.
+    place: Option<Place>,
+    work: Work,
+    /// The first is the one that is searched for.
+    waiting: VecDeque<Asked>,
+    /// What was found in this turn, and is told at its end.
+    found: Vec<(Box<Call>, Outcome)>,
+    /// Helpers of the first must finish.
+    stalled: bool,
+    /// None of the deadlines is earlier.
+    due: Option<Instant>,
+    /// Calls that were told what became of them since that was asked last.
+    told: usize,
+}
+
+/// A call, and the search for it.
+#[derive(Debug)]
+struct Asked {
+    call: Box<Call>,
+    task: Task,
+}
+
+impl Queue {
+    pub(crate) fn new(place: Option<Place>, work: Work) -> Queue {
+        Queue {
+            place,
+            work,
+            waiting: VecDeque::new(),
+            found: Vec::new(),
+            stalled: false,
+            due: None,
+            told: 0,
+        }
+    }
+
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.place
+    }
+
+    /// Puts a call behind the others.
+    pub(crate) fn push(&mut self, call: Box<Call>, context: &mut Context) {
+        self.due = earlier(self.due, call.deadline);
+        let task = call.task(context);
+        self.waiting.push_back(Asked { call, task });
+    }
+
+    /// Calls that have not been told.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len() + self.found.len()
+    }
+
+    /// How many calls were told what became of them since this was asked last.
+    pub(crate) fn take_told(&mut self) -> usize {
+        std::mem::take(&mut self.told)
+    }
+
+    /// When to [look](Queue::refuse_late) for calls that have waited long enough.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// A turn.
+    pub(crate) fn turn(&mut self, context: &mut Context, budget: &mut Budget) -> Next {
+        let mut resumes = budget.kind() != TurnKind::New;
+        self.stalled = false;
+        while !budget.is_spent()
+            && let Some(Asked { call, task }) = self.waiting.front_mut()
+        {
+            // Before it gets another turn: when there are more searches than time for them, those
+            // that come to nothing must not take half of it.
+            if let Some(refusal) = call.refusal(context) {
+                budget.spend_request();
+                self.refuse(0, refusal, context);
+                resumes = false;
+                continue;
+            }
+            if budget.kind() == TurnKind::New && call.waits_for_its_class(context) {
+                break;
+            }
+            let outcome = match call.advance(task, context, budget) {
+                Progress::Found(solution) => Ok(call.answer(solution)),
+                Progress::Exhausted => Err(SolveError::Exhausted),
+                Progress::Pending => continue,
+                Progress::Stalled => {
+                    self.stalled = true;
+                    break;
+                }
+            };
+            self.end_first(outcome, context);
+            resumes = false;
+        }
+        match self.found.is_empty() {
+            true => self.next(resumes),
+            false => Next::Flush,
+        }
+    }
+
+    /// The end of a turn: tells what was found.
+    pub(crate) fn flush(&mut self) -> Next {
+        self.told += self.found.len();
+        for (call, outcome) in self.found.drain(..) {
+            call.tell(outcome);
+        }
+        self.next(false)
+    }
+
+    fn next(&self, resumes: bool) -> Next {
+        let class = Class {
+            standing: Standing::Open,
+            work: self.work,
+        };
+        match (self.waiting.is_empty(), self.stalled) {
+            (true, _) => Next::Close,
+            (false, true) => Next::Stalled(class),
+            (false, false) => Next::Turn { class, resumes },
+        }
+    }
+
+    /// The search for the first is over.
+    fn end_first(&mut self, outcome: Outcome, context: &Context) {
+        let Some(Asked { call, .. }) = self.waiting.pop_front() else {
+            return;
+        };
+        // Who waits has to be woken, and may take this worker's CPU: better for many answers at
+        // once.
+        if context.outlasts_a_write(call.difficulty) {
+            self.found.push((call, outcome));
+        } else {
+            call.tell(outcome);
+            self.told += 1;
+        }
+    }
+
+    /// Ends those calls for which nobody waits any more, or not any longer. Says whether the first
+    /// was among them: the queue had its place among its equals for that one.
+    pub(crate) fn refuse_late(&mut self, context: &mut Context) -> bool {
+        let (mut place, mut is_first) = (0, false);
+        self.due = None;
+        while let Some(Asked { call, .. }) = self.waiting.get(place) {
+            if let Some(refusal) = call.refusal(context) {
+                is_first |= place == 0;
+                self.refuse(place, refusal, context);
+            } else {
+                self.due = earlier(self.due, call.deadline);
+                place += 1;
+            }
+        }
+        is_first
+    }
+
+    /// Ends a call without an answer, and its search on every core.
+    fn refuse(&mut self, place: usize, refusal: Refusal, context: &mut Context) {
+        let Some(Asked { call, task }) = self.waiting.remove(place) else {
+            return;
+        };
+        match refusal {
+            Refusal::Abandoned => context.cancel(task, Cancel::Abandoned),
+            Refusal::Draining => {
+                context.cancel(task, Cancel::Abandoned);
+                context.counters.calls_refused.add(1);
+                call.tell(Err(SolveError::Draining));
+            }
+            Refusal::Deadline => {
+                context.cancel(task, Cancel::Refused);
+                call.tell(Err(SolveError::Deadline));
+            }
+        }
+        self.told += 1;
+    }
+
+    /// Its worker ends.
+    pub(crate) fn end(&mut self, context: &mut Context) {
+        self.flush();
+        while !self.waiting.is_empty() {
+            self.refuse(0, Refusal::Draining, context);
+        }
+    }
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    [one, other].into_iter().flatten().min()
+}

@@ -6,6 +6,8 @@
 //! [`engine`]; [`protocol`]; [`cpus`]. What each one owns, and must not know, stands in
 //! ARCHITECTURE.md.
 
+#![forbid(unsafe_code)]
+
 mod admission;
 pub mod cli;
 #[cfg(feature = "nats")]

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::Error;
 
-/// Prints the completions of a shell, which its own documentation says where to put.
+/// Prints the completions for a shell. Its documentation says where to put them.
 ///
 /// For the shell at hand: source <(powd completions bash). For all shells to come:
 /// powd completions bash > /etc/bash_completion.d/powd, or

@@ -24,8 +24,8 @@ const ROUND: Duration = Duration::from_millis(20);
 /// Measures the hashes per second of each kernel here, beside the plain sha2 crate.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Measure only this kernel beside sha2: the name of a row of the table without this option,
-    /// but for sha2's own, or auto for the fastest.
+    /// Measure only this kernel beside sha2: a name that the table has without this option, or auto
+    /// for the fastest.
     #[arg(long, value_name = "NAME")]
     kernel: Option<String>,
 

@@ -72,6 +72,25 @@ pub(crate) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("{value}"))
 }
 
+#[test]
+fn operating_explains_every_metric() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let guide = include_str!("../../OPERATING.md");
+    let (_, metrics) = guide.split_once("## The metrics").expect("a section");
+    let (metrics, _) = metrics.split_once("\n## ").expect("another one");
+    let names = |text: &str, start: &str| -> HashSet<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(start));
+        let words = lines.filter_map(|line| line.split([' ', '`']).next());
+        let own = words.filter(|name| name.starts_with("powd_"));
+        own.map(str::to_owned).collect()
+    };
+    let member = member(&broker, &[]);
+    let told = String::from_utf8(get(&member, "/metrics")).expect("text");
+    assert_eq!(names(metrics, "| `"), names(&told, "# TYPE "));
+}
+
 /// Waits until a member's workers search for another one, and have come so far. It shows that, too:
 /// what it shows is renewed now and then, and an end is waited for by it.
 pub(crate) fn until_helping(member: &Powd) {

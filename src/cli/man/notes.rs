@@ -107,7 +107,7 @@ const SERVE: Notes = Notes {
         ),
         (
             "Serve over HTTP too, watched by Prometheus, behind a balancer that asks /readyz every two seconds:",
-            "powd serve --http 0.0.0.0:8080 --admin 127.0.0.1:9100 --shutdown-delay 6s",
+            "powd serve --http 0.0.0.0:8080 --admin 10.0.0.11:9100 --shutdown-delay 6s",
         ),
         ("Leave a CPU to others:", "powd serve --workers all-1"),
     ],

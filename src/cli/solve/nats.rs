@@ -14,8 +14,8 @@ use crate::cluster::{AskError, Asker, Name, Server};
 #[derive(Debug, clap::Args)]
 #[group(id = "cluster")]
 pub(super) struct Flags {
-    /// Have the cluster behind this NATS broker search, nats://HOST:PORT; several addresses
-    /// separated by commas. Its members decide about everything but the difficulty.
+    /// Ask the cluster behind this NATS broker, nats://HOST:PORT; several addresses are separated by
+    /// commas. Its members decide about everything but the difficulty.
     #[arg(
         long,
         value_name = "URL",

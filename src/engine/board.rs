@@ -104,16 +104,16 @@ impl Board {
         (0..self.wakers.len()).for_each(|worker| self.wake(worker));
     }
 
-    /// Whether a worker is available. Not whether another one is: who asks is at hard work.
-    pub(crate) fn has_help(&self) -> bool {
-        self.available.load(Relaxed) > 0
+    /// How many workers are available.
+    pub(crate) fn available(&self) -> usize {
+        self.available.load(Relaxed)
     }
 
     /// Whether a worker has nothing to do for this engine: it is available, and no other one's
     /// search is open to it.
     pub(crate) fn has_idle_worker(&self) -> bool {
         let of_workers = &self.places[..self.wakers.len()];
-        self.has_help() && of_workers.iter().all(|place| place.offer.load().is_none())
+        self.available() > 0 && of_workers.iter().all(|place| place.offer.load().is_none())
     }
 
     /// The place of guest `guest`, below [`GUESTS`].

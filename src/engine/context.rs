@@ -91,6 +91,12 @@ impl Context {
         }
     }
 
+    /// Whether another worker is available. This one is so too while it is at a search in the
+    /// background.
+    pub(crate) fn has_help(&self) -> bool {
+        self.board.available() > usize::from(self.available)
+    }
+
     /// Counts what searching for `job`, of so many blocks a hash, has cost.
     #[inline]
     pub(crate) fn count(&mut self, tally: Tally, job: Job<'_>, blocks: u64) {

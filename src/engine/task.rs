@@ -170,7 +170,7 @@ impl Task {
         budget: &Budget,
         tally: &mut Tally,
     ) -> Progress {
-        if context.board.has_help() {
+        if context.has_help() {
             // Again in each turn: another search of this worker may have had its place meanwhile.
             let standing = match budget.kind() {
                 TurnKind::New | TurnKind::Old => Standing::Open,
@@ -207,7 +207,7 @@ impl Task {
         let (ring, walked) = self.search.position();
         let chunk = context.portions.chunk(self.blocks);
         let is_claimed_at_once = ring.steps() - walked <= u128::from(chunk.get());
-        if is_claimed_at_once || !context.board.has_help() {
+        if is_claimed_at_once || !context.has_help() {
             return;
         }
         self.hashes_alone = self.hashes;

@@ -103,6 +103,18 @@ fn a_client_that_left_is_cancelled_by_default_too() {
 }
 
 #[test]
+fn a_worker_in_the_background_is_no_help_for_itself() {
+    let powd = POWD.serve(&["-d", "64", "--workers", "1", "--half-close-timeout", "1h"]);
+    let mut client = powd.connect();
+    powd.stop();
+    client.send(b"hopeless\n");
+    client.end();
+    powd.signal("CONT");
+    powd.until_counter("/hashes", |hashes| hashes > 10_000_000);
+    assert_eq!(powd.counter("/help/searches"), 0);
+}
+
+#[test]
 fn a_half_closed_client_is_served_as_long_as_it_gets_answers() {
     // Twelve answers, no sooner than 300 ms after one another: longer than the timeout in all, and
     // far from as long between two of them.

@@ -53,16 +53,24 @@ impl Portions {
         }
     }
 
-    /// A round that did nothing but hashing, nearly, took `time` for `blocks`.
-    pub(crate) fn observe(&mut self, blocks: u64, time: Duration) {
+    /// A round that did nothing but hashing, nearly, took `time` for `blocks`. Says whether that
+    /// has changed them.
+    pub(crate) fn observe(&mut self, blocks: u64, time: Duration) -> bool {
         self.observed_blocks += blocks;
         self.observed_time += time;
-        if self.observed_time >= OBSERVATION {
+        let has_seen_enough = self.observed_time >= OBSERVATION;
+        if has_seen_enough {
             let seen = self.observed_blocks as f64 / self.observed_time.as_secs_f64();
             // One round that was interrupted for long must not make the portions tiny: halfway
             // there, and never far down in one step.
             *self = Portions::new((self.rate + seen.max(self.rate / 2.0)) / 2.0);
         }
+        has_seen_enough
+    }
+
+    /// Blocks per second.
+    pub(crate) fn rate(&self) -> f64 {
+        self.rate
     }
 
     /// What a round gives in all: the quantum of RFC 8290, in blocks.

@@ -12,7 +12,6 @@ use powd_core::unstable::{Ring, SharedSearch, blocks};
 use powd_core::{Job, SeedLength, Solution};
 
 use super::board::GUESTS;
-use super::budget::Portions;
 use super::client::Standing;
 use super::shared::Shared;
 
@@ -20,7 +19,6 @@ use super::shared::Shared;
 #[derive(Debug)]
 pub struct Guests {
     shared: Arc<Shared>,
-    hash_rate: f64,
     places: [Option<Arc<SharedSearch>>; GUESTS],
 }
 
@@ -39,10 +37,9 @@ impl Guests {
     /// How many there can be at once.
     pub const PLACES: usize = GUESTS;
 
-    pub(super) fn new(shared: Arc<Shared>, hash_rate: f64) -> Guests {
+    pub(super) fn new(shared: Arc<Shared>) -> Guests {
         Guests {
             shared,
-            hash_rate,
             places: [const { None }; GUESTS],
         }
     }
@@ -52,7 +49,7 @@ impl Guests {
     pub fn begin(&mut self, place: usize, job: Job<'_>, length: SeedLength, steps: Range<u128>) {
         self.end(place);
         let blocks = blocks(length.get() + job.message.len()) as u64;
-        let chunk: NonZeroU64 = Portions::new(self.hash_rate).chunk(blocks);
+        let chunk: NonZeroU64 = self.shared.portions().chunk(blocks);
         let mut search = SharedSearch::with_capacity(job.message.len());
         search.begin(job, Ring::new(length, 0), steps, chunk);
         self.places[place] = Some(Arc::new(search));

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use futures_channel::oneshot;
 use powd_core::{Difficulty, SeedLength};
 
-use super::budget::Portions;
 use super::call::{Answer, Call, Effort, SolveError};
 use super::counters::Totals;
 use super::flow::Flow;
@@ -34,7 +33,6 @@ struct Inner {
     options: Arc<Options>,
     /// The worker after the one that got the last call.
     next: AtomicUsize,
-    portions: Portions,
 }
 
 /// What is asked, where [`Handle::solve`] does not say enough.
@@ -54,7 +52,6 @@ impl Handle {
     pub(crate) fn new(shared: Arc<Shared>, options: Arc<Options>) -> Handle {
         Handle {
             inner: Arc::new(Inner {
-                portions: Portions::new(options.hash_rate),
                 shared,
                 options,
                 next: AtomicUsize::new(0),
@@ -101,7 +98,8 @@ impl Handle {
     /// answer one request where it could answer all of them. So it is woken when the first of the
     /// futures is polled; for a search that outlasts a write, at once.
     pub fn ask_together(&self, query: Query) -> Solve {
-        match self.inner.portions.outlasts_a_write(query.difficulty) {
+        let portions = self.inner.shared.portions();
+        match portions.outlasts_a_write(query.difficulty) {
             true => self.ask(query),
             false => self.put(query, Shared::ring_later),
         }
@@ -188,11 +186,9 @@ impl Handle {
     /// Joins the engine with others: from now on its long searches are shown to `outpost`, which
     /// gets the places for the searches of others. `None`: it has an outpost.
     pub fn join(&self, outpost: Arc<dyn Outpost>) -> Option<Guests> {
-        let Inner {
-            shared, options, ..
-        } = &*self.inner;
+        let shared = &self.inner.shared;
         shared.outpost.set(outpost).ok()?;
-        Some(Guests::new(Arc::clone(shared), options.hash_rate))
+        Some(Guests::new(Arc::clone(shared)))
     }
 
     /// Whether a worker has nothing to do for a client of this engine.

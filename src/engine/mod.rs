@@ -150,6 +150,7 @@ impl Engine {
                 .into_iter()
                 .map(|calls| CachePadded::new(Desk::new(calls)))
                 .collect(),
+            options.hash_rate,
         ));
         let mut engine = Engine {
             handle: Handle::new(Arc::clone(&shared), Arc::clone(&options)),

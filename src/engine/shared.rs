@@ -1,12 +1,13 @@
 //! What all threads of one engine share: whether it drains, how many clients are open, what was
 //! counted.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crossbeam_utils::CachePadded;
 
 use super::board::Board;
+use super::budget::Portions;
 use super::counters::{Counters, Totals};
 use super::desk::Desk;
 use super::long_searches::LongSearches;
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     failed: AtomicBool,
     /// Doors through which clients can still come.
     open_doors: AtomicUsize,
+    /// What a worker has compressed per second, in whole blocks.
+    rate: AtomicU64,
     /// Clients that are open, or on their way to a worker.
     clients: CachePadded<AtomicUsize>,
     pub(crate) board: Arc<Board>,
@@ -53,8 +56,10 @@ impl Shared {
         counters: Box<[Arc<Counters>]>,
         long_searches: Box<[Arc<LongSearches>]>,
         desks: Box<[CachePadded<Desk>]>,
+        rate: f64,
     ) -> Shared {
         Shared {
+            rate: AtomicU64::new(rate as u64),
             is_announced: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             failed: AtomicBool::new(false),
@@ -148,6 +153,16 @@ impl Shared {
         if last && self.is_closed() {
             self.board.wake_all();
         }
+    }
+
+    /// A worker has seen that it compresses `rate` blocks per second.
+    pub(crate) fn set_rate(&self, rate: f64) {
+        self.rate.store(rate as u64, Relaxed);
+    }
+
+    /// The portions of a worker, as one of them has seen its rate last.
+    pub(crate) fn portions(&self) -> Portions {
+        Portions::new(self.rate.load(Relaxed) as f64)
     }
 
     pub(crate) fn totals(&self) -> Totals {

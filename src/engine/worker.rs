@@ -187,8 +187,11 @@ impl<D: Door> Worker<D> {
         self.context.counters.add_busy(time);
         let blocks = std::mem::take(&mut self.context.hashed_blocks);
         if blocks >= self.context.portions.quantum() / 2 {
-            self.context.portions.observe(blocks, time);
-            self.scheduler.set_quantum(self.context.portions.quantum());
+            let portions = &mut self.context.portions;
+            if portions.observe(blocks, time) {
+                self.scheduler.set_quantum(portions.quantum());
+                self.shared.set_rate(portions.rate());
+            }
         }
     }
 

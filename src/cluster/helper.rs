@@ -81,7 +81,6 @@ pub(super) enum Refused {
 pub(super) struct Helper {
     jobs: BTreeMap<JobId, Known>,
     over: VecDeque<(Duration, Search)>,
-    places: [Option<JobId>; GUESTS],
     claims: u32,
 }
 
@@ -297,14 +296,6 @@ impl Helper {
         for (&job, known) in &mut self.jobs {
             known.tick(job, now, &progress, &mut step, &mut self.claims);
         }
-        for (&job, known) in &self.jobs {
-            if let State::Known { .. } = known.state {
-                self.places
-                    .iter_mut()
-                    .filter(|place| **place == Some(job))
-                    .for_each(|place| *place = None);
-            }
-        }
         if has_idle_cores {
             self.claim_more(now, rank, step);
         }
@@ -324,7 +315,7 @@ impl Helper {
         mut step: impl FnMut(Step<'_>),
     ) {
         for place in 0..GUESTS {
-            if self.places[place].is_some() {
+            if self.jobs.values().any(|known| known.place() == Some(place)) {
                 continue;
             }
             let is_free = |known: &Known| match known.state {
@@ -337,7 +328,6 @@ impl Helper {
             let Some(known) = self.jobs.get_mut(&job) else {
                 return;
             };
-            self.places[place] = Some(job);
             known.claim(job, place, now, &mut self.claims, &mut step);
         }
     }
@@ -361,15 +351,18 @@ impl Helper {
         if let State::Helping { place, .. } = known.state {
             step(Step::End(place));
         }
-        for place in &mut self.places {
-            if *place == Some(job) {
-                *place = None;
-            }
-        }
     }
 }
 
 impl Known {
+    /// The place of the workers that it has, or is about to have.
+    fn place(&self) -> Option<usize> {
+        match self.state {
+            State::Known { .. } => None,
+            State::Claimed { place, .. } | State::Helping { place, .. } => Some(place),
+        }
+    }
+
     fn claim(
         &mut self,
         job: JobId,

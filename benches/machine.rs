@@ -6,7 +6,7 @@
 //! - `neighbour`: a server beside one busy program, its workers bound as by default and with
 //!   `--no-pin`; and both without the neighbour;
 //! - `way out`: the same with one connection, whose worker shares its CPU with a program that is
-//!   bound to it, while the other workers have nothing to do;
+//!   bound to it, while the worker on its client's CPU has nothing to do;
 //! - `storm`: 30 clients that connect, ask once at difficulty 6, close after a second and ask
 //!   again, against the same with `--half-close-timeout 0s`, where the end of a stream ends the
 //!   search;
@@ -120,15 +120,15 @@ impl Busy {
             .spawn();
         Busy(shell.unwrap_or_else(|error| fail(&format!("sh: {error}"))))
     }
+}
 
-    /// One that is bound to a CPU, as a child has it of the thread that starts it.
-    fn on(cpu: usize) -> Busy {
-        let started = thread::spawn(move || {
-            cpus::pin(cpu).unwrap_or_else(|error| fail(&error.to_string()));
-            Busy::start()
-        });
-        started.join().expect("it does not panic")
-    }
+/// What comes of `begin` on a thread that is bound to a CPU; its children are bound as well.
+fn on<T: Send>(cpu: usize, begin: impl FnOnce() -> T + Send) -> T {
+    let bound = || {
+        cpus::pin(cpu).unwrap_or_else(|error| fail(&error.to_string()));
+        begin()
+    };
+    thread::scope(|scope| scope.spawn(bound).join().expect("it does not panic"))
 }
 
 impl Drop for Busy {
@@ -256,10 +256,14 @@ impl Machine {
     fn way_out(&self) -> Contest {
         self.begin("way out");
         let usable = cpus::usable();
+        let (own, others) = usable.split_last().expect("at least this one");
         let rate = |flags: &[&str]| {
             let server = Server::powd(POWD, 3, flags, None);
-            // The first connection is the first worker's.
-            let _busy = Busy::on(usable[0]);
+            // Among equals a connection goes to the worker on its client's CPU. That one has this
+            // idle one, so the next goes elsewhere.
+            let _idle = on(*own, || connect(server.address));
+            let others = others.iter().map(|cpu| on(*cpu, Busy::start));
+            let _busy: Vec<Busy> = others.collect();
             let options = Options {
                 connections: 1,
                 pipeline: 16,
@@ -267,7 +271,7 @@ impl Machine {
                 // It is noticed under load only.
                 warmup: self.settling(),
                 difficulty: Some(Difficulty::of::<3>()),
-                pin: usable[usable.len() - 1..].to_vec(),
+                pin: vec![*own],
                 threads: 1,
                 ..Options::new(server.address)
             };

@@ -101,6 +101,7 @@ impl Table {
 impl Memory {
     pub(super) fn new(engine: Handle, bounds: Bounds, tally: Arc<dyn Tally>) -> Arc<Memory> {
         Arc::new(Memory {
+            // Together they have the share of one client.
             engine: engine.of(Flow::new()),
             bounds,
             tally,

@@ -11,7 +11,7 @@ use powd::load::{self, Options};
 use powd_testkit::reserved_port;
 use powd_testkit::small_servers::{answering, reply, serve};
 
-use crate::runs::{options, run_until};
+use crate::runs::{options, run_to_end, run_until};
 
 /// A server that takes requests and never answers.
 fn silent() -> SocketAddr {
@@ -58,7 +58,7 @@ fn a_fixed_number_of_requests_is_not_tried_for_ever_when_the_server_is_gone() {
             reconnect,
             ..options(address)
         };
-        let report = run_until(&options, |_| false);
+        let report = run_to_end(&options, |_| {});
         let ended = report.replies + report.lost;
         assert_eq!(report.unanswered, 1000 - ended, "{report:?}");
         assert!(report.oldest_unanswered_ms >= 50.0, "{report:?}");

@@ -10,7 +10,7 @@ use powd_testkit::Powd;
 use powd_testkit::small_servers::{reply, serve};
 
 use crate::POWD;
-use crate::runs::{options, run_until};
+use crate::runs::{options, run_to_end, run_until};
 
 fn service(flags: &[&str]) -> (Powd, SocketAddr) {
     let powd = POWD.serve(&[&["--http", "127.0.0.1:0"], flags].concat());
@@ -82,7 +82,7 @@ fn each_way_of_asking_is_answered_rightly_and_counted_once() {
             requests: Some(REQUESTS),
             ..way
         };
-        let report = run_until(&way, |_| false);
+        let report = run_to_end(&way, |_| {});
         assert_eq!(report.replies, REQUESTS, "{way:?} {report:?}");
         assert_eq!(
             (report.wrong.total, report.errors.len()),
@@ -111,7 +111,7 @@ fn several_in_flight_leave_as_often_as_the_timetable_says() {
         rate: Some(5000.0),
         ..way
     };
-    let report = run_until(&way, |_| false);
+    let report = run_to_end(&way, |_| {});
     assert_eq!((report.replies, report.unanswered), (500, 0), "{report:?}");
 }
 
@@ -128,11 +128,10 @@ fn a_fixed_number_of_requests_is_not_tried_for_ever_when_the_server_is_gone() {
             timeout: Duration::from_millis(500),
             ..way(address)
         };
-        let report = run_until(&way, |progress| {
+        let report = run_to_end(&way, |progress| {
             if progress.replies > 0 {
                 powd = None;
             }
-            false
         });
         let rest = REQUESTS - report.replies - report.lost;
         assert_eq!(report.unanswered, rest, "{report:?}");

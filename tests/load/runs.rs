@@ -16,7 +16,7 @@ pub(crate) fn options(address: SocketAddr) -> Options {
     }
 }
 
-/// Runs until `enough`.
+/// Runs until `enough`, which must come before the deadline.
 pub(crate) fn run_until(options: &Options, mut enough: impl FnMut(&Progress) -> bool) -> Report {
     let stop = AtomicBool::new(false);
     let mut hook = |progress: &Progress| {
@@ -24,5 +24,14 @@ pub(crate) fn run_until(options: &Options, mut enough: impl FnMut(&Progress) -> 
             stop.store(true, Ordering::Relaxed);
         }
     };
-    load::run(options, &mut hook, &stop).expect("it runs")
+    let report = load::run(options, &mut hook, &stop).expect("it runs");
+    assert!(stop.into_inner(), "it never came to that: {report:?}");
+    report
+}
+
+/// Runs until it ends by itself, which must be before the deadline.
+pub(crate) fn run_to_end(options: &Options, mut look: impl FnMut(&Progress)) -> Report {
+    let report = load::run(options, &mut look, &AtomicBool::new(false)).expect("it runs");
+    assert!(report.seconds < DEADLINE.as_secs_f64(), "{report:?}");
+    report
 }

@@ -65,10 +65,10 @@ fn the_longest_message_has_room_for_its_carriage_return() {
 
 #[test]
 fn a_carriage_return_waits_for_its_newline() {
-    let powd = POWD.serve(&["-d", "1", "--framing", "crlf"]);
+    let powd = POWD.serve(&["-d", "1", "--framing", "crlf", "--workers", "1"]);
     let mut client = powd.connect();
     client.send(b"one\r");
-    // Both have arrived when another connection has been answered.
+    // They have arrived when a later connection of the same worker has been answered.
     powd.connect().ask(b"other", 1);
     client.send(b"\n");
     client.reply(b"one", 1);

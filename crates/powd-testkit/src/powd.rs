@@ -6,6 +6,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use serde_json::Value;
 
 use crate::process::Process;
+use crate::wait::until_still;
 use crate::{Client, proc, until, wait};
 
 /// A `powd serve`, killed when dropped.
@@ -105,15 +106,14 @@ impl Powd {
         last
     }
 
-    /// Waits until no core searches: until some snapshots in a row show the same number of hashes.
+    /// Waits until no core searches: until some snapshots in a row show the same number of hashes,
+    /// and before each of them all workers slept. (A worker that waits for a CPU tries no seed
+    /// either.)
     pub fn until_quiet(&self) {
-        let mut before = self.counter("/hashes");
-        let mut same = 0;
-        until("an end of all searches", || {
-            let now = self.counter("/hashes");
-            same = if now == before { same + 1 } else { 0 };
-            before = now;
-            same == 5
+        until_still("an end of all searches", || {
+            let is_asleep = self.is_asleep();
+            let hashes = self.counter("/hashes");
+            is_asleep.then_some(hashes)
         });
     }
 
@@ -128,6 +128,14 @@ impl Powd {
     /// The number of lines on standard error so far.
     pub fn log_length(&self) -> usize {
         self.process.log_length()
+    }
+
+    /// Whether all workers sleep; where only their hashes tell, yes.
+    fn is_asleep(&self) -> bool {
+        let is_told = cfg!(target_os = "linux");
+        let workers = is_told.then(|| proc::threads(self.pid(), "worker-"));
+        let mut workers = workers.iter().flatten();
+        workers.all(|worker| proc::status(worker, "State").starts_with('S'))
     }
 
     /// All lines on standard error so far.

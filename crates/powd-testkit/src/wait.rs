@@ -2,8 +2,11 @@
 
 use std::io::Read;
 use std::os::fd::AsFd;
+use std::pin::pin;
 use std::process::{Child, ExitStatus};
-use std::thread;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -18,6 +21,44 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     while !condition() {
         assert!(Instant::now() < end, "waited in vain for: {what}");
         pause();
+    }
+}
+
+/// Polls what `look` sees until it is the same many times in a row; what is none is never the same.
+/// Panics at the deadline.
+pub fn until_still<T: PartialEq>(what: &str, mut look: impl FnMut() -> Option<T>) {
+    let mut before = None;
+    let mut same = 0;
+    until(what, || {
+        let now = look();
+        let is_same = now.is_some() && now == before;
+        same = if is_same { same + 1 } else { 0 };
+        before = now;
+        same == 20
+    });
+}
+
+/// Polls a future to its end. Panics at the deadline, also where the end came and woke nobody.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let end = Instant::now() + DEADLINE;
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            return output;
+        }
+        thread::park_timeout(end.saturating_duration_since(Instant::now()));
+        assert!(Instant::now() < end, "nobody was woken by a future");
+    }
+}
+
+/// Wakes the thread that polls.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
@@ -67,9 +108,26 @@ fn pause() {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::io::{Write as _, pipe};
 
     use super::*;
+
+    #[test]
+    fn a_future_is_polled_when_it_wakes() {
+        let mut polls = 0;
+        let third = block_on(poll_fn(|context| {
+            polls += 1;
+            let waker = context.waker().clone();
+            thread::spawn(move || waker.wake());
+            if polls == 3 {
+                Poll::Ready(polls)
+            } else {
+                Poll::Pending
+            }
+        }));
+        assert_eq!(third, 3);
+    }
 
     #[test]
     fn a_line_is_found_among_others_and_nothing_behind_it_is_taken() {

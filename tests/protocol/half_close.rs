@@ -128,15 +128,15 @@ fn a_worker_in_the_background_is_no_help_for_itself() {
 
 #[test]
 fn a_half_closed_client_is_served_as_long_as_it_gets_answers() {
-    // Twelve answers, no sooner than 300 ms after one another: longer than the timeout in all, and
+    // Twelve answers, no sooner than 400 ms after one another: longer than the timeout in all, and
     // far from as long between two of them.
     let flags = [
         "-d",
         "64",
         "--deadline",
-        "300ms",
+        "400ms",
         "--half-close-timeout",
-        "2s",
+        "4s",
     ];
     let powd = POWD.serve(&flags);
     let mut client = powd.connect();

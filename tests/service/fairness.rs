@@ -92,7 +92,7 @@ fn an_easy_request_is_answered_while_a_hard_one_has_all_cores() {
 #[test]
 fn easy_requests_do_not_wait_for_the_hard_ones_of_their_worker() {
     const HARD: usize = 400;
-    // Behind a slice of each hard one, 200 of them would take 20 s.
+    // Behind a slice of each hard one, 800 of them would take 80 s.
     let powd = POWD.serve(&[
         "--listen",
         "127.0.0.1:0@64",
@@ -101,7 +101,7 @@ fn easy_requests_do_not_wait_for_the_hard_ones_of_their_worker() {
         "--workers",
         "1",
         "--deadline",
-        "10s",
+        "40s",
     ]);
     let [hard, easy] = powd.addresses() else {
         panic!("two listeners")
@@ -112,7 +112,7 @@ fn easy_requests_do_not_wait_for_the_hard_ones_of_their_worker() {
     }
     powd.until_counter("/requests", |requests| requests == HARD as u64);
     let mut client = Client::connect(*easy);
-    for message in messages(200) {
+    for message in messages(800) {
         client.ask(message.as_bytes(), 0);
     }
     assert_eq!(powd.counter("/errors/deadline"), 0, "none has ended yet");

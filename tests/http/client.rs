@@ -1,6 +1,6 @@
 //! A client of HTTP/1.1 on a plain socket, with a deadline on every read, and `curl` for HTTP/2.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -251,9 +251,12 @@ impl Http {
 
     /// Expects that the other side closes, whatever it says before.
     pub(crate) fn expect_end(&mut self) {
-        let mut rest = Vec::new();
-        // A reset is an end too.
-        let _ = self.reader.read_to_end(&mut rest);
+        match self.reader.read_to_end(&mut Vec::new()) {
+            Ok(_) => {}
+            // A reset is an end too.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            Err(error) => panic!("the connection does not end: {error}"),
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 fn check<S: Strategy>(values: S, test: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let config = Config {
         failure_persistence: None,
+        // In milliseconds: what fails by its deadline takes a minute each time.
+        max_shrink_time: 60_000,
         ..Config::default()
     };
     let outcome = TestRunner::new(config).run(&values, test);

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use powd_testkit::ports::addresses_of;
 use powd_testkit::{Powd, TestPath, skip};
 
 use crate::POWD;
@@ -40,12 +41,9 @@ fn both_doors_can_be_socket_files_and_go_with_the_service() {
 #[test]
 fn a_name_is_a_door_at_each_of_its_addresses() {
     let powd = POWD.serve(&["--http", "localhost:0", "-d", "1"]);
-    powd.wait_for_log("IPv4", |line| line.starts_with("powd: http on 127.0.0.1:"));
-    for line in powd.log() {
-        if let Some(address) = line.strip_prefix("powd: http on ") {
-            let mut http = Http::connect(address.parse().expect("an address"));
-            http.post("/v1/solve", b"x").expect_solution("x", 1);
-        }
+    for ip in addresses_of("localhost") {
+        let mut http = Http::connect(powd.announced_at("http", ip));
+        http.post("/v1/solve", b"x").expect_solution("x", 1);
     }
 }
 

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::Command;
 
 use powd_testkit::oracle::check;
+use powd_testkit::ports::addresses_of;
 use powd_testkit::program::expect_one_line;
-use powd_testkit::{Client, DEADLINE, Powd, TestPath, until};
+use powd_testkit::{Client, DEADLINE, Powd, TestPath};
 
 use crate::POWD;
 
@@ -145,18 +146,8 @@ fn limits_by_address_leave_clients_of_socket_files_alone() {
 #[test]
 fn a_name_is_listened_on_at_every_address_that_it_has() {
     let powd = POWD.serve(&["--listen", "localhost:0", "-d", "1"]);
-    // 127.0.0.1 is one of them everywhere, ::1 on most systems.
-    let prefix = "powd: listening on ";
-    let announced = || {
-        let log = powd.log();
-        let lines = log.iter().filter_map(|line| line.strip_prefix(prefix));
-        let address = |line: &str| line.split(' ').next().expect("a word").to_owned();
-        lines.map(address).collect::<Vec<_>>()
-    };
-    let has_v4 = |address: &String| address.starts_with("127.0.0.1:");
-    until("its address of IPv4", || announced().iter().any(has_v4));
-    for address in announced() {
-        let address = address.parse().expect("an address");
+    for ip in addresses_of("localhost") {
+        let address = powd.announced_at("listening", ip);
         Client::connect(address).ask(b"by name", 1);
     }
 }

@@ -1,6 +1,7 @@
-//! Ports that nothing listens on yet.
+//! Where a program can listen: ports that nothing listens on yet, addresses of a name.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
 
 use socket2::{Domain, Socket, Type};
 
@@ -18,6 +19,16 @@ pub fn reserved_port() -> (Socket, SocketAddr) {
 /// The same for every address of this machine, of IPv4 and of IPv6.
 pub fn reserved_port_of_all() -> (Socket, SocketAddr) {
     reserve(Domain::IPV6, (Ipv6Addr::UNSPECIFIED, 0).into())
+}
+
+/// The addresses of a name that this machine has: one at least.
+pub fn addresses_of(name: &str) -> BTreeSet<IpAddr> {
+    let known = (name, 0).to_socket_addrs().expect("a name that is known");
+    let bound = known.filter_map(|address| TcpListener::bind(address).ok());
+    let bound = bound.map(|listener| listener.local_addr().expect("bound").ip());
+    let bound: BTreeSet<IpAddr> = bound.collect();
+    assert!(!bound.is_empty(), "no address of {name} is this machine's");
+    bound
 }
 
 fn reserve(domain: Domain, any: SocketAddr) -> (Socket, SocketAddr) {

@@ -1,6 +1,6 @@
 //! A running `powd serve`, on free ports of the loopback.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, ExitStatus, Stdio};
 
 use serde_json::Value;
@@ -52,6 +52,19 @@ impl Powd {
         let parsed = address.split(' ').next()?.parse().ok();
         assert!(parsed.is_some(), "no address in {line:?}");
         parsed
+    }
+
+    /// The address on this IP that it has announced for a door: `listening`, `http` or `admin`.
+    pub fn announced_at(&self, door: &str, ip: IpAddr) -> SocketAddr {
+        let prefix = format!("powd: {door} on ");
+        let address = |line: &str| {
+            let rest = line.strip_prefix(&prefix)?;
+            let address = rest.split(' ').next()?.parse::<SocketAddr>().ok()?;
+            (address.ip() == ip).then_some(address)
+        };
+        let what = format!("announcement of {ip}");
+        let line = self.wait_for_log(&what, |line| address(line).is_some());
+        address(&line).expect("as above")
     }
 
     /// The address of another door than its listeners: `http` or `admin`.
@@ -117,6 +130,14 @@ impl Powd {
         });
     }
 
+    /// Whether all workers sleep; where only their hashes tell, yes.
+    fn is_asleep(&self) -> bool {
+        let is_told = cfg!(target_os = "linux");
+        let workers = is_told.then(|| proc::threads(self.pid(), "worker-"));
+        let mut workers = workers.iter().flatten();
+        workers.all(|worker| proc::status(worker, "State").starts_with('S'))
+    }
+
     /// Waits until its only client is gone: the connection closed, its search cancelled, no core at
     /// work.
     pub fn until_cancelled(&self) {
@@ -128,14 +149,6 @@ impl Powd {
     /// The number of lines on standard error so far.
     pub fn log_length(&self) -> usize {
         self.process.log_length()
-    }
-
-    /// Whether all workers sleep; where only their hashes tell, yes.
-    fn is_asleep(&self) -> bool {
-        let is_told = cfg!(target_os = "linux");
-        let workers = is_told.then(|| proc::threads(self.pid(), "worker-"));
-        let mut workers = workers.iter().flatten();
-        workers.all(|worker| proc::status(worker, "State").starts_with('S'))
     }
 
     /// All lines on standard error so far.

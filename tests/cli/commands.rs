@@ -9,7 +9,9 @@ use std::thread;
 use powd_testkit::oracle::{check, hash, zeros};
 use powd_testkit::ports::reserved_port_of_all;
 use powd_testkit::program::{expect_one_line, run, start};
-use powd_testkit::{Client, DEADLINE, Powd, lines, messages, reserved_port, small_servers, wait};
+use powd_testkit::{
+    Client, DEADLINE, Powd, leave_out, lines, messages, reserved_port, small_servers, wait,
+};
 use serde_json::Value;
 
 use crate::POWD;
@@ -71,10 +73,10 @@ fn the_log_names_a_faster_kernel_than_the_one_asked_for() {
     }
     rates.sort_by(|(a, _), (b, _)| a.total_cmp(b));
     let [(slowest, kernel), .., (fastest, _)] = rates[..] else {
-        return eprintln!("skipped: this CPU has one kernel only");
+        return leave_out("this CPU has one kernel only");
     };
     if slowest * 2.0 > fastest {
-        return eprintln!("skipped: all kernels of this CPU are about as fast");
+        return leave_out("all kernels of this CPU are about as fast");
     }
     let powd = POWD.serve(&["--kernel", kernel]);
     let told = powd.wait_for_log("warning", |line| line.contains("is not the fastest here"));
@@ -114,7 +116,7 @@ fn has_ipv6() -> bool {
 #[test]
 fn ipv4_and_ipv6_are_served_side_by_side_on_one_port() {
     if !has_ipv6() {
-        return eprintln!("skipped: the system has no IPv6");
+        return leave_out("the system has no IPv6");
     }
     let (_reserved, all) = reserved_port_of_all();
     let port = all.port();

@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::thread::{self, available_parallelism};
 
-use powd_testkit::Powd;
 use powd_testkit::proc::{allowed_cpus, threads};
 use powd_testkit::program::start;
+use powd_testkit::{Powd, leave_out, skip};
 
 use crate::POWD;
 
@@ -14,11 +14,11 @@ use crate::POWD;
 fn cpus() -> Option<Vec<usize>> {
     let cpus = allowed_cpus(Path::new("/proc/self"));
     if cpus.len() == 1 {
-        eprintln!("skipped: a thread has no choice with one CPU");
+        leave_out("a thread has no choice with one CPU");
         return None;
     }
     if available_parallelism().is_ok_and(|threads| threads.get() < cpus.len()) {
-        eprintln!("skipped: workers are not bound under a CPU quota");
+        leave_out("workers are not bound under a CPU quota");
         return None;
     }
     Some(cpus)
@@ -99,7 +99,7 @@ fn workers_are_let_go_when_one_waits_for_its_cpu_and_another_has_nothing_to_do()
     ];
     let powd = Powd::start(POWD.command(&serve), 1);
     let Some(neighbours) = Neighbours::on(cpus[0]) else {
-        return powd_testkit::skip("taskset cannot be started");
+        return skip("taskset cannot be started");
     };
     // Clients come to the worker on their own CPU if it has no more than another. So one that is
     // idle keeps the last one's, and the next client's is another: here the first.

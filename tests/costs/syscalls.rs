@@ -5,7 +5,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 
 use powd_testkit::process::signal;
-use powd_testkit::{Client, Powd, lines, messages, skip, wait};
+use powd_testkit::{Client, Powd, leave_out, lines, messages, skip, wait};
 
 use crate::POWD;
 
@@ -142,7 +142,7 @@ fn trace(powd: &Powd, work: impl FnOnce()) -> Option<Calls> {
         let _ = strace.kill();
         let _ = strace.wait();
         // Not a failure in CI either: a container that forbids it cannot allow it itself.
-        eprintln!("skipped: strace may not attach here");
+        leave_out("strace may not attach here");
         return None;
     }
     work();

@@ -15,7 +15,7 @@ use std::thread::available_parallelism;
 use powd_testkit::proc::{allowed_cpus, threads};
 use powd_testkit::process::without_variables;
 use powd_testkit::program::{expect_one_line, run};
-use powd_testkit::{Powd, skip};
+use powd_testkit::{Powd, leave_out, skip};
 use serde_json::Value;
 
 use crate::POWD;
@@ -39,7 +39,7 @@ fn with_call(call: &str, outcome: &str, arguments: &[&str]) -> Option<Command> {
         }
         Ok(tried) if !tried.status.success() => {
             // Not a failure in CI either: a container that forbids it cannot allow it itself.
-            eprintln!("skipped: strace may not trace here");
+            leave_out("strace may not trace here");
             return None;
         }
         Ok(_) => {}
@@ -320,14 +320,12 @@ impl Drop for Cgroup {
 #[test]
 fn a_quota_of_one_and_a_half_cpus_has_two_workers_unbound() {
     if cpus().len() < 2 {
-        eprintln!("skipped: one CPU is less than the quota");
-        return;
+        return leave_out("one CPU is less than the quota");
     }
     let group = match Cgroup::of_one_and_a_half() {
         Ok(group) => group,
         Err(error) => {
-            eprintln!("skipped: no cgroup with a quota can be made here: {error}");
-            return;
+            return leave_out(&format!("no cgroup with a quota can be made here: {error}"));
         }
     };
     let powd = group.serve(&[]);

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use powd_testkit::oracle::check;
 use powd_testkit::program::expect_one_line;
-use powd_testkit::{Client, DEADLINE, Powd, TestPath, is_there, proc, reserved_port, skip, until};
+use powd_testkit::{
+    Client, DEADLINE, Powd, TestPath, is_there, leave_out, proc, reserved_port, skip, until,
+};
 
 use crate::POWD;
 
@@ -167,8 +169,7 @@ fn of_a_worker_that_does_not_turn_no_sign_of_life_is_sent() {
     });
     if ended {
         // As in the other tests by strace: a container that forbids it cannot allow it itself.
-        eprintln!("skipped: strace may not trace here");
-        return;
+        return leave_out("strace may not trace here");
     }
     strace.kill().expect("it runs");
     strace.wait().expect("a child");

@@ -12,7 +12,8 @@
 //! | [`oracle`] | whether a reply line is right |
 //! | [`small_servers`] | servers for the load client, which answer wrongly, late or never |
 //! | [`files`] | paths of one test, removed at the end |
-//! | [`ports`] | ports that nothing listens on yet |
+//! | [`needs`] | whether a program is there; a word about what is left out where it is not |
+//! | [`ports`] | ports that nothing listens on yet, addresses of a name |
 //! | [`process`], [`proc`] | any child process, and what Linux tells of it |
 //! | [`wait`] | waiting for a condition, with a deadline |
 //! | [`mod@bench`] | what the benchmarks of whole servers share |
@@ -32,6 +33,7 @@
 pub mod bench;
 pub mod client;
 pub mod files;
+pub mod needs;
 pub mod oracle;
 pub mod ports;
 pub mod powd;
@@ -41,25 +43,10 @@ pub mod program;
 pub mod small_servers;
 pub mod wait;
 
-use std::process::Command;
-
 pub use client::{Client, lines, messages};
 pub use files::TestPath;
+pub use needs::{is_there, leave_out, skip};
 pub use ports::reserved_port;
 pub use powd::Powd;
 pub use program::Program;
 pub use wait::{DEADLINE, until};
-
-/// Whether there is such a program on this machine.
-pub fn is_there(program: &str) -> bool {
-    let version = Command::new(program).arg("--version").output();
-    // A missing program is an error here, but an emulator makes a failure of its own of it.
-    version.is_ok_and(|version| version.status.success())
-}
-
-/// For a test that cannot run because a program is missing on this machine: says so. With
-/// `POWD_REQUIRE_TOOLS` in the environment, as in CI, the test fails.
-pub fn skip(why: &str) {
-    assert!(std::env::var_os("POWD_REQUIRE_TOOLS").is_none(), "{why}");
-    eprintln!("skipped: {why}");
-}

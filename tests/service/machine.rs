@@ -15,7 +15,7 @@ use std::thread::available_parallelism;
 use powd_testkit::proc::{allowed_cpus, threads};
 use powd_testkit::process::without_variables;
 use powd_testkit::program::{expect_one_line, run};
-use powd_testkit::{Powd, leave_out, skip};
+use powd_testkit::{Powd, leave_out, skip, until};
 use serde_json::Value;
 
 use crate::POWD;
@@ -225,21 +225,20 @@ fn busy_programs_mislead_no_start_to_a_slower_kernel() {
     };
     let taken: BTreeSet<String> = (0..10).map(kernel).collect();
     drop(busy);
-    if taken.len() > 1 {
-        // Of kernels that are about as fast, one start may take this one and another that one. To
-        // be misled is to take one that is slower by far more.
-        let rates = hash_rates();
+    // Of kernels that are about as fast, one start may take this one and another that one. To be
+    // misled is to take one that is slower by far more, however often it is measured.
+    let mut rates = BTreeMap::new();
+    until(&format!("{taken:?} to be the fastest, about"), || {
+        raise_to_hash_rates(&mut rates);
         let fastest = rates.values().copied().fold(0.0, f64::max);
-        for kernel in taken {
-            assert!(rates[&kernel] > 0.8 * fastest, "{kernel}: {rates:?}");
-        }
-    }
+        let is_fast = |kernel| rates[kernel] > 0.8 * fastest;
+        taken.iter().all(is_fast)
+    });
 }
 
-/// What each kernel reaches by `powd speed`: the best of some runs, of which other programs disturb
-/// most, but not all.
-fn hash_rates() -> BTreeMap<String, f64> {
-    let mut rates = BTreeMap::new();
+/// What each kernel reaches by `powd speed`: the best of some runs more and of those before, of
+/// which other programs disturb most, but not all.
+fn raise_to_hash_rates(rates: &mut BTreeMap<String, f64>) {
     for _ in 0..5 {
         let output = POWD.run(&["speed", "--seconds", "0.1", "--json"]);
         let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -253,7 +252,6 @@ fn hash_rates() -> BTreeMap<String, f64> {
             }
         }
     }
-    rates
 }
 
 #[test]

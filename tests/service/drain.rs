@@ -50,7 +50,6 @@ fn answers_and_ends(signal: &str) {
     half_a_line.expect_end();
     drop((clients, idle, half_a_line));
     assert_eq!(powd.wait().code(), Some(0));
-    assert!(TcpStream::connect(powd.address()).is_err());
 }
 
 #[test]

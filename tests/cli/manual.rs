@@ -3,20 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use powd_testkit::program::{expect_one_line, run};
-use powd_testkit::{is_there, skip};
+use powd_testkit::{TestPath, is_there, skip};
 
 use crate::POWD;
 
-/// The pages, in a directory of this process.
-fn pages(name: &str) -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = fs::remove_dir_all(&directory);
-    let path = directory.to_str().expect("a path of cargo's");
-    let output = POWD.run(&["man", path]);
+/// The pages, in a directory that powd makes.
+fn pages(name: &str) -> TestPath {
+    let directory = TestPath::new(name);
+    let output = POWD.run(&["man", directory.text()]);
     assert!(output.status.success() && output.stdout.is_empty());
     directory
 }
@@ -25,7 +22,7 @@ fn pages(name: &str) -> PathBuf {
 fn every_command_has_a_page_with_its_options_and_variables() {
     let pages = pages("pages");
     let page = |name: &str| {
-        let text = fs::read_to_string(pages.join(name)).expect("a page");
+        let text = fs::read_to_string(pages.file(name)).expect("a page");
         // As roff writes hyphens.
         text.replace("\\-", "-")
     };
@@ -78,7 +75,8 @@ fn groff_has_nothing_to_say() {
     if !is_there("groff") {
         return skip("groff is missing");
     }
-    for page in fs::read_dir(pages("checked")).expect("pages") {
+    let pages = pages("checked");
+    for page in fs::read_dir(pages.path()).expect("pages") {
         let path = page.expect("a page").path();
         let mut groff = Command::new("groff");
         groff.args(["-man", "-Tutf8", "-wall", "-z"]).arg(&path);

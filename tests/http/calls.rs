@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
-use powd_testkit::{Powd, oracle};
+use powd_testkit::{Powd, TestPath, oracle};
 use serde_json::{Value, json};
 
 use crate::client::{
-    Answer, HOPELESS, Http, curl, expect_solution, file, has_curl, serve, serve_bounded,
+    Answer, HOPELESS, Http, curl, expect_solution, has_curl, serve, serve_bounded,
 };
 
 /// A version of HTTP: what tells curl to use it, and what its answers begin with.
@@ -199,9 +199,8 @@ fn who_does_not_get_in_is_told_why() {
     if !has_curl() {
         return;
     }
-    let tokens = file("tokens-of-calls", "secret\n");
-    let tokens = tokens.to_str().expect("a path");
-    let closed = serve(&["-d", "1", "--http-token-file", tokens]);
+    let tokens = TestPath::with_text("tokens-of-calls", "secret\n");
+    let closed = serve(&["-d", "1", "--http-token-file", tokens.text()]);
     let strange = serve(&["--allow", "192.0.2.0/24"]);
     let full = serve(&["-d", "1", "--max-connections", "1"]);
     let _kept = first_of(&full);

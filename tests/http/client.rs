@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use powd_testkit::{DEADLINE, Powd, oracle, skip};
@@ -23,13 +22,6 @@ pub(crate) fn serve(flags: &[&str]) -> Powd {
 pub(crate) fn serve_bounded(flags: &[&str]) -> Powd {
     let doors = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     POWD.serve(&[&doors[..], flags].concat())
-}
-
-/// A file of this test program.
-pub(crate) fn file(name: &str, text: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&path, text).expect("cargo made the directory");
-    path
 }
 
 /// A connection.

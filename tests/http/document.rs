@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use powd_testkit::{is_there, program, skip};
+use powd_testkit::{TestPath, is_there, program, skip};
 use serde_json::Value;
 
-use crate::client::{Http, file, serve_bounded};
+use crate::client::{Http, serve_bounded};
 
 #[test]
 fn the_description_has_every_call() {
@@ -48,8 +48,8 @@ fn the_description_is_of_this_service() {
     assert!(solve["responses"].get("401").is_none(), "{solve}");
     assert_eq!(solve["requestBody"]["required"], false);
 
-    let tokens = file("tokens-of-a-description", "secret\n");
-    let closed = serve_bounded(&["--http-token-file", tokens.to_str().expect("a path")]);
+    let tokens = TestPath::with_text("tokens-of-a-description", "secret\n");
+    let closed = serve_bounded(&["--http-token-file", tokens.text()]);
     let token = ["Authorization: Bearer secret"];
     let document = Http::to(&closed)
         .ask("GET /openapi.json", &token, b"")

@@ -4,20 +4,15 @@ use std::thread;
 use std::time::Duration;
 
 use powd_testkit::program::expect_one_line;
-use powd_testkit::until;
+use powd_testkit::{TestPath, until};
 
 use crate::POWD;
-use crate::client::{HOPELESS, Http, file, serve, status};
+use crate::client::{HOPELESS, Http, serve, status};
 
 #[test]
 fn each_request_needs_a_token_where_there_are_some() {
-    let path = file("tokens", "first\nsecond\n");
-    let powd = serve(&[
-        "-d",
-        "1",
-        "--http-token-file",
-        path.to_str().expect("a path"),
-    ]);
+    let path = TestPath::with_text("tokens", "first\nsecond\n");
+    let powd = serve(&["-d", "1", "--http-token-file", path.text()]);
     let mut http = Http::to(&powd);
     for wrong in [
         &[][..],
@@ -38,8 +33,8 @@ fn each_request_needs_a_token_where_there_are_some() {
 /// What is still sent by who is refused is read: neither is the answer lost, nor the connection.
 #[test]
 fn a_body_behind_its_refusal_costs_no_connection() {
-    let path = file("tokens-of-a-body", "secret\n");
-    let token_file = ["--http-token-file", path.to_str().expect("a path")];
+    let path = TestPath::with_text("tokens-of-a-body", "secret\n");
+    let token_file = ["--http-token-file", path.text()];
     let powd = serve(&[&["-d", "1"][..], &token_file].concat());
     let mut refused = 0;
     // A body is waited for for a second, which a slow machine may need to get here: so more than
@@ -63,8 +58,8 @@ fn a_body_behind_its_refusal_costs_no_connection() {
 
 #[test]
 fn a_token_file_that_is_none_is_told_before_anything_is_bound() {
-    let empty = file("no-tokens", "\n");
-    for path in [empty.to_str().expect("a path"), "/nonexistent"] {
+    let empty = TestPath::with_text("no-tokens", "\n");
+    for path in [empty.text(), "/nonexistent"] {
         let output = POWD.run(&[
             "serve",
             "--listen",

@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use powd_testkit::{Powd, is_there, skip};
+use powd_testkit::{Powd, TestPath, is_there, skip};
 
-use crate::client::{file, serve_bounded};
+use crate::client::serve_bounded;
 
 /// Runs it against a service, with these header lines on each request.
 fn expect_nothing_found(powd: &Powd, headers: &[&str]) {
@@ -49,8 +49,8 @@ fn what_is_described_is_what_is_answered() {
 
 #[test]
 fn and_with_tokens() {
-    let tokens = file("tokens-of-schemathesis", "secret\n");
-    let tokens = ["--http-token-file", tokens.to_str().expect("a path")];
+    let tokens = TestPath::with_text("tokens-of-schemathesis", "secret\n");
+    let tokens = ["--http-token-file", tokens.text()];
     let powd = serve_bounded(&[&EASY[..], &tokens].concat());
     expect_nothing_found(&powd, &["Authorization: Bearer secret"]);
 }

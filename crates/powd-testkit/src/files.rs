@@ -24,6 +24,18 @@ impl TestPath {
         path
     }
 
+    /// The path of a file with this text.
+    pub fn with_text(name: &str, text: &str) -> TestPath {
+        let path = TestPath::new(name);
+        fs::write(&path.0, text).expect("a directory for files");
+        path
+    }
+
+    /// The path as text.
+    pub fn text(&self) -> &str {
+        self.0.to_str().expect("text")
+    }
+
     /// The path itself.
     pub fn path(&self) -> &Path {
         &self.0

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use powd_testkit::process::Process;
-use powd_testkit::{reserved_port, until};
+use powd_testkit::{TestPath, reserved_port, until};
 use serde_json::Value;
 
 use super::deploy;
@@ -20,7 +19,7 @@ const LOG: &str = "log";
 pub(crate) struct Prometheus {
     address: SocketAddr,
     _process: Process,
-    directory: PathBuf,
+    directory: TestPath,
 }
 
 /// The samples of one series: when, in seconds, and how much.
@@ -35,18 +34,16 @@ impl Prometheus {
     /// Watches the powd with this admin address, with so many seconds between two scrapes; `name`
     /// is that of the test.
     pub(crate) fn watching(admin: SocketAddr, name: &str, every: u32) -> Prometheus {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir_all(&directory).expect("a directory of cargo's");
+        let directory = TestPath::directory(name);
         for name in ["prometheus.yml", "powd.rules.yml"] {
             let text = fs::read_to_string(deploy().join("prometheus").join(name));
             let text = text.expect("a file of the source tree");
             let text = text
                 .replace("127.0.0.1:9100", &admin.to_string())
                 .replace("15s", &format!("{every}s"));
-            fs::write(directory.join(name), text).expect("a directory of our own");
+            fs::write(directory.file(name), text).expect("a directory of our own");
         }
-        let log = File::create(directory.join(LOG)).expect("a directory of our own");
+        let log = File::create(directory.file(LOG)).expect("a directory of our own");
         // It cannot be given port 0.
         let (reserved, address) = reserved_port();
         let mut command = Command::new("prometheus");
@@ -54,7 +51,7 @@ impl Prometheus {
             .arg("--config.file=prometheus.yml")
             .arg("--storage.tsdb.path=data")
             .arg(format!("--web.listen-address={address}"))
-            .current_dir(&directory)
+            .current_dir(directory.path())
             .stdout(Stdio::null())
             .stderr(log);
         let process = Process::new(command.spawn().expect("prometheus can be started"));
@@ -139,17 +136,11 @@ impl Prometheus {
 
     /// What it has said that is more than information.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.directory.join(LOG)).expect("its log");
+        let log = fs::read_to_string(self.directory.file(LOG)).expect("its log");
         // Prometheus 2 writes it in small letters, Prometheus 3 in capitals.
         let is_information = |line: &&str| line.to_lowercase().contains("level=info");
         assert!(log.lines().any(|line| is_information(&line)), "{log}");
         let lines = log.lines().filter(|line| !is_information(line));
         lines.map(str::to_owned).collect()
-    }
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }

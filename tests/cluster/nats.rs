@@ -47,6 +47,14 @@ impl Message {
 
 impl Nats {
     pub(crate) fn connect(address: SocketAddr) -> Nats {
+        let mut nats = Nats::open(address);
+        nats.send(b"CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n");
+        nats.flush();
+        nats
+    }
+
+    /// A connection on which the broker waits for the first word.
+    pub(crate) fn open(address: SocketAddr) -> Nats {
         let stream = TcpStream::connect(address).expect("the broker listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("above 0");
         let mut nats = Nats {
@@ -56,12 +64,11 @@ impl Nats {
         };
         let info = nats.line();
         assert!(info.starts_with("INFO "), "{info}");
-        nats.send(b"CONNECT {\"verbose\":false,\"headers\":true,\"no_responders\":true}\r\n");
-        nats.flush();
         nats
     }
 
-    fn send(&mut self, bytes: &[u8]) {
+    /// Sends bytes as they are.
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.reader.get_mut().write_all(bytes).expect("it reads");
     }
 
@@ -138,6 +145,8 @@ impl Nats {
                     self.send(b"PONG\r\n");
                     continue;
                 }
+                // To who has not said that it wants no word on each line.
+                ["+OK"] => continue,
                 _ => panic!("the broker says {line:?}"),
             };
             let mut body = vec![0; bytes + 2];

@@ -9,6 +9,25 @@ use serde_json::Value;
 use crate::POWD;
 use crate::broker::Broker;
 use crate::members::{HOPELESS, cluster, get, members, number, status, until_stopped};
+use crate::nats::Nats;
+
+/// What CLUSTER.md has for a client without a library.
+#[test]
+fn the_documents_raw_lines_are_answered() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let [_member] = members(&broker, &["-d", "2"]);
+    let document = include_str!("../../CLUSTER.md");
+    let printed = document.split("(printf '").nth(1);
+    let printed = printed.and_then(|rest| rest.split('\'').next());
+    let printed = printed.expect("lines that are printed");
+    let mut nats = Nats::open(broker.address());
+    nats.send(printed.replace("\\r\\n", "\r\n").as_bytes());
+    let answer = nats.next();
+    assert_eq!(answer.subject, "_INBOX.me");
+    oracle::check(&answer.payload, b"hello", 2);
+}
 
 #[test]
 fn a_request_gets_the_reply_line_and_errors_as_of_http() {

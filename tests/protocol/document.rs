@@ -2,9 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::process::Command;
 
-use powd_testkit::DEADLINE;
-use powd_testkit::oracle::{Reply, check};
+use powd_testkit::oracle::{Reply, check, hash, zeros};
+use powd_testkit::{DEADLINE, is_there, program, skip};
 
 use crate::POWD;
 
@@ -65,4 +66,28 @@ fn the_page_shows_what_the_server_sends() {
             check(line, message, 3);
         }
     }
+}
+
+/// The client in Python that the page shows, as it stands there but for the port.
+#[test]
+fn the_pages_client_checks_what_it_gets() {
+    if !is_there("python3") {
+        return skip("python3 is missing");
+    }
+    let script = PAGE.split("```python\n").nth(1);
+    let script = script.and_then(|rest| rest.split("```").next());
+    let powd = POWD.serve(&["-d", "2"]);
+    let (port, ours) = ("port=20000", format!("port={}", powd.address().port()));
+    let script = script.expect("a script");
+    assert!(script.contains(port), "{script}");
+    let mut python = Command::new("python3");
+    python.args(["-c", &script.replace(port, &ours)]);
+    let output = program::run(python, b"");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let seed = String::from_utf8_lossy(&output.stdout);
+    let seed = seed.trim_end().strip_prefix("b'");
+    let seed = seed.and_then(|seed| seed.strip_suffix('\''));
+    let hash = hash(seed.expect("a seed, as bytes").as_bytes(), b"hello");
+    assert!(zeros(hash.as_bytes()) >= 2, "{hash}");
 }

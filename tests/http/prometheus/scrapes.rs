@@ -11,7 +11,7 @@ const SCRAPES: u32 = 4;
 
 /// Between two of them, in seconds. As long a scrape may take, and three clients, the service and
 /// other tests want the same CPUs.
-const EVERY: u32 = 3;
+const EVERY: u32 = 5;
 
 /// That of all requests.
 const DIFFICULTY: u8 = 2;

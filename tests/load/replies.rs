@@ -11,6 +11,7 @@ use powd::load::{Messages, Options, Phase, Report};
 use powd_core::Difficulty;
 use powd_testkit::DEADLINE;
 use powd_testkit::bench::{Server, compile};
+use powd_testkit::needs::connections;
 use powd_testkit::small_servers::{answering, counting, reply, serve};
 
 use crate::POWD;
@@ -262,20 +263,17 @@ fn the_bare_loop_of_the_benchmarks_gives_the_right_reply() {
 #[test]
 fn a_thousand_connections_and_the_client_in_c_against_powd() {
     // The load client has one end of each in this process.
-    let wanted = 1000;
-    let granted = rlimit::increase_nofile_limit(wanted + 200).expect("the limit can be read");
-    let connections = granted.saturating_sub(200).min(wanted);
-    if connections < wanted {
-        println!("only {connections} connections: the hard limit of open files is {granted}");
-    }
+    let connections = connections(1000);
     let powd = Server::powd(POWD, 0, &[], None);
     let options = Options {
-        connections: connections as usize,
+        connections,
         threads: 2,
         difficulty: Some(Difficulty::NONE),
         ..options(powd.address)
     };
-    let report = run_until(&options, |p| p.replies >= 20_000 && p.open == connections);
+    let report = run_until(&options, |p| {
+        p.replies >= 20_000 && p.open == connections as u64
+    });
     assert_eq!((report.wrong.total, report.errors.len()), (0, 0));
 
     let port = powd.address.port().to_string();

@@ -10,6 +10,7 @@ use std::thread;
 #[cfg(target_os = "linux")]
 use std::time::{Duration, Instant};
 
+use powd_testkit::needs::connections;
 use powd_testkit::oracle::check;
 #[cfg(target_os = "linux")]
 use powd_testkit::proc;
@@ -367,13 +368,8 @@ fn the_open_files_of_other_doors_are_no_room_for_connections() {
 
 #[test]
 fn two_thousand_connections_at_once_are_all_answered() {
-    let wanted = 2000;
-    let granted = rlimit::increase_nofile_limit(wanted + 200).expect("the limit can be read");
-    let count = granted.saturating_sub(200).min(wanted);
-    if count < wanted {
-        println!("only {count} connections: the hard limit of open files is {granted}");
-    }
-    assert!(count > 0, "a hard limit of {granted} open files is too low");
+    let count = connections(2000);
+    assert!(count > 0, "the hard limit of open files is too low");
     let powd = POWD.serve(&["-d", "1"]);
     let mut clients: Vec<Client> = (0..count).map(|_| powd.connect()).collect();
     let asked = messages(5);
@@ -385,10 +381,10 @@ fn two_thousand_connections_at_once_are_all_answered() {
             client.reply(message.as_bytes(), 1);
         }
     }
-    assert_eq!(powd.counter("/connections/open"), count);
+    assert_eq!(powd.counter("/connections/open"), count as u64);
     drop(clients);
     powd.until_counter("/connections/open", |open| open == 0);
-    assert_eq!(powd.counter("/replies"), 5 * count);
+    assert_eq!(powd.counter("/replies"), 5 * count as u64);
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::io::{Write as _, stderr};
 use std::process::Command;
 use std::thread;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// Whether there is such a program on this machine.
 pub fn is_there(program: &str) -> bool {
     let version = Command::new(program).arg("--version").output();
@@ -36,4 +38,26 @@ pub fn leave_out(why: &str) {
         let written = list.write_all(format!("    {test}: {why}\n").as_bytes());
         written.expect("there is room for a line");
     }
+}
+
+/// How many connections this process may have open, up to `wanted`. The limit of open files is
+/// raised for them; where the hard limit does not allow them all, that is said.
+pub fn connections(wanted: usize) -> usize {
+    // What else is open.
+    const OTHERS: u64 = 200;
+    let limit = getrlimit(Resource::Nofile);
+    let needed = wanted as u64 + OTHERS;
+    let granted = limit.maximum.map_or(needed, |most| most.min(needed));
+    if limit.current.is_some_and(|now| now < granted) {
+        let current = Some(granted);
+        let raised = setrlimit(Resource::Nofile, Rlimit { current, ..limit });
+        raised.expect("it may be raised so far");
+    }
+    let count = granted.saturating_sub(OTHERS) as usize;
+    if count < wanted {
+        leave_out(&format!(
+            "all but {count} of {wanted} connections: the hard limit of open files is {granted}"
+        ));
+    }
+    count
 }

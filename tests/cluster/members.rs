@@ -1,14 +1,13 @@
 //! Members as processes, and what each tells of the cluster.
 
 use std::collections::HashSet;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 
-use powd_testkit::{Client, DEADLINE, Powd, until};
+use powd_testkit::{Client, Powd, until};
 use serde_json::Value;
 
 use crate::POWD;
 use crate::broker::Broker;
+use crate::http::Http;
 
 /// What no search finds in the time of a test.
 pub(crate) const HOPELESS: &str = "12";
@@ -52,20 +51,7 @@ pub(crate) fn status(member: &Powd) -> Value {
 
 /// What the admin address answers.
 pub(crate) fn get(member: &Powd, path: &str) -> Vec<u8> {
-    let mut stream = TcpStream::connect(member.door("admin")).expect("it listens");
-    stream.set_read_timeout(Some(DEADLINE)).expect("above 0");
-    // The body then ends with the stream.
-    let request = format!("GET {path} HTTP/1.0\r\nHost: powd\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("it reads");
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    while line != "\r\n" {
-        line.clear();
-        reader.read_line(&mut line).expect("a header");
-    }
-    let mut body = Vec::new();
-    reader.read_to_end(&mut body).expect("a body");
-    body
+    Http::connect(member.door("admin")).get(path).body
 }
 
 pub(crate) fn number(value: &Value) -> u64 {

@@ -6,7 +6,7 @@ use std::thread::{self, available_parallelism};
 
 use powd_testkit::proc::{allowed_cpus, threads};
 use powd_testkit::program::start;
-use powd_testkit::{Powd, leave_out, skip};
+use powd_testkit::{Busy, Powd, leave_out, skip};
 
 use crate::POWD;
 
@@ -57,33 +57,6 @@ fn workers_that_are_not_to_be_pinned_have_all_cpus() {
     assert_eq!(of_more, vec![cpus.clone(); cpus.len() + 1]);
 }
 
-/// Programs that want one CPU and nothing else, killed when dropped.
-#[cfg(target_os = "linux")]
-struct Neighbours(Vec<std::process::Child>);
-
-#[cfg(target_os = "linux")]
-impl Neighbours {
-    fn on(cpu: usize) -> Option<Neighbours> {
-        let one = || {
-            std::process::Command::new("taskset")
-                .args(["-c", &cpu.to_string(), "sh", "-c", "while :; do :; done"])
-                .spawn()
-        };
-        let all: Vec<_> = (0..4).map_while(|_| one().ok()).collect();
-        (!all.is_empty()).then_some(Neighbours(all))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Neighbours {
-    fn drop(&mut self) {
-        for neighbour in &mut self.0 {
-            let _ = neighbour.kill();
-            let _ = neighbour.wait();
-        }
-    }
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn workers_are_let_go_when_one_waits_for_its_cpu_and_another_has_nothing_to_do() {
@@ -98,7 +71,7 @@ fn workers_are_let_go_when_one_waits_for_its_cpu_and_another_has_nothing_to_do()
         "2",
     ];
     let powd = Powd::start(POWD.command(&serve), 1);
-    let Some(neighbours) = Neighbours::on(cpus[0]) else {
+    let Some(neighbours) = Busy::on(cpus[0], 4) else {
         return skip("taskset cannot be started");
     };
     // Clients come to the worker on their own CPU if it has no more than another. So one that is

@@ -390,12 +390,7 @@ fn two_thousand_connections_at_once_are_all_answered() {
 #[test]
 fn replies_are_whole_however_small_the_window_they_go_through() {
     let powd = POWD.serve(&["-d", "0"]);
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
-    socket.set_recv_buffer_size(4096).expect("a size it allows");
-    socket
-        .connect(&powd.address().into())
-        .expect("powd listens");
-    let mut client = Client::new(TcpStream::from(socket));
+    let mut client = Client::connect_narrow(powd.address(), 4096);
     let asked: Vec<String> = (0..5000)
         .map(|number| format!("{number}").repeat(40))
         .collect();

@@ -9,13 +9,13 @@ use std::io;
 #[cfg(feature = "http")]
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::thread::available_parallelism;
 
 use powd_testkit::proc::{allowed_cpus, threads};
 use powd_testkit::process::without_variables;
 use powd_testkit::program::{expect_one_line, run};
-use powd_testkit::{Powd, leave_out, skip, until};
+use powd_testkit::{Busy, Powd, leave_out, skip, until};
 use serde_json::Value;
 
 use crate::POWD;
@@ -188,29 +188,6 @@ fn cpus_that_cannot_be_used_are_refused() {
     };
     let line = expect_one_line(&run(command, b""), 1, "a sandbox");
     assert!(line.contains("does not let this process choose"), "{line}");
-}
-
-/// Programs that want a CPU and nothing else, killed when dropped.
-struct Busy(Vec<Child>);
-
-impl Busy {
-    fn start(count: usize) -> Busy {
-        let one = || {
-            Command::new("sh")
-                .args(["-c", "while :; do :; done"])
-                .spawn()
-        };
-        Busy((0..count).map(|_| one().expect("a shell")).collect())
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        for busy in &mut self.0 {
-            let _ = busy.kill();
-            let _ = busy.wait();
-        }
-    }
 }
 
 /// `cargo bench --bench machine -- starts` has two hundred of them.

@@ -2,23 +2,16 @@
 //! done for them that they do not take.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use powd_testkit::{Client, Powd, lines, messages, until};
-use socket2::{Domain, Socket, Type};
 
 use crate::POWD;
 
-/// A client that takes little at a time, because its window is small.
+/// A client that takes little at a time.
 fn connect_narrow(powd: &Powd) -> Client {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
-    socket.set_recv_buffer_size(2048).expect("a size it allows");
-    socket
-        .connect(&powd.address().into())
-        .expect("powd listens");
-    Client::new(TcpStream::from(socket))
+    Client::connect_narrow(powd.address(), 2048)
 }
 
 /// More of them, with their replies, than a narrow client's window.

@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::{DEADLINE, oracle};
 
@@ -19,6 +19,16 @@ impl Client {
     /// A new connection.
     pub fn connect(address: SocketAddr) -> Client {
         Client::new(TcpStream::connect(address).expect("powd listens"))
+    }
+
+    /// One that takes little at a time: its window has about so many bytes.
+    pub fn connect_narrow(address: SocketAddr, window: usize) -> Client {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None);
+        let socket = socket.expect("a descriptor is free");
+        let set = socket.set_recv_buffer_size(window);
+        set.expect("a size it allows");
+        socket.connect(&address.into()).expect("powd listens");
+        Client::new(socket.into())
     }
 
     /// On a connection that is open.

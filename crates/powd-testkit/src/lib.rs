@@ -14,6 +14,7 @@
 //! | [`files`] | paths of one test, removed at the end |
 //! | [`needs`] | whether a program is there; a word about what is left out where it is not |
 //! | [`ports`] | ports that nothing listens on yet, addresses of a name |
+//! | [`busy`] | other programs that want the CPUs |
 //! | [`process`], [`proc`] | any child process, and what Linux tells of it |
 //! | [`wait`] | waiting for a condition, with a deadline |
 //! | [`mod@bench`] | what the benchmarks of whole servers share |
@@ -31,6 +32,7 @@
 //! deadline that only a failure reaches, so that a test says what it waited for instead of hanging.
 
 pub mod bench;
+pub mod busy;
 pub mod client;
 pub mod files;
 pub mod needs;
@@ -43,6 +45,7 @@ pub mod program;
 pub mod small_servers;
 pub mod wait;
 
+pub use busy::Busy;
 pub use client::{Client, lines, messages};
 pub use files::TestPath;
 pub use needs::{is_there, leave_out, skip};

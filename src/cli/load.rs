@@ -121,8 +121,9 @@ pub(super) struct Args {
     )]
     warmup: Duration,
 
-    /// Give a connection up when the server neither sends nor takes a byte of it for so long, and
-    /// open it again. Raise it for difficulties that take longer.
+    /// Give a connection up when the server answers nothing on it for so long (nor takes more lines
+    /// of it, where they fill the socket), and open it again. A single request may wait longer.
+    /// Raise it for difficulties that take longer.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = positive_duration)]
     timeout: Duration,
 

@@ -86,6 +86,11 @@ struct Connection {
     settled: Cell<bool>,
     /// Failures in a row without a right reply between them.
     failures: Cell<u32>,
+    /// Requests without an answer, on all lanes.
+    in_flight: Cell<usize>,
+    /// The last time that an answer came, whole or in part, or that the first request after silence
+    /// was made.
+    last_progress: Cell<Duration>,
     /// With `reconnect`: when the request that it is opened for began.
     began: Cell<Option<Duration>>,
     /// Held by the lane whose request is the next to leave.
@@ -181,6 +186,8 @@ impl<'a> Client<'a> {
             place,
             settled: Cell::new(false),
             failures: Cell::new(0),
+            in_flight: Cell::new(0),
+            last_progress: Cell::new(Duration::ZERO),
             began: Cell::new(None),
             next: AsyncMutex::new(()),
         };
@@ -210,12 +217,47 @@ impl<'a> Client<'a> {
         let stream = opened.map_err(|error| error_name(&error))?;
         self.join_timetable(connection.place);
         lock(stats).open += 1;
-        let used = match self.options.exchange {
-            Exchange::Batch { .. } => self.batch(stream, connection, stats).await,
-            Exchange::Lines | Exchange::Solve { .. } => self.solve(stream, connection, stats).await,
+        let used = async {
+            match self.options.exchange {
+                Exchange::Batch { .. } => self.batch(stream, connection, stats).await,
+                Exchange::Lines | Exchange::Solve { .. } => {
+                    self.solve(stream, connection, stats).await
+                }
+            }
+        };
+        let used = tokio::select! {
+            biased;
+            used = used => used,
+            () = self.silence(connection) => Err("timeout".into()),
         };
         lock(stats).open -= 1;
         used
+    }
+
+    /// Ends when the server has answered nothing on a connection for too long. One request may wait
+    /// longer while others are answered.
+    async fn silence(&self, connection: &Connection) {
+        let mut is_late = false;
+        loop {
+            let waited = match connection.in_flight.get() {
+                0 => Duration::ZERO,
+                _ => self
+                    .window
+                    .now()
+                    .saturating_sub(connection.last_progress.get()),
+            };
+            let left = self.options.timeout.saturating_sub(waited);
+            if !left.is_zero() {
+                is_late = false;
+                sleep(left).await;
+            } else if !is_late {
+                // It may be this program that stood still: what has come meanwhile is read first.
+                is_late = true;
+                sleep(LOOK).await;
+            } else {
+                return;
+            }
+        }
     }
 
     /// Counts an error and what was in flight with it, and waits: longer and longer while no right
@@ -239,7 +281,7 @@ impl<'a> Client<'a> {
                 flight.skip(&self.shape);
             }
         }
-        self.finish(went_down);
+        self.finish(connection, went_down);
         connection.fail().await;
     }
 
@@ -295,8 +337,23 @@ impl<'a> Client<'a> {
         self.quota.map_or(wanted, |quota| quota.take(wanted))
     }
 
-    /// Notes that so many requests have come to their end. With the last of all the window closes.
-    fn finish(&self, requests: usize) {
+    /// Makes `requests` requests on `lane`; their latency begins at `since`.
+    fn ask(&self, connection: &Connection, lane: usize, requests: usize, since: Duration) {
+        let in_flight = connection.in_flight.get();
+        if in_flight == 0 {
+            connection.last_progress.set(self.window.now());
+        }
+        connection.in_flight.set(in_flight + requests);
+        let flight = &self.flights_of(connection.place)[lane];
+        flight.borrow_mut().add(requests, since);
+    }
+
+    /// Notes that so many requests of a connection have come to their end. With the last of all the
+    /// window closes.
+    fn finish(&self, connection: &Connection, requests: usize) {
+        connection
+            .in_flight
+            .update(|in_flight| in_flight - requests);
         if self.quota.is_some_and(|quota| quota.finish(requests)) {
             self.window.end_at(self.window.now());
         }
@@ -311,6 +368,7 @@ impl<'a> Client<'a> {
         stats: &Mutex<Stats>,
     ) -> Result<usize, Lost> {
         let now = self.window.now();
+        connection.last_progress.set(now);
         let counts = self.window.counts(now);
         let difficulty = self.options.difficulty.unwrap_or(Difficulty::NONE);
         let mut flight = self.flights_of(connection.place)[lane].borrow_mut();
@@ -322,20 +380,20 @@ impl<'a> Client<'a> {
             &mut lock(stats),
             now,
             counts,
-        )?;
+        );
+        self.finish(connection, before - flight.requests());
+        let landed = landed?;
         if landed.right > 0 {
             connection.failures.set(0);
         }
-        let lines = bytes.len() - landed.rest.len();
-        self.finish(before - flight.requests());
-        Ok(lines)
+        Ok(bytes.len() - landed.rest.len())
     }
 
     /// The name of an answer that is an error: its status and the code in it.
-    async fn refusal(&self, response: Response<Incoming>) -> Result<Lost, Lost> {
+    async fn refusal(response: Response<Incoming>) -> Lost {
         let status = response.status().as_u16();
         let body = Limited::new(response.into_body(), PROBLEM).collect();
-        let problem = self.in_time(body).await?.ok().map(|body| body.to_bytes());
+        let problem = body.await.ok().map(|body| body.to_bytes());
         let problem: Option<Value> = problem.and_then(|body| serde_json::from_slice(&body).ok());
         let code = problem
             .as_ref()
@@ -343,14 +401,7 @@ impl<'a> Client<'a> {
         // Shown to a person: it could hold the controls of a terminal.
         let code: String = code.unwrap_or_default().chars().take(40).collect();
         let name = format!("HTTP {status} {}", code.escape_default());
-        Ok(Cow::Owned(name.trim_end().to_owned()))
-    }
-
-    /// Waits for the server, but not for ever.
-    async fn in_time<T>(&self, answer: impl Future<Output = T>) -> Result<T, Lost> {
-        timeout(self.options.timeout, answer)
-            .await
-            .map_err(|_| Cow::Borrowed("timeout"))
+        Cow::Owned(name.trim_end().to_owned())
     }
 
     fn count_unanswered(&self, stats: &mut Stats) {

@@ -94,8 +94,8 @@ pub struct Options {
     pub threads: usize,
     /// The CPUs that these threads are pinned to, in turn; empty leaves it to the scheduler.
     pub pin: Vec<usize>,
-    /// How long a connection may be without an answer (or without being opened, or full without
-    /// taking more) before it is given up.
+    /// How long a connection may be without an answer to any of its requests (or without being
+    /// opened, or full without taking more) before it is given up.
     pub timeout: Duration,
 }
 

@@ -2,12 +2,22 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use powd::load::{Exchange, Options};
 use powd_core::Difficulty;
 use powd_testkit::Powd;
 use powd_testkit::small_servers::{reply, serve};
+use tokio::sync::watch;
 
 use crate::POWD;
 use crate::runs::{options, run_to_end, run_until};
@@ -189,6 +199,61 @@ fn a_server_that_ends_is_an_error_and_not_waited_for() {
         let names: Vec<&String> = report.errors.keys().collect();
         assert_eq!(names, ["timeout"], "{report:?}");
     }
+}
+
+/// A server that holds its first request back until it is let go, and answers all others at once;
+/// several in flight.
+fn holding_the_first(let_go: watch::Receiver<bool>) -> SocketAddr {
+    let asked = Arc::new(AtomicUsize::new(0));
+    serve(move |_, stream| {
+        let answer = service_fn(|request: Request<Incoming>| {
+            let number = asked.fetch_add(1, Ordering::Relaxed);
+            let mut let_go = let_go.clone();
+            async move {
+                let message = request.into_body().collect().await?.to_bytes();
+                if number == 0 {
+                    // An error means that the test is over, which is as good.
+                    let _ = let_go.wait_for(|&let_go| let_go).await;
+                }
+                let line = reply(&String::from_utf8_lossy(&message)) + "\n";
+                Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(line))))
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            stream.set_nonblocking(true).expect("a socket");
+            let stream = tokio::net::TcpStream::from_std(stream).expect("a socket");
+            let server = http2::Builder::new(TokioExecutor::new());
+            let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+        });
+    })
+}
+
+#[test]
+fn one_slow_request_is_not_a_timeout_while_others_are_answered() {
+    const REQUESTS: u64 = 2000;
+    let (let_go, held) = watch::channel(false);
+    let way = Options {
+        pipeline: 8,
+        // The last is due a second after the slow one was let go.
+        rate: Some(500.0),
+        requests: Some(REQUESTS),
+        timeout: Duration::from_secs(2),
+        difficulty: None,
+        ..over_http(holding_the_first(held))
+    };
+    let report = run_until(&way, |progress| {
+        if progress.measured > Duration::from_secs(3) {
+            let_go.send_replace(true);
+        }
+        progress.replies == REQUESTS
+    });
+    assert_eq!((report.replies, report.lost), (REQUESTS, 0), "{report:?}");
+    assert!(report.errors.is_empty(), "{report:?}");
+    assert!(report.latency.max_ms > 2000.0, "{report:?}");
 }
 
 /// Answers each request with what `answer` makes of its message.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::pending;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
@@ -97,11 +97,18 @@ impl Client<'_> {
         *request.uri_mut() = self.path.clone();
         request.headers_mut().insert(HOST, self.host.clone());
         drive(driver, async {
-            self.fill(connection, &outbox);
-            let response = self.in_time(sender.send_request(request)).await?;
+            let mut response = pin!(sender.send_request(request));
+            let response = loop {
+                self.fill(connection, &outbox);
+                tokio::select! {
+                    response = &mut response => break response,
+                    () = self.next_due(connection) => {}
+                }
+            };
             let response = response.map_err(|error| hyper_name(&error))?;
+            connection.last_progress.set(self.window.now());
             if response.status() != StatusCode::OK {
-                return Err(self.refusal(response).await?);
+                return Err(Self::refusal(response).await);
             }
             let body = response.into_body();
             self.converse(body, &outbox, connection, stats).await
@@ -120,15 +127,8 @@ impl Client<'_> {
         let mut received = Vec::new();
         loop {
             self.fill(connection, outbox);
-            let is_waited_for = self.flights_of(connection.place)[0].borrow().requests() > 0;
-            let next = async {
-                match is_waited_for {
-                    true => self.in_time(body.frame()).await,
-                    false => Ok(body.frame().await),
-                }
-            };
             let frame = tokio::select! {
-                frame = next => frame?,
+                frame = body.frame() => frame,
                 () = self.next_due(connection) => continue,
             };
             let frame = frame.ok_or("early close")?;
@@ -144,13 +144,12 @@ impl Client<'_> {
     /// Asks as often as there is room for, and in the open loop as is due.
     fn fill(&self, connection: &Connection, outbox: &RefCell<Outbox>) {
         let place = connection.place;
-        let mut flight = self.flights_of(place)[0].borrow_mut();
-        let room = self.options.pipeline - flight.requests();
+        let room = self.options.pipeline - connection.in_flight.get();
         let now = self.window.now();
         let Some(pace) = &self.pace else {
             let granted = self.granted(room);
             if granted > 0 {
-                flight.add(granted, now);
+                self.ask(connection, 0, granted, now);
                 outbox.borrow_mut().add(granted);
             }
             return;
@@ -160,15 +159,14 @@ impl Client<'_> {
             if !pace.is_due(place, now) || self.granted(1) == 0 {
                 return;
             }
-            flight.add(1, pace.take(place, now).unwrap_or(now));
+            self.ask(connection, 0, 1, pace.take(place, now).unwrap_or(now));
             outbox.borrow_mut().add(1);
         }
     }
 
     /// Waits until another message is due and there is room for it; for ever in the closed loop.
     async fn next_due(&self, connection: &Connection) {
-        let has_room = self.flights_of(connection.place)[0].borrow().requests()
-            < self.options.pipeline
+        let has_room = connection.in_flight.get() < self.options.pipeline
             && !self.quota.is_some_and(Quota::is_spent);
         let due = self
             .pace

@@ -86,22 +86,23 @@ impl Client<'_> {
                 None => self.turn(connection).await,
             };
             let message = self.shape.message(&flight.borrow().expected());
-            flight.borrow_mut().add(1, since);
-            let response = self.in_time(sender.send(self.request(message))).await?;
+            self.ask(connection, lane, 1, since);
+            let response = sender.send(self.request(message)).await;
             let response = response.map_err(|error| hyper_name(&error))?;
+            connection.last_progress.set(self.window.now());
             if response.status() == StatusCode::OK {
                 let body = Limited::new(response.into_body(), longest_answer(&self.shape));
-                let body = self.in_time(body.collect()).await?;
+                let body = body.collect().await;
                 let body = body.map_err(|error| error.to_string())?.to_bytes();
                 self.land(connection, lane, &body, stats)?;
                 if flight.borrow().requests() > 0 {
                     return Err("an answer that is no line".into());
                 }
             } else {
-                let name = self.refusal(response).await?;
+                let name = Self::refusal(response).await;
                 lock(stats).error(name);
                 flight.borrow_mut().skip(&self.shape);
-                self.finish(1);
+                self.finish(connection, 1);
                 connection.fail().await;
             }
             if self.options.reconnect {

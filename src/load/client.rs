@@ -190,7 +190,7 @@ impl<'a> Client<'a> {
         connection.forget();
         stats.open -= 1;
         match &mut self.pace {
-            None => self.open(index, now),
+            None => self.open(index, now, stats),
             Some(pace) => {
                 pace.wait(index);
                 Ok(())
@@ -256,7 +256,7 @@ impl<'a> Client<'a> {
         while let Some(index) = self.pace.as_mut().and_then(|pace| pace.pop(now)) {
             let done = match self.connections[index].state {
                 State::Open(_) => self.refill(index),
-                State::Down { .. } if self.options.reconnect => self.open(index, now),
+                State::Down { .. } if self.options.reconnect => self.open(index, now, stats),
                 State::Down { .. } | State::Connecting(_) => Ok(()),
             };
             if let Err(name) = done {
@@ -284,7 +284,7 @@ impl<'a> Client<'a> {
                     self.wait_to_open(index, now, stats);
                 }
                 State::Down { .. } => {
-                    if let Err(name) = self.open(index, now) {
+                    if let Err(name) = self.open(index, now, stats) {
                         self.lost(index, name, stats);
                     }
                 }
@@ -304,7 +304,7 @@ impl<'a> Client<'a> {
         let connection = &mut self.connections[index];
         connection.state = State::Down { retry_at: NEVER };
         // As good as open: nothing is to be waited for.
-        connection.settle(false, stats);
+        connection.settle(true, stats);
         if let Some(pace) = &mut self.pace {
             pace.join(index, self.window.timetable_start(now), now);
             pace.wait(index);
@@ -313,12 +313,14 @@ impl<'a> Client<'a> {
 
     /// Begins to connect; later if too many do at the moment, not at all if there is nothing to
     /// ask.
-    fn open(&mut self, index: usize, now: Duration) -> Result<(), Lost> {
+    fn open(&mut self, index: usize, now: Duration, stats: &mut Stats) -> Result<(), Lost> {
         if self.options.reconnect && !self.connections[index].reserved {
             let granted = self.granted(1) > 0;
-            self.connections[index].reserved = granted;
+            let connection = &mut self.connections[index];
+            connection.reserved = granted;
             if !granted {
-                self.connections[index].state = State::Down { retry_at: NEVER };
+                connection.state = State::Down { retry_at: NEVER };
+                connection.settle(false, stats);
                 return Ok(());
             }
         }
@@ -365,7 +367,7 @@ impl<'a> Client<'a> {
         answered.map_err(|error| error_name(&error))?;
         connection.state = State::Open(stream);
         stats.open += 1;
-        connection.settle(false, stats);
+        connection.settle(true, stats);
         if let Some(pace) = &mut self.pace {
             let now = self.window.now();
             pace.join(index, self.window.timetable_start(now), now);
@@ -384,13 +386,13 @@ impl<'a> Client<'a> {
             failures => now + RETRY * (1 << failures.min(10)),
         };
         // One that was never answered is not refused: it may be that the queue is full.
-        let refused = matches!(connection.state, State::Down { .. });
+        let reached = !matches!(connection.state, State::Down { .. });
         match std::mem::replace(&mut connection.state, State::Down { retry_at }) {
             State::Open(_) => stats.open -= 1,
             State::Connecting(_) => self.connecting -= 1,
             State::Down { .. } => {}
         }
-        connection.settle(refused, stats);
+        connection.settle(reached, stats);
         connection.failures += 1;
         if let Some(sent) = connection.flight.oldest()
             && self.window.counts(now)

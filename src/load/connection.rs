@@ -47,7 +47,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) state: State,
-    /// Opened or refused at least once.
+    /// Opened or refused at least once, or without anything to ask.
     settled: bool,
     /// A request of the quota is its, to be made when it is open.
     pub(super) reserved: bool,
@@ -89,11 +89,11 @@ impl Connection {
         }
     }
 
-    /// Counts it as opened or `refused`, if it is so for the first time.
-    pub(super) fn settle(&mut self, refused: bool, stats: &mut Stats) {
+    /// Notes what came of it first: whether a server may be behind it.
+    pub(super) fn settle(&mut self, reached: bool, stats: &mut Stats) {
         if !std::mem::replace(&mut self.settled, true) {
             stats.settled += 1;
-            stats.refused += usize::from(refused);
+            stats.reached += usize::from(reached);
         }
     }
 

@@ -82,7 +82,7 @@ pub(super) struct Client<'a> {
 #[derive(Debug)]
 struct Connection {
     place: usize,
-    /// Opened or refused at least once.
+    /// Opened or refused at least once, or without anything to ask.
     settled: Cell<bool>,
     /// Failures in a row without a right reply between them.
     failures: Cell<u32>,
@@ -195,10 +195,12 @@ impl<'a> Client<'a> {
             if self.options.reconnect && connection.began.get().is_none() {
                 if self.pace.is_some() {
                     // As good as open: nothing is to be waited for.
-                    connection.settle(false, stats);
+                    connection.settle(true, stats);
                     self.join_timetable(place);
                 }
-                connection.began.set(Some(self.turn(&connection).await));
+                connection
+                    .began
+                    .set(Some(self.turn(&connection, stats).await));
             }
             if let Err(name) = self.use_once(&connection, stats).await {
                 self.lost(&connection, name, stats).await;
@@ -213,7 +215,7 @@ impl<'a> Client<'a> {
             let opened = timeout(self.options.timeout, open(&self.options.target)).await;
             opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
         };
-        connection.settle(opened.is_err(), stats);
+        connection.settle(opened.is_ok(), stats);
         let stream = opened.map_err(|error| error_name(&error))?;
         self.join_timetable(connection.place);
         lock(stats).open += 1;
@@ -298,7 +300,7 @@ impl<'a> Client<'a> {
     }
 
     /// Waits until a request may leave; returns when it was due.
-    async fn turn(&self, connection: &Connection) -> Duration {
+    async fn turn(&self, connection: &Connection, stats: &Mutex<Stats>) -> Duration {
         let place = connection.place;
         // One lane at a time looks at the timetable: a request on it leaves once.
         let _next = connection.next.lock().await;
@@ -310,7 +312,8 @@ impl<'a> Client<'a> {
             }
         }
         if self.granted(1) == 0 {
-            // Nothing is left to ask for.
+            // Nothing is left to ask for, so it may never be opened.
+            connection.settle(false, stats);
             pending::<()>().await;
         }
         let now = self.window.now();
@@ -426,12 +429,12 @@ impl<'a> Client<'a> {
 }
 
 impl Connection {
-    /// Counts it as opened or `refused`, if it is so for the first time.
-    fn settle(&self, refused: bool, stats: &Mutex<Stats>) {
+    /// Notes what came of it first: whether a server may be behind it.
+    fn settle(&self, reached: bool, stats: &Mutex<Stats>) {
         if !self.settled.replace(true) {
             let mut stats = lock(stats);
             stats.settled += 1;
-            stats.refused += usize::from(refused);
+            stats.reached += usize::from(reached);
         }
     }
 

@@ -184,7 +184,7 @@ fn conduct(
             window.end_at(now);
         }
         let settled = phase == Phase::Connecting && all_settled(options, stats);
-        if settled && nobody_got_through(options, stats) {
+        if settled && nobody_got_through(stats) {
             // Once more: a server that has started meanwhile is measured.
             probe(&options.target).map_err(|source| unreachable(options, source))?;
         }
@@ -245,16 +245,15 @@ impl Drop for EndOnDrop<'_> {
     }
 }
 
-/// Whether each connection was opened or refused at least once.
+/// Whether each connection was opened or refused at least once, or has nothing to ask.
 fn all_settled(options: &Options, stats: &[Mutex<Stats>]) -> bool {
     let settled: usize = stats.iter().map(|one| lock(one).settled).sum();
     settled >= options.connections
 }
 
-/// Whether the first attempt of every connection was refused, or failed otherwise.
-fn nobody_got_through(options: &Options, stats: &[Mutex<Stats>]) -> bool {
-    let refused: usize = stats.iter().map(|one| lock(one).refused).sum();
-    refused >= options.connections
+/// Whether the first attempt of every connection that tried was refused, or failed otherwise.
+fn nobody_got_through(stats: &[Mutex<Stats>]) -> bool {
+    stats.iter().all(|one| lock(one).reached == 0)
 }
 
 fn snapshot(phase: Phase, window: &Window, stats: &[Mutex<Stats>]) -> Progress {

@@ -39,10 +39,10 @@ pub(super) struct Stats {
     pub(super) wrong_by_name: BTreeMap<&'static str, u64>,
     /// The first wrong replies.
     pub(super) samples: Vec<WrongSample>,
-    /// Connections that were opened or refused at least once.
+    /// Connections that were opened or refused at least once, or have nothing to ask.
     pub(super) settled: usize,
-    /// Those of them that could not be opened the first time.
-    pub(super) refused: usize,
+    /// Those of them that a server may be behind: not the refused, nor those that did not try.
+    pub(super) reached: usize,
     /// Connections that are open.
     pub(super) open: u64,
     /// Requests that went down with their connection in the window.
@@ -81,7 +81,7 @@ impl Stats {
             wrong_by_name: BTreeMap::new(),
             samples: Vec::new(),
             settled: 0,
-            refused: 0,
+            reached: 0,
             open: 0,
             lost: Waits::default(),
             unanswered: Waits::default(),
@@ -134,7 +134,7 @@ impl Stats {
         self.samples
             .extend(other.samples.iter().take(room).cloned());
         self.settled += other.settled;
-        self.refused += other.refused;
+        self.reached += other.reached;
         self.open += other.open;
         for (waits, more) in [
             (&mut self.lost, other.lost),

@@ -237,6 +237,18 @@ fn a_server_that_is_not_there_is_told_at_once_in_one_line() {
             "nothing listens there",
         ),
         (&*closed.to_string(), &["-n", "7"], "nothing listens there"),
+        // Most connections have nothing to ask.
+        (
+            &*closed.to_string(),
+            &["-n", "7", "--reconnect"],
+            "nothing listens there",
+        ),
+        #[cfg(feature = "http")]
+        (
+            &*format!("http://{closed}"),
+            &["-n", "7", "--reconnect"],
+            "nothing listens there",
+        ),
         (&*name, &[], "nothing listens there"),
         ("unix:/no/such/file", &[], "no such socket file"),
         (

@@ -83,7 +83,7 @@ impl Client<'_> {
         loop {
             let since = match connection.began.take() {
                 Some(since) => since,
-                None => self.turn(connection).await,
+                None => self.turn(connection, stats).await,
             };
             let message = self.shape.message(&flight.borrow().expected());
             self.ask(connection, lane, 1, since);

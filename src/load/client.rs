@@ -375,12 +375,14 @@ impl<'a> Client<'a> {
         self.refill(index)
     }
 
-    /// Counts an error and closes the connection; it is opened again at once the first time, later
-    /// and later while no right reply comes.
+    /// Counts an error, unless the server has given its reason, and closes the connection; it is
+    /// opened again at once the first time, later and later while no right reply comes.
     fn lost(&mut self, index: usize, name: Lost, stats: &mut Stats) {
-        stats.error(name);
         let now = self.window.now();
         let connection = &mut self.connections[index];
+        if !connection.flight.was_told() {
+            stats.error(name);
+        }
         let retry_at = match connection.failures {
             0 => now,
             failures => now + RETRY * (1 << failures.min(10)),

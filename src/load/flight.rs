@@ -29,6 +29,8 @@ pub(super) struct Flight {
     sent: VecDeque<(Duration, usize)>,
     /// The message that the next reply must answer.
     expect: Place,
+    /// The last line that came was an error line.
+    told: bool,
 }
 
 /// What some bytes were.
@@ -47,6 +49,7 @@ impl Flight {
             requests: 0,
             sent: VecDeque::new(),
             expect: first,
+            told: false,
         }
     }
 
@@ -71,6 +74,13 @@ impl Flight {
         self.requests = 0;
         self.sent.clear();
         self.expect = next;
+        self.told = false;
+    }
+
+    /// Whether all was answered, and the last line was an error line: a stream that ends then needs
+    /// no further reason.
+    pub(super) fn was_told(&self) -> bool {
+        self.requests == 0 && self.told
     }
 
     /// The message that the next reply must answer.
@@ -106,6 +116,7 @@ impl Flight {
         while !bytes.is_empty() && self.requests > 0 {
             let length = match first_line(bytes, shape, &self.expect, difficulty) {
                 Line::Right(length) => {
+                    self.told = false;
                     right += 1;
                     uncounted += 1;
                     length
@@ -113,6 +124,7 @@ impl Flight {
                 Line::Wrong(length, flaw) => {
                     self.answered(std::mem::take(&mut uncounted), stats, now, counts);
                     self.answered(1, stats, now, false);
+                    self.told = matches!(flaw, Flaw::ErrorLine(_));
                     match flaw {
                         Flaw::ErrorLine(_) => stats.error(Cow::Owned(flaw.to_string())),
                         flaw => stats.wrong_reply(flaw.kind(), || {
@@ -130,7 +142,7 @@ impl Flight {
         }
         self.answered(uncounted, stats, now, counts);
         if self.requests == 0 {
-            bytes = unasked(bytes, stats);
+            bytes = self.unasked(bytes, stats);
         }
         if bytes.len() > shape.bytes() + LONGEST_LINE {
             let flaw = "a line without end";
@@ -138,6 +150,24 @@ impl Flight {
             return Err(Cow::Borrowed("gave up on a line without end"));
         }
         Ok(Landed { right, rest: bytes })
+    }
+
+    /// Lines that came without a request. An error line (`ERR busy`) may; a reply may not.
+    fn unasked<'a>(&mut self, mut bytes: &'a [u8], stats: &mut Stats) -> &'a [u8] {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            let line = &bytes[..end];
+            let flaw = error_line(line);
+            self.told = flaw.is_some();
+            match flaw {
+                Some(flaw) => stats.error(Cow::Owned(flaw.to_string())),
+                None => {
+                    let flaw = "a reply that nobody asked for";
+                    stats.wrong_reply(flaw, || sample(Vec::new(), line, flaw));
+                }
+            }
+            bytes = &bytes[end + 1..];
+        }
+        bytes
     }
 
     /// Takes the oldest `replies` requests off the list of those in flight.
@@ -157,22 +187,6 @@ impl Flight {
             }
         }
     }
-}
-
-/// Lines that came without a request. An error line (`ERR busy`) may; a reply may not.
-fn unasked<'a>(mut bytes: &'a [u8], stats: &mut Stats) -> &'a [u8] {
-    while let Some(end) = memchr::memchr(b'\n', bytes) {
-        let line = &bytes[..end];
-        match error_line(line) {
-            Some(flaw) => stats.error(Cow::Owned(flaw.to_string())),
-            None => {
-                let flaw = "a reply that nobody asked for";
-                stats.wrong_reply(flaw, || sample(Vec::new(), line, flaw));
-            }
-        }
-        bytes = &bytes[end + 1..];
-    }
-    bytes
 }
 
 fn sample(asked: Vec<u8>, received: &[u8], flaw: &str) -> WrongSample {

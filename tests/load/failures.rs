@@ -130,6 +130,31 @@ fn a_client_that_is_turned_away_comes_back_later_and_later() {
 }
 
 #[test]
+fn a_close_behind_an_error_line_is_no_further_error() {
+    let opened = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&opened);
+    let address = serve(move |number, mut stream| {
+        count.fetch_add(1, Ordering::Relaxed);
+        drop(stream.read(&mut [0; 100]));
+        if number == 0 {
+            drop(stream.write_all(b"ERR busy try later\n"));
+        } else {
+            drop(stream.read_to_end(&mut Vec::new()));
+        }
+    });
+    // One is due at the start, the next after 1000 s: nothing is in flight at the close.
+    let options = Options {
+        rate: Some(0.001),
+        ..options(address)
+    };
+    let report = run_until(&options, |progress| {
+        progress.open == 1 && opened.load(Ordering::Relaxed) == 2
+    });
+    assert_eq!(report.errors.get("ERR busy"), Some(&1), "{report:?}");
+    assert_eq!((report.errors.len(), report.lost), (1, 0), "{report:?}");
+}
+
+#[test]
 fn silence_is_a_timeout() {
     let options = Options {
         timeout: Duration::from_millis(50),

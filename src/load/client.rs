@@ -164,22 +164,26 @@ impl<'a> Client<'a> {
             connection.drained(self.window.now());
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            let asked = connection.flight.requests();
-            let to_the_end = event.is_read_closed() || event.is_error();
-            let window = self.window;
-            let received = connection.receive(&mut self.shared, stats, to_the_end, || {
-                let now = window.now();
-                (now, window.counts(now))
-            });
-            let answered = asked - connection.flight.requests();
-            self.finish(answered);
-            if self.options.reconnect && answered > 0 {
-                // Also if the server has closed it by itself.
-                return self.reconnect(index, stats);
-            }
-            received?;
+            self.read(index, event.is_read_closed() || event.is_error(), stats)?;
         }
-        self.refill(index)
+        self.refill(index, stats)
+    }
+
+    /// Reads what came; with `reconnect`, goes on to the next connection after an answer.
+    fn read(&mut self, index: usize, to_the_end: bool, stats: &mut Stats) -> Result<(), Lost> {
+        let (window, connection) = (self.window, &mut self.connections[index]);
+        let asked = connection.flight.requests();
+        let received = connection.receive(&mut self.shared, stats, to_the_end, || {
+            let now = window.now();
+            (now, window.counts(now))
+        });
+        let answered = asked - connection.flight.requests();
+        self.finish(answered);
+        if self.options.reconnect && answered > 0 {
+            // Also if the server has closed it by itself.
+            return self.reconnect(index, stats);
+        }
+        received
     }
 
     /// Closes a connection whose request was answered, and opens one for the next.
@@ -212,7 +216,10 @@ impl<'a> Client<'a> {
 
     /// Asks as often as there is room for (and, in the open loop, as is due), and writes what there
     /// is.
-    fn refill(&mut self, index: usize) -> Result<(), Lost> {
+    fn refill(&mut self, index: usize, stats: &mut Stats) -> Result<(), Lost> {
+        if !matches!(self.connections[index].state, State::Open(_)) {
+            return Ok(());
+        }
         let room = self.options.pipeline - self.connections[index].flight.requests();
         if room > 0 {
             let now = self.window.now();
@@ -228,7 +235,15 @@ impl<'a> Client<'a> {
                 self.connections[index].ask(requests, now, now);
             }
         }
-        self.connections[index].send(&mut self.shared)
+        let sent = self.connections[index].send(&mut self.shared);
+        if sent.is_err() {
+            // Over a socket file that the server has closed; what it said before tells why.
+            let ended = self.read(index, true, stats);
+            if !matches!(self.connections[index].state, State::Open(_)) {
+                return ended;
+            }
+        }
+        sent
     }
 
     /// Asks up to `room` times, as often as the timetable says and the quota allows.
@@ -255,7 +270,7 @@ impl<'a> Client<'a> {
         let now = self.window.now();
         while let Some(index) = self.pace.as_mut().and_then(|pace| pace.pop(now)) {
             let done = match self.connections[index].state {
-                State::Open(_) => self.refill(index),
+                State::Open(_) => self.refill(index, stats),
                 State::Down { .. } if self.options.reconnect => self.open(index, now, stats),
                 State::Down { .. } | State::Connecting(_) => Ok(()),
             };
@@ -372,7 +387,7 @@ impl<'a> Client<'a> {
             let now = self.window.now();
             pace.join(index, self.window.timetable_start(now), now);
         }
-        self.refill(index)
+        self.refill(index, stats)
     }
 
     /// Counts an error, unless the server has given its reason, and closes the connection; it is

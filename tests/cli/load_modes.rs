@@ -11,7 +11,7 @@ use std::thread;
 use powd_testkit::program::expect_one_line;
 use powd_testkit::small_servers::{counting, reply, serve};
 use powd_testkit::{TestPath, reserved_port};
-use serde_json::Value;
+use serde_json::{Value, json};
 #[cfg(target_os = "linux")]
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -193,6 +193,22 @@ fn a_socket_file_and_a_name_are_addresses() {
         "{report}"
     );
     assert_eq!(report["address"], address.to_string());
+}
+
+/// A socket file of which the other end is closed takes no request any more.
+#[test]
+fn what_was_said_at_a_socket_file_before_it_closed_is_heard() {
+    let path = TestPath::new("busy");
+    let listener = UnixListener::bind(path.path()).expect("a socket file");
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.write_all(b"ERR busy try later\n");
+        }
+    });
+    let flags = ["-n", "100", "-c", "2", "--reconnect"];
+    let (code, report) = measured(&path.address(), &flags);
+    assert_eq!(code, Some(1), "no replies");
+    assert_eq!(report["errors"], json!({ "ERR busy": 100 }), "{report}");
 }
 
 #[test]

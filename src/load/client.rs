@@ -428,15 +428,19 @@ impl<'a> Client<'a> {
         let mut count = |requests: u64, since: Duration| {
             stats.unanswered.add(requests, end.saturating_sub(since));
         };
+        let spent = self.quota.is_some_and(Quota::is_spent);
         for (index, connection) in self.connections.iter().enumerate() {
             if let Some(sent) = connection.flight.oldest() {
                 count(connection.flight.requests() as u64, sent);
             }
-            if let Some(pace) = &self.pace
-                && !self.quota.is_some_and(Quota::is_spent)
-                && let Some((requests, due)) = pace.overdue(index, end)
-            {
-                count(requests, due);
+            if let Some(pace) = &self.pace {
+                match pace.overdue(index, end) {
+                    Some((requests, due)) if !spent => count(requests, due),
+                    Some((_, due)) if connection.reserved => count(1, due),
+                    _ => {}
+                }
+            } else if matches!(connection.state, State::Connecting(_)) && connection.reserved {
+                count(1, connection.last_progress);
             }
         }
     }

@@ -68,12 +68,9 @@ pub(super) struct Client<'a> {
     quota: Option<&'a Quota>,
     cpu: Option<usize>,
     shape: Shape,
-    /// The connections of this thread, by their numbers in the run.
-    numbers: Vec<usize>,
+    connections: Vec<Connection>,
     /// Requests of one connection that wait for an answer of their own.
     lanes: usize,
-    /// By connection and lane.
-    flights: Vec<RefCell<Flight>>,
     pace: Option<RefCell<Pace>>,
     connecting: Semaphore,
 }
@@ -82,6 +79,8 @@ pub(super) struct Client<'a> {
 #[derive(Debug)]
 struct Connection {
     place: usize,
+    /// By lane.
+    flights: Vec<RefCell<Flight>>,
     /// Opened or refused at least once, or without anything to ask.
     settled: Cell<bool>,
     /// Failures in a row without a right reply between them.
@@ -91,7 +90,9 @@ struct Connection {
     /// The last time that an answer came, whole or in part, or that the first request after silence
     /// was made.
     last_progress: Cell<Duration>,
-    /// With `reconnect`: when the request that it is opened for began.
+    /// With `reconnect`: its next request may be made, when it is open.
+    reserved: Cell<bool>,
+    /// When this attempt to open it began.
     began: Cell<Option<Duration>>,
     /// Held by the lane whose request is the next to leave.
     next: AsyncMutex<()>,
@@ -112,10 +113,14 @@ impl<'a> Client<'a> {
             Exchange::Lines | Exchange::Solve { .. } => options.pipeline,
         };
         let shape = Shape::new(&options.messages, options.connections * lanes);
-        let numbers: Vec<usize> = (thread..options.connections).step_by(threads).collect();
-        let all_lanes = numbers
-            .iter()
-            .flat_map(|number| (0..lanes).map(move |lane| number * lanes + lane));
+        let numbers = (thread..options.connections).step_by(threads);
+        let pace = options
+            .rate
+            .map(|rate| Pace::new(rate, options.connections, numbers.clone().collect()));
+        let connections = numbers.enumerate().map(|(place, number)| {
+            let lanes = number * lanes..(number + 1) * lanes;
+            Connection::new(place, lanes.map(|lane| Flight::new(shape.first(lane))))
+        });
         let uri = uri(options);
         let path = uri.path_and_query().cloned().map(Uri::from);
         let host = uri.authority().map(|authority| authority.as_str());
@@ -130,15 +135,10 @@ impl<'a> Client<'a> {
             window,
             quota,
             cpu: (!options.pin.is_empty()).then(|| options.pin[thread % options.pin.len()]),
-            flights: all_lanes
-                .map(|lane| RefCell::new(Flight::new(shape.first(lane))))
-                .collect(),
-            pace: options
-                .rate
-                .map(|rate| RefCell::new(Pace::new(rate, options.connections, numbers.clone()))),
+            connections: connections.collect(),
+            pace: pace.map(RefCell::new),
             connecting: Semaphore::new(connecting),
             shape,
-            numbers,
             lanes,
         }
     }
@@ -156,8 +156,9 @@ impl<'a> Client<'a> {
             .build();
         match runtime {
             Ok(runtime) => runtime.block_on(async {
-                let mut connections: FuturesUnordered<_> = (0..self.numbers.len())
-                    .map(|place| self.keep(place, stats))
+                let connections = self.connections.iter();
+                let mut connections: FuturesUnordered<_> = connections
+                    .map(|connection| self.keep(connection, stats))
                     .collect();
                 tokio::select! {
                     _ = connections.next() => {}
@@ -181,42 +182,26 @@ impl<'a> Client<'a> {
     }
 
     /// Opens a connection again and again. It does not return.
-    async fn keep(&self, place: usize, stats: &Mutex<Stats>) {
-        let connection = Connection {
-            place,
-            settled: Cell::new(false),
-            failures: Cell::new(0),
-            in_flight: Cell::new(0),
-            last_progress: Cell::new(Duration::ZERO),
-            began: Cell::new(None),
-            next: AsyncMutex::new(()),
-        };
+    async fn keep(&self, connection: &Connection, stats: &Mutex<Stats>) {
         loop {
-            if self.options.reconnect && connection.began.get().is_none() {
+            if self.options.reconnect && !connection.reserved.get() {
                 if self.pace.is_some() {
                     // As good as open: nothing is to be waited for.
                     connection.settle(true, stats);
-                    self.join_timetable(place);
+                    self.join_timetable(connection.place);
                 }
-                connection
-                    .began
-                    .set(Some(self.turn(&connection, stats).await));
+                self.turn(connection, stats).await;
+                connection.reserved.set(true);
             }
-            if let Err(name) = self.use_once(&connection, stats).await {
-                self.lost(&connection, name, stats).await;
+            if let Err(name) = self.use_once(connection, stats).await {
+                self.lost(connection, name, stats).await;
             }
         }
     }
 
     /// Opens a connection, and uses it to its end.
     async fn use_once(&self, connection: &Connection, stats: &Mutex<Stats>) -> Result<(), Lost> {
-        let opened = {
-            let _permit = self.connecting.acquire().await;
-            let opened = timeout(self.options.timeout, open(&self.options.target)).await;
-            opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        };
-        connection.settle(opened.is_ok(), stats);
-        let stream = opened.map_err(|error| error_name(&error))?;
+        let stream = self.open(connection, stats).await?;
         self.join_timetable(connection.place);
         lock(stats).open += 1;
         let used = async {
@@ -234,6 +219,17 @@ impl<'a> Client<'a> {
         };
         lock(stats).open -= 1;
         used
+    }
+
+    /// Opens a connection, when few enough others wait for the answer to `connect`.
+    async fn open(&self, connection: &Connection, stats: &Mutex<Stats>) -> Result<TcpStream, Lost> {
+        let _permit = self.connecting.acquire().await;
+        connection.began.set(Some(self.window.now()));
+        let opened = timeout(self.options.timeout, open(&self.options.target)).await;
+        // One that was never answered is not refused: it may be that the queue is full.
+        connection.settle(!matches!(opened, Ok(Err(_))), stats);
+        let opened = opened.map_err(|_| "connect timeout")?;
+        opened.map_err(|error| error_name(&error))
     }
 
     /// Ends when the server has answered nothing on a connection for too long. One request may wait
@@ -267,10 +263,11 @@ impl<'a> Client<'a> {
     async fn lost(&self, connection: &Connection, name: Lost, stats: &Mutex<Stats>) {
         let now = self.window.now();
         let mut went_down = 0;
+        connection.began.set(None);
         {
             let mut stats = lock(stats);
             stats.error(name);
-            for flight in self.flights_of(connection.place) {
+            for flight in &connection.flights {
                 let mut flight = flight.borrow_mut();
                 if let Some(sent) = flight.oldest()
                     && self.window.counts(now)
@@ -287,10 +284,6 @@ impl<'a> Client<'a> {
         connection.fail().await;
     }
 
-    fn flights_of(&self, place: usize) -> &[RefCell<Flight>] {
-        &self.flights[place * self.lanes..(place + 1) * self.lanes]
-    }
-
     fn join_timetable(&self, place: usize) {
         if let Some(pace) = &self.pace {
             let now = self.window.now();
@@ -299,13 +292,27 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Waits until a request may leave; returns when it was due.
-    async fn turn(&self, connection: &Connection, stats: &Mutex<Stats>) -> Duration {
-        let place = connection.place;
+    /// Makes the next request of `lane` when it may leave: with `reconnect` it was waited for before
+    /// the connection was opened, which is part of its latency.
+    async fn ask_next(&self, connection: &Connection, lane: usize, stats: &Mutex<Stats>) {
         // One lane at a time looks at the timetable: a request on it leaves once.
         let _next = connection.next.lock().await;
+        if !connection.reserved.take() {
+            self.turn(connection, stats).await;
+        }
+        let now = self.window.now();
+        let since = match &self.pace {
+            Some(pace) => pace.borrow_mut().take(connection.place, now),
+            None if self.options.reconnect => connection.began.take(),
+            None => None,
+        };
+        self.ask(connection, lane, 1, since.unwrap_or(now));
+    }
+
+    /// Waits until a request may leave.
+    async fn turn(&self, connection: &Connection, stats: &Mutex<Stats>) {
         if let Some(pace) = &self.pace {
-            let due = pace.borrow().next_due(place);
+            let due = pace.borrow().next_due(connection.place);
             match due {
                 Some(due) => self.until(due).await,
                 None => pending().await,
@@ -316,12 +323,6 @@ impl<'a> Client<'a> {
             connection.settle(false, stats);
             pending::<()>().await;
         }
-        let now = self.window.now();
-        let due = self
-            .pace
-            .as_ref()
-            .and_then(|pace| pace.borrow_mut().take(place, now));
-        due.unwrap_or(now)
     }
 
     async fn until(&self, due: Duration) {
@@ -347,8 +348,7 @@ impl<'a> Client<'a> {
             connection.last_progress.set(self.window.now());
         }
         connection.in_flight.set(in_flight + requests);
-        let flight = &self.flights_of(connection.place)[lane];
-        flight.borrow_mut().add(requests, since);
+        connection.flights[lane].borrow_mut().add(requests, since);
     }
 
     /// Notes that so many requests of a connection have come to their end. With the last of all the
@@ -374,7 +374,7 @@ impl<'a> Client<'a> {
         connection.last_progress.set(now);
         let counts = self.window.counts(now);
         let difficulty = self.options.difficulty.unwrap_or(Difficulty::NONE);
-        let mut flight = self.flights_of(connection.place)[lane].borrow_mut();
+        let mut flight = connection.flights[lane].borrow_mut();
         let before = flight.requests();
         let landed = flight.land(
             bytes,
@@ -409,26 +409,48 @@ impl<'a> Client<'a> {
 
     fn count_unanswered(&self, stats: &mut Stats) {
         let end = self.window.now();
-        for flight in &self.flights {
-            let flight = flight.borrow();
-            if let Some(sent) = flight.oldest() {
-                let waited = end.saturating_sub(sent);
-                stats.unanswered.add(flight.requests() as u64, waited);
-            }
-        }
-        if let Some(pace) = &self.pace
-            && !self.quota.is_some_and(Quota::is_spent)
-        {
-            for place in 0..self.numbers.len() {
-                if let Some((requests, due)) = pace.borrow().overdue(place, end) {
-                    stats.unanswered.add(requests, end.saturating_sub(due));
+        let mut count = |requests: u64, since: Duration| {
+            stats.unanswered.add(requests, end.saturating_sub(since));
+        };
+        let spent = self.quota.is_some_and(Quota::is_spent);
+        for connection in &self.connections {
+            for flight in &connection.flights {
+                let flight = flight.borrow();
+                if let Some(sent) = flight.oldest() {
+                    count(flight.requests() as u64, sent);
                 }
+            }
+            let reserved = connection.reserved.get();
+            if let Some(pace) = &self.pace {
+                match pace.borrow().overdue(connection.place, end) {
+                    Some((requests, due)) if !spent => count(requests, due),
+                    Some((_, due)) if reserved => count(1, due),
+                    _ => {}
+                }
+            } else if let Some(began) = connection.began.get()
+                && reserved
+            {
+                count(1, began);
             }
         }
     }
 }
 
 impl Connection {
+    fn new(place: usize, flights: impl Iterator<Item = Flight>) -> Connection {
+        Connection {
+            place,
+            flights: flights.map(RefCell::new).collect(),
+            settled: Cell::new(false),
+            failures: Cell::new(0),
+            in_flight: Cell::new(0),
+            last_progress: Cell::new(Duration::ZERO),
+            reserved: Cell::new(false),
+            began: Cell::new(None),
+            next: AsyncMutex::new(()),
+        }
+    }
+
     /// Notes what came of it first: whether a server may be behind it.
     fn settle(&self, reached: bool, stats: &Mutex<Stats>) {
         if !self.settled.replace(true) {

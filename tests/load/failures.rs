@@ -214,6 +214,65 @@ fn what_is_in_flight_at_the_end_is_unanswered() {
     assert!(300.0 < oldest && oldest < passed, "{oldest} of {passed} ms");
 }
 
+/// Both ways to ask `address`.
+fn exchanges(address: SocketAddr) -> Vec<Options> {
+    let over_lines = options(address);
+    #[cfg(feature = "http")]
+    let over_http = Options {
+        exchange: load::Exchange::Solve {
+            authority: address.to_string(),
+        },
+        ..over_lines.clone()
+    };
+    Vec::from([
+        over_lines,
+        #[cfg(feature = "http")]
+        over_http,
+    ])
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_waits_for_its_connection_is_unanswered_too() {
+    // Linux drops attempts to connect while the queue is full, which here holds one: in the open
+    // loop that of the look whether anybody listens.
+    let full = || {
+        let (listener, address) = reserved_port();
+        listener.listen(0).expect("bound");
+        (listener, address)
+    };
+    for way in 0..exchanges(full().1).len() {
+        let (_listener, address) = full();
+        // One is due at the start, the next after 1000 s.
+        let by_the_clock = Options {
+            rate: Some(0.001),
+            reconnect: true,
+            ..exchanges(address).remove(way)
+        };
+        let report = run_until(&by_the_clock, |progress| {
+            progress.measured > Duration::from_millis(300)
+        });
+        assert_eq!(report.unanswered, 1, "{report:?}");
+        assert!(report.oldest_unanswered_ms > 300.0, "{report:?}");
+
+        let (_listener, address) = full();
+        let again_and_again = Options {
+            connections: 200,
+            reconnect: true,
+            // No warm-up, and no wait for the connections.
+            requests: Some(1000),
+            ..exchanges(address).remove(way)
+        };
+        let report = run_until(&again_and_again, |progress| {
+            progress.measured > Duration::from_millis(300)
+        });
+        // So many connect at a time; the others have not begun.
+        let begun = 128 + report.open_at_end;
+        assert_eq!(report.unanswered, begun, "{report:?}");
+        assert!(report.oldest_unanswered_ms > 200.0, "{report:?}");
+    }
+}
+
 #[test]
 fn what_is_due_and_not_sent_is_unanswered_too() {
     // One request is in flight for ever; each millisecond one more waits behind it.

@@ -88,7 +88,7 @@ impl Client<'_> {
         let (mut sender, driver) = opened.map_err(|error| hyper_name(&error))?;
         let outbox = Rc::new(RefCell::new(Outbox {
             shape: self.shape.clone(),
-            next: self.flights_of(connection.place)[0].borrow().expected(),
+            next: connection.flights[0].borrow().expected(),
             messages: 0,
             waker: None,
         }));

@@ -79,14 +79,10 @@ impl Client<'_> {
         connection: &Connection,
         stats: &Mutex<Stats>,
     ) -> Result<(), Lost> {
-        let flight = &self.flights_of(connection.place)[lane];
+        let flight = &connection.flights[lane];
         loop {
-            let since = match connection.began.take() {
-                Some(since) => since,
-                None => self.turn(connection, stats).await,
-            };
+            self.ask_next(connection, lane, stats).await;
             let message = self.shape.message(&flight.borrow().expected());
-            self.ask(connection, lane, 1, since);
             let response = sender.send(self.request(message)).await;
             let response = response.map_err(|error| hyper_name(&error))?;
             connection.last_progress.set(self.window.now());

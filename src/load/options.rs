@@ -7,9 +7,13 @@ use crate::cpus;
 use crate::sockets::Address;
 use powd_core::Difficulty;
 
-/// Descriptors that are neither connections nor pollers: standard streams, what the process had
-/// open before.
+/// Descriptors that are neither connections nor a thread's own: standard streams, what the process
+/// had open before.
 const OTHER_DESCRIPTORS: u64 = 64;
+/// Descriptors of a thread's own: its poller; of a runtime also a second handle to that, and what
+/// wakes it.
+const OF_A_POLL_LOOP: usize = 1;
+const OF_A_RUNTIME: usize = 3;
 
 /// The most connections: each is a descriptor, and no system has more for one process without being
 /// told.
@@ -233,7 +237,11 @@ impl Options {
     /// Raises the soft limit of open files as far as this run needs and the hard limit allows.
     pub(super) fn raise_descriptor_limit(&self) -> Result<(), Error> {
         let threads = self.threads.min(self.connections);
-        let needed = (self.connections + threads) as u64 + OTHER_DESCRIPTORS;
+        let of_a_thread = match self.exchange {
+            Exchange::Lines => OF_A_POLL_LOOP,
+            Exchange::Solve { .. } | Exchange::Batch { .. } => OF_A_RUNTIME,
+        };
+        let needed = (self.connections + threads * of_a_thread) as u64 + OTHER_DESCRIPTORS;
         // Where there is no such limit to raise, the first `connect` that fails will say so.
         match rlimit::increase_nofile_limit(needed) {
             Ok(allowed) if allowed < needed => Err(Error::Descriptors { needed, allowed }),

@@ -225,6 +225,28 @@ fn threads_that_memory_does_not_suffice_for_are_told_in_one_line() {
     assert!(told.contains("cannot start a thread"), "{told}");
 }
 
+#[cfg(feature = "http")]
+#[test]
+fn the_open_files_that_are_said_to_be_needed_suffice() {
+    let silent = serve(|_, mut stream| drop(stream.read_to_end(&mut Vec::new())));
+    let server = format!("http://{silent}");
+    let load = ["load", &server, "-c", "100", "--threads", "100", "--json"];
+    let with = |files: &str| {
+        let script = format!(r#"ulimit -n {files}; exec "$0" "$@""#);
+        run(
+            POWD.in_shell(&script, &[&load[..], &["-s", "0.1"]].concat()),
+            b"",
+        )
+    };
+    // Enough for the connections alone.
+    let told = expect_one_line(&with("300"), 1, "300 open files");
+    let needed = told.split(' ').find(|word| word.parse::<u32>().is_ok());
+    let output = with(needed.expect("a number"));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["open_at_end"], 100, "{report}");
+    assert_eq!(report["errors"], serde_json::json!({}), "{report}");
+}
+
 #[test]
 fn exit_codes() {
     let wrong = answering(|_| reply("other") + "\n").to_string();

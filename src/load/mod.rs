@@ -11,7 +11,8 @@
 //! | `options` | what to do, and what cannot be done |
 //! | `message` | the messages asked for, cheap and unique |
 //! | `check` | one reply line against the message it answers |
-//! | `connection` | one connection: what is in flight, what is half read or still to be written |
+//! | `flight` | requests in flight, and the lines that answer them |
+//! | `connection` | one connection: where it stands, what is half read or still to be written |
 //! | `connect` | a socket to the server |
 //! | `quota` | how many requests there are in all, where that is fixed |
 //! | `absence` | a server that is gone, which would let such a run go on for ever |

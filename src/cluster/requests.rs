@@ -231,13 +231,15 @@ impl Requests {
         is_internal(self.options.name.as_str(), subject)
     }
 
-    /// Whether the answer goes where a client may listen.
+    /// Whether the answer goes where a client may listen. Without that nobody gains by a search, and
+    /// nobody could end it.
     fn can_answer(&self, message: &Message) -> Result<(), Problem> {
         match message.reply.as_deref() {
+            None => Err(Problem::malformed("there is no subject for the answer")),
             Some(to) if self.is_internal(to) => {
                 Err(Problem::malformed("nobody is answered on that subject"))
             }
-            _ => Ok(()),
+            Some(_) => Ok(()),
         }
     }
 

@@ -182,6 +182,32 @@ fn a_member_that_has_enough_to_do_says_so_and_is_free_again_later() {
 }
 
 #[test]
+fn nobody_searches_for_who_cannot_be_answered() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let [member] = members(&broker, &["-d", HOPELESS]);
+    let mut nats = broker.connect();
+    // As many as a member takes at once, and more.
+    for number in 0..300 {
+        nats.publish("powd.solve", format!("{number}").as_bytes());
+        nats.publish("powd.verify", b"x");
+    }
+    let answer = nats.request("powd.solve", &["Powd-Difficulty: 1"], b"hello");
+    oracle::check(&answer.payload, b"hello", 1);
+    until("the counters", || {
+        let status = status(&member);
+        let doors = status["doors"].as_array().expect("doors");
+        let nats = doors.iter().find(|door| door["door"] == "nats");
+        let nats = nats.expect("one of them");
+        let errors = nats["errors"].as_array().expect("errors");
+        let malformed = errors.iter().find(|error| error["code"] == "malformed");
+        let malformed = number(&malformed.expect("one of them")["count"]);
+        number(&status["searches_in_progress"]) == 0 && malformed == 600
+    });
+}
+
+#[test]
 fn who_asks_hears_of_the_progress_and_a_search_for_who_has_gone_ends() {
     let Some(broker) = Broker::start() else {
         return;

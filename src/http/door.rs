@@ -25,7 +25,7 @@ use super::api::Api;
 use super::counters::Counters;
 use super::gate::Gate;
 use super::held::holding;
-use super::introduction::{Introduction, introduce};
+use super::introduction::introduce;
 use super::listening::Listening;
 use super::peer::Peer;
 use super::remainder::Remainder;
@@ -34,8 +34,8 @@ use crate::admission::{Admission, Permit, Refusal};
 use crate::engine::{Engine, EngineError};
 use crate::problem::Problem;
 use crate::sockets::{
-    AcceptFailure, Accepting, BACKLOG, Listener, Origin, PAUSE, Proxies, Seldom, WAITING,
-    missing_header,
+    AcceptFailure, Accepting, BACKLOG, Introduced, Listener, Origin, PAUSE, Proxies, Seldom,
+    WAITING, missing_header,
 };
 
 /// How long clients may take to hear that it is over.
@@ -207,14 +207,14 @@ impl Door {
         let door = Arc::clone(self);
         let mut closing = self.is_closing.subscribe();
         tokio::spawn(async move {
-            let introduction = tokio::select! {
-                introduction = introduce(&socket, origin) => introduction,
+            let introduced = tokio::select! {
+                introduced = introduce(&socket, origin) => introduced,
                 () = over(&mut closing) => return,
             };
-            match introduction {
-                Introduction::Known(client) => door.admit(socket, client),
-                Introduction::Gone => {}
-                Introduction::Broken => {
+            match introduced {
+                Introduced::Known(client) => door.admit(socket, client),
+                Introduced::Gone => {}
+                Introduced::Broken => {
                     door.counters.refused_header.add(1);
                     if door.told_of_header.is_due() {
                         tracing::warn!("{}", missing_header(origin));

@@ -102,7 +102,7 @@ impl Acceptor {
                 match self.listeners.get_mut(token.0) {
                     Some(listener) => listener.ready = true,
                     None => {
-                        let outcome = self.arrivals.on_ready(token, self.poll.registry());
+                        let outcome = self.arrivals.on_ready(event, self.poll.registry());
                         self.settle(outcome);
                     }
                 }

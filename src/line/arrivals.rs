@@ -9,12 +9,12 @@
 use std::os::fd::AsFd as _;
 use std::time::Instant;
 
-use mio::event::Source as _;
+use mio::event::{Event, Source as _};
 use mio::{Interest, Registry, Token};
 use powd_core::Difficulty;
 use slab::Slab;
 
-use crate::sockets::{Look, Origin, PATIENCE, Proxies, Stream, WAITING, has_spoken, look};
+use crate::sockets::{Introduced, Introduction, Origin, PATIENCE, Proxies, Stream, WAITING};
 
 /// A connection with all that is known of it.
 #[derive(Debug)]
@@ -50,14 +50,8 @@ pub(super) struct Arrivals {
 #[derive(Debug)]
 struct Waiting {
     arrival: Arrival,
-    for_what: For,
+    introduction: Introduction,
     until: Instant,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum For {
-    Header,
-    FirstByte,
 }
 
 impl Arrivals {
@@ -76,19 +70,19 @@ impl Arrivals {
             return Outcome::Known(arrival);
         }
         let mut waiting = Waiting {
+            introduction: Introduction::by(arrival.origin),
             arrival,
-            for_what: For::Header,
             until: Instant::now() + PATIENCE,
         };
-        match waiting.look() {
-            Some(outcome) => waiting.end(outcome),
+        match waiting.look(false) {
+            Some(end) => waiting.end(end),
             None if self.waiting.len() == WAITING => Outcome::Crowded,
             None => {
                 let place = self.waiting.vacant_entry();
                 let token = Token(self.first + place.key());
                 let stream = &mut waiting.arrival.stream;
-                // What came since is told at once. Without a place in the poll it cannot be waited
-                // for.
+                // What came since is told at once, and that it has ended if it has. Without a place
+                // in the poll it cannot be waited for.
                 if stream
                     .register(registry, token, Interest::READABLE)
                     .is_err()
@@ -102,10 +96,11 @@ impl Arrivals {
     }
 
     /// The poll says that something has come.
-    pub(super) fn on_ready(&mut self, token: Token, registry: &Registry) -> Outcome {
-        let key = token.0 - self.first;
-        match self.waiting.get_mut(key).and_then(Waiting::look) {
-            Some(outcome) => self.end(key, outcome, registry),
+    pub(super) fn on_ready(&mut self, event: &Event, registry: &Registry) -> Outcome {
+        let key = event.token().0 - self.first;
+        let waiting = self.waiting.get_mut(key);
+        match waiting.and_then(|waiting| waiting.look(event.is_read_closed())) {
+            Some(end) => self.end(key, end, registry),
             None => Outcome::Nothing,
         }
     }
@@ -118,21 +113,18 @@ impl Arrivals {
     /// One whose time is over, if there is one: it is admitted if it had a header.
     pub(super) fn expire(&mut self, now: Instant, registry: &Registry) -> Option<Outcome> {
         let (key, waiting) = self.waiting.iter().find(|(_, one)| one.until <= now)?;
-        let end = match waiting.for_what {
-            For::Header => End::Broken,
-            For::FirstByte => End::Known,
-        };
+        let end = waiting.introduction.late();
         Some(self.end(key, end, registry))
     }
 
     /// One of those that wait, if there is one: nothing more of it is waited for.
     pub(super) fn give_up(&mut self, registry: &Registry) -> Option<Outcome> {
         let (key, _) = self.waiting.iter().next()?;
-        let end = self.waiting[key].look().unwrap_or(End::Gone);
+        let end = self.waiting[key].look(false).unwrap_or(Introduced::Gone);
         Some(self.end(key, end, registry))
     }
 
-    fn end(&mut self, key: usize, end: End, registry: &Registry) -> Outcome {
+    fn end(&mut self, key: usize, end: Introduced, registry: &Registry) -> Outcome {
         let mut waiting = self.waiting.remove(key);
         // It gets a place in a worker's poll.
         let _ = waiting.arrival.stream.deregister(registry);
@@ -140,45 +132,21 @@ impl Arrivals {
     }
 }
 
-/// How waiting ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Known,
-    Gone,
-    Broken,
-}
-
 impl Waiting {
-    /// Looks whether what it waits for has come.
-    fn look(&mut self) -> Option<End> {
-        let Arrival { stream, origin, .. } = &mut self.arrival;
-        if self.for_what == For::Header {
-            match look(stream.as_fd(), *origin) {
-                Look::Incomplete => return None,
-                Look::Gone => return Some(End::Gone),
-                Look::Broken => return Some(End::Broken),
-                Look::Client(client) => {
-                    *origin = client;
-                    return Some(End::Known);
-                }
-                Look::Unknown(client) => {
-                    *origin = client;
-                    self.for_what = For::FirstByte;
-                }
-            }
-        }
-        match has_spoken(stream.as_fd()) {
-            None => Some(End::Gone),
-            Some(true) => Some(End::Known),
-            Some(false) => None,
-        }
+    /// Looks whether what it waits for has come. `has_ended`: nothing comes behind what is there.
+    fn look(&mut self, has_ended: bool) -> Option<Introduced> {
+        self.introduction
+            .look(self.arrival.stream.as_fd(), has_ended)
     }
 
-    fn end(self, end: End) -> Outcome {
+    fn end(self, end: Introduced) -> Outcome {
         match end {
-            End::Known => Outcome::Known(self.arrival),
-            End::Gone => Outcome::Nothing,
-            End::Broken => Outcome::Broken(self.arrival.origin),
+            Introduced::Known(origin) => Outcome::Known(Arrival {
+                origin,
+                ..self.arrival
+            }),
+            Introduced::Gone => Outcome::Nothing,
+            Introduced::Broken => Outcome::Broken(self.arrival.origin),
         }
     }
 }

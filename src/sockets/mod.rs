@@ -17,6 +17,6 @@ pub(crate) use listener::BACKLOG;
 pub(crate) use listener::SocketFile;
 pub use listener::{ListenError, Listener};
 pub use proxies::Proxies;
-pub(crate) use proxies::{Look, PATIENCE, WAITING, has_spoken, look, missing_header};
+pub(crate) use proxies::{Introduced, Introduction, PATIENCE, WAITING, missing_header};
 pub(crate) use seldom::Seldom;
 pub(crate) use stream::{Origin, Stream};

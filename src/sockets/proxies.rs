@@ -9,10 +9,9 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use ipnet::IpNet;
-
 use rustix::net::{RecvFlags, recv};
 
-use super::stream::Origin;
+use super::stream::{Origin, peek};
 use crate::protocol::{ProxiedFor, ProxyHeader};
 
 /// How long a proxy may take for its header: it sends it first, before it has anything of its
@@ -53,46 +52,93 @@ impl Proxies {
     }
 }
 
-/// What the first bytes of a connection from a proxy are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// Not enough yet.
-    Incomplete,
-    /// The proxy has gone without a word: it wanted to know whether somebody listens.
-    Gone,
-    /// No header.
-    Broken,
-    /// A header, which was taken off: a connection for a client from there.
-    Client(Origin),
-    /// A header, which was taken off: whether somebody will ask is open. The proxy checks whether
-    /// powd is well, or has a client without an address.
-    Unknown(Origin),
+/// A connection of a proxy, until it is known whom it is for.
+#[derive(Debug)]
+pub(crate) struct Introduction {
+    /// Where it comes from; with a header, who it is for.
+    origin: Origin,
+    awaited: Awaited,
 }
 
-/// Looks at the first bytes of a connection from a proxy at `proxy`, and takes the header off when
-/// it is whole.
-pub(crate) fn look(socket: BorrowedFd<'_>, proxy: Origin) -> Look {
+/// What is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    Header,
+    /// It has a header, and whether somebody will ask is open: the proxy checks whether powd is
+    /// well, or has a client without an address.
+    FirstByte,
+}
+
+/// How that ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Introduced {
+    /// It has a client, who comes from here. The header was taken off.
+    Known(Origin),
+    /// It has ended without a word: its proxy wanted to know whether somebody listens.
+    Gone,
+    /// It is to be closed: no header has come.
+    Broken,
+}
+
+impl Introduction {
+    /// A connection from `proxy`.
+    pub(crate) fn by(proxy: Origin) -> Introduction {
+        Introduction {
+            origin: proxy,
+            awaited: Awaited::Header,
+        }
+    }
+
+    /// Looks whether what it waits for has come. `has_ended`: nothing comes behind what is there.
+    pub(crate) fn look(&mut self, socket: BorrowedFd<'_>, has_ended: bool) -> Option<Introduced> {
+        if self.awaited == Awaited::Header {
+            match take_header(socket) {
+                Ok(ProxiedFor::Client(address)) => {
+                    return Some(Introduced::Known(Origin::Address(address.ip())));
+                }
+                Ok(ProxiedFor::Itself) => self.origin = Origin::Local,
+                Ok(ProxiedFor::Unknown) => {}
+                Err(None) if has_ended => return Some(Introduced::Broken),
+                Err(end) => return end,
+            }
+            self.awaited = Awaited::FirstByte;
+        }
+        match peek(socket, &mut [0]) {
+            Ok(0) => Some(Introduced::Gone),
+            Ok(_) => Some(Introduced::Known(self.origin)),
+            Err(error) if is_pending(&error) => None,
+            Err(_) => Some(Introduced::Gone),
+        }
+    }
+
+    /// What it is when it has waited for long enough: it is served if it had a header.
+    pub(crate) fn late(&self) -> Introduced {
+        match self.awaited {
+            Awaited::Header => Introduced::Broken,
+            Awaited::FirstByte => Introduced::Known(self.origin),
+        }
+    }
+}
+
+/// Takes the header off when it is whole. An error: how that ends without one, if it has ended.
+fn take_header(socket: BorrowedFd<'_>) -> Result<ProxiedFor, Option<Introduced>> {
     let mut bytes = [0; ProxyHeader::MAX];
     let count = match peek(socket, &mut bytes) {
-        Ok(0) => return Look::Gone,
+        Ok(0) => return Err(Some(Introduced::Gone)),
         Ok(count) => count,
-        Err(error) if is_pending(&error) => return Look::Incomplete,
-        Err(_) => return Look::Gone,
+        Err(error) if is_pending(&error) => return Err(None),
+        Err(_) => return Err(Some(Introduced::Gone)),
     };
     let (length, client) = match ProxyHeader::of(&bytes[..count]) {
-        ProxyHeader::Incomplete => return Look::Incomplete,
-        ProxyHeader::Broken => return Look::Broken,
+        ProxyHeader::Incomplete => return Err(None),
+        ProxyHeader::Broken => return Err(Some(Introduced::Broken)),
         ProxyHeader::Whole { length, client } => (length, client),
     };
     // They are there, in one piece but for urgent data, which is none of a header.
     let taken = recv(socket, &mut bytes[..length], RecvFlags::empty());
-    if !taken.is_ok_and(|(_, count)| count == length) {
-        return Look::Broken;
-    }
-    match client {
-        ProxiedFor::Client(address) => Look::Client(Origin::Address(address.ip())),
-        ProxiedFor::Itself => Look::Unknown(Origin::Local),
-        ProxiedFor::Unknown => Look::Unknown(proxy),
+    match taken.is_ok_and(|(_, count)| count == length) {
+        true => Ok(client),
+        false => Err(Some(Introduced::Broken)),
     }
 }
 
@@ -105,21 +151,6 @@ pub(crate) fn missing_header(proxy: Origin) -> String {
     format!(
         "a connection from {from} was closed: --proxy-protocol says that it begins with a PROXY header, and it did not"
     )
-}
-
-/// Whether a byte has come; none if the connection has ended without one.
-pub(crate) fn has_spoken(socket: BorrowedFd<'_>) -> Option<bool> {
-    match peek(socket, &mut [0]) {
-        Ok(0) => None,
-        Ok(_) => Some(true),
-        Err(error) if is_pending(&error) => Some(false),
-        Err(_) => None,
-    }
-}
-
-fn peek(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<usize> {
-    let (_, count) = recv(socket, bytes, RecvFlags::PEEK)?;
-    Ok(count)
 }
 
 fn is_pending(error: &io::Error) -> bool {

@@ -47,8 +47,7 @@ impl Stream {
 
     /// Reads without taking the bytes.
     pub(crate) fn peek(&self, bytes: &mut [u8]) -> io::Result<usize> {
-        let (_, count) = recv(&self.0, bytes, RecvFlags::PEEK)?;
-        Ok(count)
+        peek(self.as_fd(), bytes)
     }
 
     /// The bytes that have arrived and are not read.
@@ -56,6 +55,12 @@ impl Stream {
         let bytes = rustix::io::ioctl_fionread(&self.0)?;
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
+}
+
+/// Reads from a socket without taking the bytes.
+pub(super) fn peek(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<usize> {
+    let (_, count) = recv(socket, bytes, RecvFlags::PEEK)?;
+    Ok(count)
 }
 
 impl Read for Stream {

@@ -124,6 +124,24 @@ fn a_balancer_that_sends_no_header_is_not_waited_for_without_end() {
 }
 
 #[test]
+fn half_a_header_whose_sender_has_ended_is_not_waited_for() {
+    // One that has come before it is still waited for when it has been closed.
+    let is_sooner = || {
+        let powd = serve(&[]);
+        let waits = connect(&powd, b"PROXY ");
+        let ends = connect(&powd, b"PROXY TCP4 192.");
+        ends.end();
+        // Reset or ended: bytes of it are unread.
+        let _ = ends.stream().read(&mut [0]);
+        let refused = powd.counter("/connections/refused/header");
+        drop(waits);
+        refused == 1
+    };
+    // A machine can stand still for as long as headers are waited for, but not each time.
+    assert!((0..5).any(|_| is_sooner()));
+}
+
+#[test]
 fn elsewhere_a_header_is_a_message() {
     let powd = POWD.serve(&["-d", "1", "--proxy-protocol", "192.0.2.0/24"]);
     let mut client = connect(&powd, &text("192.0.2.7"));

@@ -296,6 +296,18 @@ fn a_drain_does_not_wait_longer_than_it_may() {
 }
 
 #[test]
+fn who_asks_when_the_workers_have_ended_is_told_of_the_drain() {
+    let (engine, handle) = engine(2, Duration::from_millis(1));
+    let door = engine.open_door(|| {});
+    handle.drain();
+    // They do not wait for a door that stays open.
+    engine.wait().expect("no thread failed");
+    let late = block_on(handle.solve("late", Difficulty::NONE, None));
+    assert_eq!(late, Err(SolveError::Draining));
+    drop(door);
+}
+
+#[test]
 fn what_cannot_be_asked_is_told_at_once() {
     let (engine, handle) = engine(1, DEADLINE);
     let max = handle.options().max_message_bytes.get();

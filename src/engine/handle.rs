@@ -138,7 +138,7 @@ impl Handle {
         let worker = self.worker_with_fewest();
         if !shared.desks[worker].put(call) {
             shared.client_goes();
-            return Solve::refused(SolveError::Failed);
+            return Solve::refused(lost(shared));
         }
         tell(shared, worker);
         Solve {
@@ -270,6 +270,14 @@ impl Solve {
     }
 }
 
+/// Why a worker has ended without an answer. At the end of a drain it is not at fault.
+fn lost(shared: &Shared) -> SolveError {
+    match shared.is_draining() && !shared.has_failed() {
+        true => SolveError::Draining,
+        false => SolveError::Failed,
+    }
+}
+
 impl Future for Solve {
     type Output = Result<Answer, SolveError>;
 
@@ -287,7 +295,7 @@ impl Future for Solve {
                 shared.ring_if_due(*worker);
                 match Pin::new(answer).poll(task) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(outcome) => outcome.unwrap_or(Err(SolveError::Failed)),
+                    Poll::Ready(outcome) => outcome.unwrap_or_else(|_| Err(lost(shared))),
                 }
             }
             State::Ended => panic!("a request is polled after it has ended"),

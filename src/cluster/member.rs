@@ -39,8 +39,9 @@ const SHOW_EVERY: Duration = Duration::from_millis(500);
 /// The log tells no more often that messages of one kind are refused.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
-/// What a drain may take longer than the engine's.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// What a drain may take longer than the engine's, and then what it takes to tell the others: no
+/// more than a second in all, or who waits for ten kills.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// What comes from the broker.
 pub(super) struct Streams {

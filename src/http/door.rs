@@ -38,7 +38,8 @@ use crate::sockets::{
     WAITING, missing_header,
 };
 
-/// How long clients may take to hear that it is over.
+/// How long clients may take to hear that it is over. Those that kill who does not end wait for ten
+/// seconds, and a drain is given eight: all ends within this.
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Clients that are being told why they do not get in; more are closed without a word.
@@ -97,16 +98,20 @@ pub(super) fn open(
     let proxies = api.options().proxies.clone();
     let counters = Arc::clone(api.counters());
     let door = Door::new(gate, admission, counters, idle_timeout, proxies);
-    let most = engine.handle().options().drain_timeout + FAREWELL;
+    let drain_timeout = engine.handle().options().drain_timeout;
     engine.spawn("http-door".to_owned(), move || {
         runtime.block_on(async {
             let has_drained = async {
                 drain.notified().await;
-                let until = Instant::now() + most;
+                let is_over = Instant::now() + drain_timeout;
                 api.begin_drain();
-                // Whoever has not been answered then does not read, or does not send.
-                let _ = timeout_at(until.into(), door.gate.flight().none_left()).await;
-                until + FAREWELL
+                let none_left = || door.gate.flight().none_left();
+                if timeout_at(is_over.into(), none_left()).await.is_err() {
+                    api.expire_drain();
+                    // Whoever has not been answered then does not read.
+                    let _ = timeout(FAREWELL / 2, none_left()).await;
+                }
+                is_over + FAREWELL
             };
             door.serve(listeners, has_drained).await;
         });
@@ -284,7 +289,7 @@ impl Door {
                 let (answered, peer) = (Arc::clone(&answered), Arc::clone(&peer));
                 async move {
                     let (_, remainder) = Remainder::of(request, &peer);
-                    remainder.read().await;
+                    remainder.read(false).await;
                     let refused = Problem::from(refusal).into_response();
                     let told = OnDrop(move || answered.notify_one());
                     Ok::<_, Infallible>(holding(refused, told))

@@ -165,15 +165,19 @@ impl Gate {
         };
         if let Some(code) = response.extensions().get::<Code>().copied() {
             self.counters.count_error(code);
-            remainder.read().await;
+            remainder.read(self.is_ending()).await;
         }
         response.headers_mut().insert(REQUEST_ID, id);
         peer.touch();
         Ok(holding(response, in_flight))
     }
 
+    fn is_ending(&self) -> bool {
+        self.engine.as_ref().is_some_and(Handle::is_draining)
+    }
+
     fn admit(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        if self.engine.as_ref().is_some_and(Handle::is_draining) {
+        if self.is_ending() {
             return Err(Problem::draining());
         }
         match &self.tokens {

@@ -24,6 +24,9 @@ use super::peer::Peer;
 const MOST: usize = 64 * 1024;
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The same where the service ends: it may have no more than a second for all that is left.
+const LAST_PATIENCE: Duration = Duration::from_millis(250);
+
 /// The body of a request while a handler has it.
 struct Lent {
     /// None once it was given back.
@@ -55,10 +58,11 @@ impl Remainder {
     }
 
     /// Reads it, if the handler has given it back.
-    pub(super) async fn read(self) {
+    pub(super) async fn read(self, is_last: bool) {
         let given_back = self.0.and_then(|mut remainder| remainder.try_recv().ok());
         if let Some(body) = given_back.filter(|body| !body.is_end_stream()) {
-            let _ = timeout(PATIENCE, Limited::new(body, MOST).collect()).await;
+            let patience = if is_last { LAST_PATIENCE } else { PATIENCE };
+            let _ = timeout(patience, Limited::new(body, MOST).collect()).await;
         }
     }
 }

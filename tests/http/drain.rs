@@ -96,6 +96,29 @@ fn when_the_time_of_the_drain_is_over_the_rest_is_told_so() {
 }
 
 #[test]
+fn who_has_not_sent_all_of_a_request_is_told_that_it_is_over() {
+    let mut powd = serve(&["--drain-timeout", "100ms"]);
+    let mut halves = ["/v1/solve", "/v1/verify", "/v1/jobs"].map(|path| {
+        let mut http = Http::to(&powd);
+        let head = format!("POST {path} HTTP/1.1\r\nHost: powd\r\nContent-Length: 9\r\n\r\nhalf");
+        http.send(head.as_bytes());
+        http
+    });
+    // That they have come cannot be seen; that one which was sent after them has, can.
+    let mut waits = Http::to(&powd);
+    let hopeless = format!("POST /v1/solve?difficulty={HOPELESS}");
+    waits.request(&hopeless, &[], b"x");
+    until("the search", || status(&powd, "/searches_in_progress") == 1);
+    powd.signal("TERM");
+    for half in &mut halves {
+        half.answer().expect_problem(503, "draining");
+        half.expect_end();
+    }
+    waits.answer().expect_problem(503, "draining");
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+#[test]
 fn a_batch_that_goes_on_is_told_that_it_is_over() {
     let mut powd = serve(&["-d", "1"]);
     let mut http = Http::to(&powd);
@@ -112,7 +135,7 @@ fn a_batch_that_goes_on_is_told_that_it_is_over() {
 #[test]
 fn each_line_of_a_batch_that_is_cut_short_has_one_answer() {
     // More than a service has under way, and one that has not come whole.
-    const WHOLE: usize = 2000;
+    const WHOLE: usize = 300;
     let mut powd = serve(&["--workers", "1", "--drain-timeout", "100ms"]);
     let mut http = Http::to(&powd);
     let head = format!(

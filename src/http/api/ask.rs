@@ -147,9 +147,9 @@ impl Ask {
         let parameters = Parameters::parse(query)?;
         let max = api.max_message_bytes();
         match Kind::of(headers)? {
-            Kind::Bytes => parameters.ask(collect(body, max, max).await?, api),
+            Kind::Bytes => parameters.ask(collect(api, body, max).await?, api),
             Kind::Json => {
-                let body = collect(body, json_room(max), max).await?;
+                let body = collect(api, body, json_room(max)).await?;
                 parse_json::<SolveRequest>(&body)?.ask(&parameters, api)
             }
             Kind::Ndjson => Err(unknown_type("application/json, or the message itself")),
@@ -215,13 +215,31 @@ pub(super) fn json_room(max: usize) -> usize {
 }
 
 /// The whole body, of at most `room` bytes.
-pub(super) async fn collect(body: Body, room: usize, max: usize) -> Result<Bytes, Problem> {
-    let collected = Limited::new(body, room).collect().await;
-    match collected {
+pub(super) async fn collect(api: &Api, body: Body, room: usize) -> Result<Bytes, Problem> {
+    match unless_expired(api, Limited::new(body, room).collect()).await? {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_long(max)),
-        Err(_) => Err(Problem::malformed("the body did not come whole")),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Problem::too_long(api.max_message_bytes()))
+        }
+        Err(_) => Err(cut_off()),
     }
+}
+
+/// What is read of a request, unless the time of a drain is over before it has come.
+pub(super) async fn unless_expired<T>(
+    api: &Api,
+    reading: impl Future<Output = T>,
+) -> Result<T, Problem> {
+    tokio::select! {
+        biased;
+        read = reading => Ok(read),
+        // Not asked for where all has come.
+        () = async { api.expired().await } => Err(Problem::draining()),
+    }
+}
+
+pub(super) fn cut_off() -> Problem {
+    Problem::malformed("the body did not come whole")
 }
 
 pub(super) fn read_parameters<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Problem> {

@@ -31,7 +31,10 @@ use tokio::time::{Sleep, sleep};
 use utoipa::ToSchema;
 
 use super::answer::Solved;
-use super::ask::{Ask, Kind, Parameters, SolveRequest, json_room, parse_json, unknown_type};
+use super::ask::{
+    Ask, Kind, Parameters, SolveRequest, cut_off, json_room, parse_json, unknown_type,
+    unless_expired,
+};
 use super::lines::{Line, Lines};
 use super::{Api, Client};
 use crate::engine::Handle;
@@ -90,11 +93,11 @@ pub(super) async fn batch(
     let parameters = Parameters::parse(query.as_deref())?;
     // What is wrong for every message is said once, and before the first.
     parameters.ask(Bytes::new(), &api)?;
-    let mut stream = Batch::new(api, peer, parameters, format, body);
+    let mut stream = Batch::new(api.clone(), peer, parameters, format, body);
     if parts.headers.contains_key(EXPECT) {
         // The client waits for the word that it may send (100), which it gets when its body is
         // asked for, but not behind the head of an answer.
-        stream.read_first().await?;
+        unless_expired(&api, stream.read_first()).await??;
     }
     let kind = HeaderValue::from_static(match format {
         Format::Text => "text/plain",
@@ -275,8 +278,7 @@ impl Batch {
             Ok(true) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(error)),
         });
-        read.await
-            .map_err(|_| Problem::malformed("the body did not come whole"))
+        read.await.map_err(|_| cut_off())
     }
 
     /// Takes answers until a piece is full, or for as long as they are gathered; says whether there

@@ -24,7 +24,7 @@ use tokio::task::yield_now;
 use super::counters::Counters;
 use super::options::Options;
 use super::peer::Peer;
-use crate::engine::{Answer, Handle, Query};
+use crate::engine::{Answer, Drain, Handle, Query};
 use crate::jobs::Jobs;
 use crate::problem::{Code, Problem};
 
@@ -38,7 +38,7 @@ struct Inner {
     options: Options,
     counters: Arc<Counters>,
     jobs: Jobs,
-    is_draining: watch::Sender<bool>,
+    drain: watch::Sender<Drain>,
 }
 
 impl Api {
@@ -53,7 +53,7 @@ impl Api {
             options,
             counters,
             jobs,
-            is_draining: watch::Sender::new(false),
+            drain: watch::Sender::new(Drain::Serving),
         }))
     }
 
@@ -75,16 +75,30 @@ impl Api {
 
     /// Takes in that a drain has begun: jobs end, batches read no further.
     pub(super) fn begin_drain(&self) {
-        self.0.is_draining.send_replace(true);
+        self.0.drain.send_replace(Drain::Draining);
         self.jobs().begin_drain();
+    }
+
+    /// Takes in that its time is over: requests that have not come whole are refused.
+    pub(super) fn expire_drain(&self) {
+        self.0.drain.send_replace(Drain::Expired);
     }
 
     /// Ends when a drain begins.
     fn draining(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut is_draining = self.0.is_draining.subscribe();
+        self.until(|drain| *drain != Drain::Serving)
+    }
+
+    /// Ends when the time of a drain is over.
+    fn expired(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.until(|drain| *drain == Drain::Expired)
+    }
+
+    fn until(&self, is_reached: fn(&Drain) -> bool) -> impl Future<Output = ()> + Send + 'static {
+        let mut drain = self.0.drain.subscribe();
         async move {
             // An error would mean that the API is gone.
-            let _ = is_draining.wait_for(|is_draining| *is_draining).await;
+            let _ = drain.wait_for(is_reached).await;
         }
     }
 

@@ -94,11 +94,11 @@ pub(super) async fn verify(
     let max = api.max_message_bytes();
     let checked = match Kind::of(&parts.headers)? {
         Kind::Bytes => {
-            let line = collect(body, max + Reply::OVERHEAD + 1, max).await?;
+            let line = collect(&api, body, max + Reply::OVERHEAD + 1).await?;
             check_line(&line, difficulty, max)?
         }
         Kind::Json => {
-            let body = collect(body, json_room(max), max).await?;
+            let body = collect(&api, body, json_room(max)).await?;
             parse_json::<VerifyRequest>(&body)?.check(difficulty, max)?
         }
         Kind::Ndjson => return Err(unknown_type("application/json, or a reply line")),

@@ -100,6 +100,8 @@ impl Broker {
 
     /// Queues a job, unless one of that name is there. Whether it did.
     pub(super) async fn put_open(&self, name: &Name, asked: &Asked) -> Result<bool, JobError> {
+        // How much it takes is known once it was there.
+        self.expect_there()?;
         let document = asked.encode();
         let most = self.client.server_info().max_payload;
         if document.len() + END_MAX > most {
@@ -251,9 +253,11 @@ mod tests {
     use std::net::TcpListener;
 
     use async_nats::ConnectOptions;
+    use powd_core::Difficulty;
     use tokio::runtime::Builder;
 
     use super::*;
+    use crate::engine::Query;
 
     #[test]
     fn who_waits_for_a_job_does_not_wait_for_the_broker() {
@@ -268,6 +272,16 @@ mod tests {
             let name = Name::drawn().expect("entropy");
             let heard = broker.hear_over(&name).await.err();
             assert_eq!(heard, Some(BrokerError::Away.into()));
+            // Nor does who asks for one, who is not told that it is too long.
+            let query = Query {
+                message: b"hello".to_vec(),
+                difficulty: Difficulty::NONE,
+                seed_length: None,
+                deadline: None,
+            };
+            let asked = Asked::new(query).expect("entropy");
+            let put = broker.put_open(&name, &asked).await;
+            assert_eq!(put, Err(BrokerError::Away.into()));
         });
     }
 }

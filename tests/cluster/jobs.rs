@@ -307,6 +307,23 @@ fn a_broker_without_a_store_keeps_no_jobs_and_says_so() {
 }
 
 #[test]
+fn a_broker_whose_streams_are_not_made_is_not_to_be_started_otherwise() {
+    let settings = "authorization { users: [ { user: powd, password: powd, permissions: {
+        publish: { deny: [\"$JS.API.STREAM.CREATE.>\"] } } } ] }
+        no_auth_user: powd";
+    let Some(broker) = Broker::start_with_store_and(settings) else {
+        return;
+    };
+    let [one] = members(&broker, &[]);
+    let path = format!("/v1/jobs/{NAME}{SECRET}");
+    let mut http = Http::to(&one);
+    for answer in [http.post("/v1/jobs", b"hello"), http.get(&path)] {
+        answer.expect_problem(503, "broker");
+        assert!(answer.text().contains("not made yet"), "{answer:?}");
+    }
+}
+
+#[test]
 fn a_job_whose_end_the_broker_would_not_take_is_not_begun() {
     let Some(broker) = Broker::start_with_store_and("max_payload: 1024") else {
         return;

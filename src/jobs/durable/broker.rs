@@ -121,7 +121,7 @@ impl Broker {
         let message = PublishMessage::build()
             .payload(document.into())
             .expected_last_subject_sequence(0);
-        let written = match self.context.send_publish(subject, message).await {
+        let written = match self.context.send_publish(subject.clone(), message).await {
             Ok(sent) => sent.await,
             Err(error) => Err(error),
         };
@@ -130,13 +130,20 @@ impl Broker {
             Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(false),
             Err(error) if is_full(&error) => Err(JobError::Full),
             Err(error) if error.kind() == PublishErrorKind::StreamNotFound => {
-                Err(BrokerError::NoJetStream.into())
+                Err(self.no_stream(subject).await)
             }
             Err(error) if error.kind() == PublishErrorKind::TimedOut => {
                 Err(BrokerError::Late.into())
             }
             Err(error) => Err(BrokerError::of(&error).into()),
         }
+    }
+
+    /// Why no stream takes what is written under a subject: the broker keeps none at all, or not
+    /// these. What is written is not told which.
+    async fn no_stream(&self, subject: String) -> JobError {
+        let read = self.read(&self.open, subject).await;
+        read.err().unwrap_or(BrokerError::NoStreams.into())
     }
 
     /// The open job of that name.

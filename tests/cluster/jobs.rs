@@ -205,6 +205,29 @@ fn a_job_is_found_when_its_member_is_killed_and_what_is_no_job_does_no_harm() {
 }
 
 #[test]
+fn a_job_of_another_version_is_left_to_others_and_one_with_a_spoiled_end_is_over() {
+    let Some(broker) = Broker::start_with_store() else {
+        return;
+    };
+    let [one] = takers(&broker, &[]);
+    let mut nats = broker.connect();
+    let open = format!("2 {SECRET} what only later members know");
+    nats.publish(&format!("powd.jobs.open.{NAME}"), open.as_bytes());
+    one.wait_for_log("a word of it", |line| line.contains(NAME));
+    until("it to wait again", || waiting(&mut nats) == 1);
+    assert_eq!(queued(&mut nats), 1);
+    // It may have been searched for by a member that has died before it took it from the queue.
+    nats.publish(&format!("powd.jobs.ended.{SECRET}"), b"nonsense");
+    let open = format!("1 {SECRET} {HOPELESS} 0 0\nhello");
+    nats.publish(&format!("powd.jobs.open.{SECRET}"), open.as_bytes());
+    one.wait_for_log("a word of it", |line| line.contains(SECRET));
+    until("it to leave the queue", || queued(&mut nats) == 1);
+    let told = one.log();
+    let told = told.iter().filter(|line| line.contains(SECRET));
+    assert_eq!(told.count(), 1);
+}
+
+#[test]
 fn jobs_outlive_the_broker_and_ends_are_kept_until_it_is_back() {
     let Some(mut broker) = Broker::start_with_store() else {
         return;

@@ -250,6 +250,15 @@ pub(super) fn decode_effort(payload: &[u8]) -> Option<u64> {
     (is_read && fields.next().is_none()).then_some(hashes)
 }
 
+/// Whether a document is of a version that is not known here: members of another release read it.
+pub(super) fn is_of_another_version(document: &[u8]) -> bool {
+    let head = &document[..document.len().min(LINE_MAX)];
+    let first = head.split(|&byte| byte == b' ').next();
+    let first = first.and_then(|first| str::from_utf8(first).ok());
+    let version = first.and_then(|first| number::<u64>(&mut first.split(' ')));
+    version.is_some_and(|version| version != VERSION)
+}
+
 type Fields<'a> = std::str::Split<'a, char>;
 
 /// A number in decimal digits, without a sign and without zeros before it: each has one form.

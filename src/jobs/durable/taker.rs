@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::broker::Broker;
-use super::document::{Asked, End, Ended, Name, encode_effort};
+use super::document::{Asked, End, Ended, Name, encode_effort, is_of_another_version};
 use super::error::BrokerError;
 use super::since;
 use crate::engine::{Answer, Handle, SolveError};
@@ -37,6 +37,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A job that was begun more often than this has killed too many members. Each drain of its member
 /// counts, too.
 const BEGINNINGS: i64 = 64;
+
+/// How long a job of another version is left to members that can read it. Each time counts as a
+/// beginning: there is an hour for an upgrade.
+const LEAVE: Duration = Duration::from_secs(60);
 
 pub(super) struct Taker {
     searcher: Searcher,
@@ -155,14 +159,12 @@ impl Searcher {
     /// Brings a job to its end, and takes it from the queue then.
     async fn finish(&self, message: &Message) -> Result<(), JobError> {
         let Some((taken, beginnings)) = read(message) else {
-            let subject = message.subject.as_str();
-            tracing::error!(subject, "a job cannot be read, and is dropped");
-            return self.drop_from_queue(message).await;
+            return self.leave(message).await;
         };
         let name = &taken.name;
         // Before the look, so that no end comes between.
         let mut over = self.broker.hear_over(name).await?;
-        if self.broker.ended(name).await?.is_some() {
+        if self.has_ended(name).await? {
             return self.drop_from_queue(message).await;
         }
         let mut asks = self.broker.hear_effort(name).await?;
@@ -182,6 +184,29 @@ impl Searcher {
             self.write_end(&taken, outcome, hashes).await;
         }
         self.drop_from_queue(message).await
+    }
+
+    /// Leaves a job that cannot be read here to those that can, or drops it where nobody can.
+    async fn leave(&self, message: &Message) -> Result<(), JobError> {
+        let subject = message.subject.as_str();
+        if is_of_another_version(&message.payload) {
+            tracing::warn!(
+                subject,
+                "a job of another version is left to members that can read it"
+            );
+            return sent(message.ack_with(AckKind::Nak(Some(LEAVE))).await);
+        }
+        tracing::error!(subject, "a job cannot be read, and is dropped");
+        self.drop_from_queue(message).await
+    }
+
+    /// Whether a job has ended, also where it cannot be read how: no other end can be written.
+    async fn has_ended(&self, name: &Name) -> Result<bool, JobError> {
+        match self.broker.ended(name).await {
+            Ok(ended) => Ok(ended.is_some()),
+            Err(JobError::Failed(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// The outcome of a search, and the seeds tried. `None`: the job has ended otherwise.
@@ -215,7 +240,7 @@ impl Searcher {
                 _ = ticks.tick() => self.extend(taken.message).await,
             }
             // Without the broker the search goes on.
-            if let Ok(Some(_)) = self.broker.ended(&taken.name).await {
+            if let Ok(true) = self.has_ended(&taken.name).await {
                 return None;
             }
         }
@@ -257,9 +282,13 @@ impl Searcher {
 
     async fn drop_from_queue(&self, message: &Message) -> Result<(), JobError> {
         // Where that is lost, another member finds that it has ended.
-        let dropped = message.ack().await;
-        dropped.map_err(|error| BrokerError::Refused(error.to_string()).into())
+        sent(message.ack().await)
     }
+}
+
+/// What is said of a job to the broker.
+fn sent(said: Result<(), async_nats::Error>) -> Result<(), JobError> {
+    said.map_err(|error| BrokerError::Refused(error.to_string()).into())
 }
 
 /// A job as it came, and how many times it was begun.

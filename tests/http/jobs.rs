@@ -57,6 +57,20 @@ fn a_job_that_is_deleted_stops() {
 }
 
 #[test]
+fn an_id_that_is_no_text_is_not_found() {
+    let powd = serve(&[]);
+    let mut http = Http::to(&powd);
+    for request in ["GET /v1/jobs/x%ff", "DELETE /v1/jobs/x%ff"] {
+        http.ask(request, &[], b"").expect_problem(404, "not-found");
+    }
+    let mut admin = Http::connect(powd.door("admin"));
+    let errors = admin.get("/status").json()["doors"][1]["errors"].clone();
+    let errors = errors.as_array().expect("errors");
+    let missing = errors.iter().find(|error| error["code"] == "not-found");
+    assert_eq!(missing.map(|error| &error["count"]), Some(&2.into()));
+}
+
+#[test]
 fn asking_twice_with_one_key_begins_one_job() {
     let powd = serve(&["-d", "1"]);
     let mut http = Http::to(&powd);

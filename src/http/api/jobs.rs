@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{FromRequestParts, Path, RawQuery, Request, State};
 use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
 use powd_core::Difficulty;
 use serde::{Deserialize, Serialize};
@@ -192,6 +193,20 @@ pub(super) async fn create(
     Ok(response)
 }
 
+/// What the path of a job ends with.
+pub(super) struct JobId(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for JobId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<JobId, Problem> {
+        let id = Path::from_request_parts(parts, state).await;
+        // What is not UTF-8 is no id.
+        let Path(id) = id.map_err(|_| Problem::from(JobError::NotFound))?;
+        Ok(JobId(id))
+    }
+}
+
 /// How to ask for a job, behind the `?`.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields, default)]
@@ -217,7 +232,7 @@ pub(super) struct JobParameters {
 pub(super) async fn read(
     State(api): State<Api>,
     Client(peer): Client,
-    Path(id): Path<String>,
+    JobId(id): JobId,
     RawQuery(query): RawQuery,
 ) -> Result<Response<Body>, Problem> {
     let parameters: JobParameters = read_parameters(query.as_deref())?;
@@ -247,7 +262,7 @@ pub(super) async fn read(
 )]
 pub(super) async fn cancel(
     State(api): State<Api>,
-    Path(id): Path<String>,
+    JobId(id): JobId,
 ) -> Result<StatusCode, Problem> {
     api.jobs().cancel(&id).await?;
     Ok(StatusCode::NO_CONTENT)

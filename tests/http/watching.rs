@@ -200,3 +200,23 @@ fn the_page_needs_nothing_from_elsewhere() {
     // The form's door does not lead to the rest.
     assert_eq!(admin.post("/v1/batch", b"x").status, 404);
 }
+
+#[test]
+fn what_the_page_asks_is_not_counted_with_what_clients_ask() {
+    let powd = serve(&["-d", "1"]);
+    let mut admin = Http::connect(powd.door("admin"));
+    admin.post("/v1/solve", b"x").expect_solution("x", 1);
+    admin
+        .post("/v1/solve?difficulty=x", b"x")
+        .expect_problem(422, "difficulty");
+    let late = format!("/v1/solve?difficulty={HOPELESS}&deadline=1ms");
+    admin.post(&late, b"x").expect_problem(504, "deadline");
+    let status = admin.get("/status").json();
+    let http = &status["doors"][1];
+    assert_eq!(
+        (&http["requests"], &http["replies"]),
+        (&0.into(), &0.into())
+    );
+    let errors = http["errors"].as_array().expect("errors");
+    assert!(errors.iter().all(|error| error["count"] == 0), "{http}");
+}

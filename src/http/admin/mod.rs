@@ -50,9 +50,9 @@ pub(super) fn open(listeners: Vec<Listener>, watched: Watched) -> Result<(), Htt
         max: CONNECTIONS,
         max_per_ip: None,
     });
-    // Those of the API do not count what is asked here.
+    // Those of the API do not count what is asked here, not on its page either.
     let counters = Arc::<Counters>::default();
-    let gate = Gate::new(router(watched), Arc::clone(&counters));
+    let gate = Gate::new(router(watched, &counters), Arc::clone(&counters));
     // Nor does it take anybody's word for an address.
     let door = Door::new(gate, admission, counters, IDLE_TIMEOUT, Proxies::default());
     let serve = move || runtime.block_on(door.serve(listeners, future::pending()));
@@ -63,8 +63,9 @@ pub(super) fn open(listeners: Vec<Listener>, watched: Watched) -> Result<(), Htt
     Ok(())
 }
 
-fn router(watched: Watched) -> Router {
-    let page = api::solving(watched.api().clone());
+fn router(watched: Watched, counters: &Arc<Counters>) -> Router {
+    let api = watched.api().clone();
+    let page = api::solving(api.counted_in(Arc::clone(counters)));
     Router::new()
         .route("/", get(page::page))
         .route("/metrics", get(metrics::metrics))

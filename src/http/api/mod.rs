@@ -30,13 +30,15 @@ use crate::problem::{Code, Problem};
 
 /// What all requests share; cheap to clone.
 #[derive(Clone, Debug)]
-pub(super) struct Api(Arc<Inner>);
+pub(super) struct Api {
+    inner: Arc<Inner>,
+    counters: Arc<Counters>,
+}
 
 #[derive(Debug)]
 struct Inner {
     engine: Handle,
     options: Options,
-    counters: Arc<Counters>,
     jobs: Jobs,
     drain: watch::Sender<Drain>,
 }
@@ -48,40 +50,48 @@ impl Api {
         counters: Arc<Counters>,
         jobs: Jobs,
     ) -> Api {
-        Api(Arc::new(Inner {
+        let inner = Inner {
             engine,
             options,
-            counters,
             jobs,
             drain: watch::Sender::new(Drain::Serving),
-        }))
+        };
+        Api {
+            inner: Arc::new(inner),
+            counters,
+        }
+    }
+
+    /// The same, but what is asked of it is counted there.
+    pub(super) fn counted_in(self, counters: Arc<Counters>) -> Api {
+        Api { counters, ..self }
     }
 
     pub(super) fn engine(&self) -> &Handle {
-        &self.0.engine
+        &self.inner.engine
     }
 
     pub(super) fn options(&self) -> &Options {
-        &self.0.options
+        &self.inner.options
     }
 
     pub(super) fn counters(&self) -> &Arc<Counters> {
-        &self.0.counters
+        &self.counters
     }
 
     fn jobs(&self) -> &Jobs {
-        &self.0.jobs
+        &self.inner.jobs
     }
 
     /// Takes in that a drain has begun: jobs end, batches read no further.
     pub(super) fn begin_drain(&self) {
-        self.0.drain.send_replace(Drain::Draining);
+        self.inner.drain.send_replace(Drain::Draining);
         self.jobs().begin_drain();
     }
 
     /// Takes in that its time is over: requests that have not come whole are refused.
     pub(super) fn expire_drain(&self) {
-        self.0.drain.send_replace(Drain::Expired);
+        self.inner.drain.send_replace(Drain::Expired);
     }
 
     /// Ends when a drain begins.
@@ -95,7 +105,7 @@ impl Api {
     }
 
     fn until(&self, is_reached: fn(&Drain) -> bool) -> impl Future<Output = ()> + Send + 'static {
-        let mut drain = self.0.drain.subscribe();
+        let mut drain = self.inner.drain.subscribe();
         async move {
             // An error would mean that the API is gone.
             let _ = drain.wait_for(is_reached).await;

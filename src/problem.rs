@@ -57,6 +57,8 @@ codes! {
     TooLong = 413 "too-long",
     /// A body of a type that is not taken.
     MediaType = 415 "media-type",
+    /// A body in an encoding, such as one that is compressed.
+    Encoding = 415 "encoding",
     /// No difficulty, or a higher one than allowed.
     Difficulty = 422 "difficulty",
     /// An idempotency key that was used for another job.

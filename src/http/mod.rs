@@ -6,6 +6,7 @@
 //! do. It must know nothing of kernels, nor of the command line, but for the flags that its texts
 //! name.
 
+mod accept;
 mod admin;
 mod api;
 mod counters;

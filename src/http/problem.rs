@@ -1,7 +1,9 @@
 //! Problems as responses: problem details (RFC 9457).
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{
+    ACCEPT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -62,6 +64,10 @@ impl IntoResponse for Problem {
         let mut set = |name: HeaderName, value| response.headers_mut().insert(name, value);
         set(CONTENT_TYPE, JSON);
         match status {
+            // Where it is not the encoding, this would mislead (RFC 9110, section 12.5.3).
+            StatusCode::UNSUPPORTED_MEDIA_TYPE if code == Code::Encoding => {
+                set(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            }
             StatusCode::UNAUTHORIZED => {
                 set(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }

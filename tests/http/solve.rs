@@ -53,6 +53,9 @@ fn who_accepts_text_gets_the_reply_line() {
     let verdict = http.post("/v1/verify", &answer.body).json();
     assert_eq!(verdict["valid"], true, "{verdict}");
     assert!(verdict["zeros"].as_u64() >= Some(2), "{verdict}");
+    let refuses = ["Accept: text/plain;q=0, application/json"];
+    let answer = http.ask("POST /v1/solve", &refuses, b"hello");
+    answer.expect_solution("hello", 2);
 }
 
 #[test]
@@ -128,8 +131,10 @@ fn what_is_wrong_is_told_with_its_code() {
     http.get("/v1/solve").expect_problem(405, "method");
     let answer = http.ask("POST /v1/solve", &["Content-Type: image/png"], b"x");
     answer.expect_problem(415, "media-type");
+    assert_eq!(answer.header("accept-encoding"), None);
     let answer = http.ask("POST /v1/solve", &["Content-Encoding: gzip"], b"x");
-    answer.expect_problem(415, "media-type");
+    answer.expect_problem(415, "encoding");
+    assert_eq!(answer.header("accept-encoding"), Some("identity"));
     // A body that is not read to its end can end the connection.
     http.post("/v1/solve", &[b'x'; 101])
         .expect_problem(413, "too-long");

@@ -64,6 +64,12 @@ fn metrics_count_both_doors() {
             .is_some_and(|kind| kind.starts_with("application/openmetrics-text"))
     );
     assert!(open.text().ends_with("# EOF\n"));
+    let second = ["Accept: text/html", "Accept: application/openmetrics-text"];
+    let refused = ["Accept: application/openmetrics-text;q=0, */*"];
+    for (accept, is_open) in [(&second[..], true), (&refused[..], false)] {
+        let text = admin.ask("GET /metrics", accept, b"").text();
+        assert_eq!(text.ends_with("# EOF\n"), is_open, "{accept:?}");
+    }
 }
 
 #[cfg(target_os = "linux")]

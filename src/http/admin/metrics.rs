@@ -8,7 +8,7 @@ use std::fmt;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use axum::response::IntoResponse as _;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -21,6 +21,7 @@ use prometheus_client::registry::Registry;
 
 use super::watched::{Latencies, Watched};
 use crate::engine::Histogram;
+use crate::http::accept::{accepted, is};
 use crate::problem::{Code, Problem};
 
 const PROMETHEUS: HeaderValue =
@@ -33,8 +34,7 @@ pub(super) async fn metrics(
     State(watched): State<Watched>,
     headers: HeaderMap,
 ) -> Result<Response<Body>, Problem> {
-    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    let wants_openmetrics = accept.is_some_and(|accept| accept.contains("openmetrics-text"));
+    let wants_openmetrics = accepted(&headers).any(|name| is(name, "application/openmetrics-text"));
     let mut registry = Registry::default();
     registry.register_collector(Box::new(watched));
     let mut body = String::new();

@@ -1,7 +1,7 @@
 //! What is answered: a solution as JSON, or as the reply line of the line protocol.
 
 use axum::body::Body;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use axum::http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse as _;
 use base64::Engine as _;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::engine::Answer;
+use crate::http::accept::{accepted, is};
 
 /// A seed for a message, and what it cost.
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,15 +55,11 @@ impl Solved {
 
 /// Whether the client would rather have text than JSON: the one that comes first in its `Accept`.
 pub(super) fn prefers_text(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(ACCEPT).into_iter();
-    let names = accepted
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|range| range.split(';').next());
-    let mut known = names.filter_map(|name| match name.trim() {
-        "text/plain" | "text/*" => Some(true),
-        "application/json" | "application/*" | "*/*" => Some(false),
-        _ => None,
+    let names = |kinds: &[&str], name| kinds.iter().any(|kind| is(name, kind));
+    let mut known = accepted(headers).filter_map(|name| {
+        let is_text = names(&["text/plain", "text/*"], name);
+        let is_json = names(&["application/json", "application/*", "*/*"], name);
+        (is_text || is_json).then_some(is_text)
     });
     known.next().unwrap_or(false)
 }
@@ -84,6 +81,8 @@ pub(super) fn text(body: Vec<u8>) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::ACCEPT;
+
     use super::*;
 
     #[test]
@@ -93,10 +92,16 @@ mod tests {
             prefers_text(&headers)
         };
         assert!(!prefers_text(&HeaderMap::new()));
-        for text in ["text/plain", "text/html, text/plain;q=0.5, */*", "text/*"] {
+        for text in ["Text/Plain", "text/html, text/plain;q=0.5, */*", "text/*"] {
             assert!(prefers(text), "{text}");
         }
-        for json in ["*/*", "application/json, text/plain", "text/html", ""] {
+        for json in [
+            "*/*",
+            "application/json, text/plain",
+            "text/plain;q=0, application/json",
+            "text/html",
+            "",
+        ] {
             assert!(!prefers(json), "{json}");
         }
     }

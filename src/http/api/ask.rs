@@ -181,7 +181,7 @@ impl Kind {
             && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
         {
             return Err(Problem::new(
-                Code::MediaType,
+                Code::Encoding,
                 "a body is taken as it is: without Content-Encoding",
             ));
         }

@@ -267,7 +267,10 @@ impl Node {
         let actions = &mut self.actions;
         let say = |(to, body): Said<'_>| take(actions, me, Step::Say(to, body));
         match body {
-            Body::Beat { .. } => self.peers.hear(from, &body, now),
+            Body::Beat { workers, .. } => {
+                self.trust.hear_workers(from, workers);
+                self.peers.hear(from, &body, now);
+            }
             Body::Claim { search, claim } => self.owner.claim(from, search, claim, now, say),
             Body::Report {
                 search,

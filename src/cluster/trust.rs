@@ -11,6 +11,13 @@ const STRUCK: Duration = Duration::from_secs(60);
 /// Messages per second that one member can send for long: hundreds of searches that come and go.
 const RATE: f64 = 500.0;
 
+/// So many more for each of its workers: one ends at most twenty searches a second that are worth
+/// an announcement, each of which takes a word at its end as well.
+const RATE_PER_WORKER: f64 = 40.0;
+
+/// The workers that count: with more, no more searches are announced at once.
+const WORKERS: u32 = 64;
+
 /// Messages that it can send at once.
 const BURST: f64 = 1000.0;
 
@@ -28,6 +35,8 @@ struct Record {
     /// What it can send before it floods, at the time of its last message.
     tokens: f64,
     at: Duration,
+    /// How fast these come back.
+    rate: f64,
     struck_until: Option<Duration>,
 }
 
@@ -51,6 +60,13 @@ impl Trust {
         match record.tokens >= 0.0 {
             true => Ok(()),
             false => Err(Deaf::Flood),
+        }
+    }
+
+    /// `from` says that it has so many workers.
+    pub(super) fn hear_workers(&mut self, from: MemberId, workers: u32) {
+        if let Some(record) = self.members.get_mut(&from) {
+            record.rate = RATE + RATE_PER_WORKER * f64::from(workers.min(WORKERS));
         }
     }
 
@@ -79,6 +95,7 @@ impl Trust {
         let record = self.members.entry(member).or_insert(Record {
             tokens: BURST,
             at: now,
+            rate: RATE,
             struck_until: None,
         });
         record.refill(now);
@@ -90,7 +107,7 @@ impl Record {
     /// Takes in the time that has passed. Says whether there is anything to remember.
     fn refill(&mut self, now: Duration) -> bool {
         let passed = now.saturating_sub(self.at).as_secs_f64();
-        self.tokens = (self.tokens + passed * RATE).min(BURST);
+        self.tokens = (self.tokens + passed * self.rate).min(BURST);
         self.at = self.at.max(now);
         self.tokens < BURST || self.struck_until.is_some_and(|until| now < until)
     }
@@ -124,6 +141,30 @@ mod tests {
         assert_eq!(heard(&mut trust, SECOND), BURST as usize);
         assert_eq!(heard(&mut trust, SECOND), 0);
         assert!((490..=510).contains(&heard(&mut trust, 2 * SECOND)));
+    }
+
+    #[test]
+    fn a_member_with_many_workers_has_more_to_say() {
+        let mut trust = Trust::default();
+        let mut refused = |workers: u32, per_second: u32| {
+            let from = MemberId(workers.into());
+            let messages = 20 * per_second;
+            let refused = (0..messages).filter(|&message| {
+                let now = SECOND * message / per_second;
+                if message % (2 * per_second) == 0 {
+                    let _ = trust.admit(from, now);
+                    trust.hear_workers(from, workers);
+                }
+                trust.admit(from, now).is_err()
+            });
+            refused.count()
+        };
+        // Twice what may come for long of a member that has not told.
+        assert_eq!(refused(128, 1000), 0);
+        assert_eq!(refused(64, 1000), 0);
+        assert!(refused(1, 1000) > 0);
+        // However many it says.
+        assert!(refused(u32::MAX, 10_000) > 0);
     }
 
     #[test]

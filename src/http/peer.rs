@@ -9,7 +9,7 @@ use super::socket::Socket;
 use crate::engine::Flow;
 use crate::problem::{Code, Problem};
 
-/// How often a request that takes long looks whether its client is still there.
+/// How often a request that takes long looks at most whether its client is still there.
 const WATCH: Duration = Duration::from_millis(100);
 
 /// Bytes that the batches of one connection have under way, about: enough for all workers, and
@@ -116,11 +116,15 @@ impl Peer {
 
     /// Ends when the client has gone. HTTP/1.1 alone does not see that while another request waits
     /// behind this one.
+    ///
+    /// What has come and is not read would be told of again and again: hence the pause. Where
+    /// nothing comes nobody wakes up.
     pub(super) async fn gone(&self) {
         loop {
             tokio::time::sleep(WATCH).await;
-            if self.socket.has_ended() {
-                return;
+            match self.socket.readable().await {
+                Ok(false) => {}
+                Ok(true) | Err(_) => return,
             }
         }
     }

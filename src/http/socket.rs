@@ -8,7 +8,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures_util::FutureExt as _;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
@@ -47,7 +46,8 @@ impl From<UnixStream> for Socket {
 }
 
 impl Socket {
-    /// Waits until bytes may have come; says whether the client has ended its stream behind them.
+    /// Waits until bytes may have come; says whether the client has ended its stream, even where
+    /// bytes that it sent before are not read yet.
     pub(super) async fn readable(&self) -> io::Result<bool> {
         let ready = either!(self, stream => stream.ready(Interest::READABLE).await)?;
         Ok(ready.is_read_closed())
@@ -65,13 +65,6 @@ impl Socket {
             stream.try_io(Interest::READABLE, attempt)
         });
         outcome.ok()
-    }
-
-    /// Whether the client has ended its stream, even where bytes that it sent before are not read
-    /// yet.
-    pub(super) fn has_ended(&self) -> bool {
-        let ready = either!(self, stream => stream.ready(Interest::READABLE).now_or_never());
-        ready.is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
     }
 
     /// Whether bytes have arrived that are not read, whatever the runtime has heard of them.

@@ -2,13 +2,15 @@
 //! given number of zero nibbles. The search itself is the crate [`powd_core`].
 //!
 //! The layers, from the top, each of which may use only those below it: [`cli`]; `http`; `jobs`;
-//! `cluster`; [`mod@line`] and [`load`]; `admission`, `problem` and [`supervisor`]; [`sockets`];
-//! [`engine`]; [`protocol`]; [`cpus`]. What each one owns, and must not know, stands in
-//! ARCHITECTURE.md.
+//! `cluster`; [`mod@line`] and [`load`]; `admission`, `asked`, `problem` and [`supervisor`];
+//! [`sockets`]; [`engine`]; [`protocol`]; [`cpus`]. What each one owns, and must not know, stands
+//! in ARCHITECTURE.md.
 
 #![forbid(unsafe_code)]
 
 mod admission;
+#[cfg(any(feature = "http", feature = "nats"))]
+mod asked;
 pub mod cli;
 #[cfg(feature = "nats")]
 pub mod cluster;

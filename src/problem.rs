@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use powd_core::Difficulty;
 use serde::{Serialize, Serializer};
 
 use crate::engine::SolveError;
@@ -112,17 +111,6 @@ impl Problem {
 
     pub(crate) fn draining() -> Problem {
         Problem::new(Code::Draining, "this server is ending: ask again later")
-    }
-
-    pub(crate) fn difficulty(max: Difficulty) -> Problem {
-        Problem::new(
-            Code::Difficulty,
-            format!("a difficulty is a whole number, here from 0 to {max}"),
-        )
-    }
-
-    pub(crate) fn deadline() -> Problem {
-        Problem::malformed("a deadline is a time above 0 with its unit: 300ms, 5s, 2m")
     }
 }
 

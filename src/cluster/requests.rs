@@ -15,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::counters::Counters;
 use super::options::Options;
 use super::wire::is_internal;
+use crate::asked;
 use crate::engine::{Answer, Flow, Handle, Query, Solve, SolveError};
 use crate::problem::{Code, Problem};
 use crate::protocol::{Fault, Reply};
@@ -166,7 +167,7 @@ impl Requests {
         let headers = message.headers.as_ref();
         let difficulty = difficulty_in(headers, self.options.max_difficulty)?;
         let difficulty = difficulty.unwrap_or(self.options.difficulty);
-        let asked = header(headers, DEADLINE).map(deadline).transpose()?;
+        let deadline = asked::deadline(header(headers, DEADLINE), self.options.deadline)?;
         let progress = header(headers, PROGRESS);
         if progress.is_some_and(|subject| self.is_internal(subject)) {
             return Err(Problem::malformed("progress is not told on that subject"));
@@ -176,7 +177,7 @@ impl Requests {
             message: message.payload.to_vec(),
             difficulty,
             seed_length: None,
-            deadline: asked.into_iter().chain(self.options.deadline).min(),
+            deadline,
         });
         let outcome = match progress {
             None => solve.await,
@@ -287,25 +288,16 @@ fn asker(reply: &str) -> &str {
 }
 
 fn header<'h>(headers: Option<&'h HeaderMap>, name: &str) -> Option<&'h str> {
-    headers?.get(name).map(|value| value.as_str())
+    headers?.get(name).map(|value| value.as_str().trim())
 }
 
 fn difficulty_in(
     headers: Option<&HeaderMap>,
     max: Difficulty,
 ) -> Result<Option<Difficulty>, Problem> {
-    let Some(text) = header(headers, DIFFICULTY) else {
-        return Ok(None);
-    };
-    let difficulty = text.trim().parse().ok();
-    let difficulty = difficulty.filter(|difficulty: &Difficulty| difficulty <= &max);
-    difficulty.map(Some).ok_or_else(|| Problem::difficulty(max))
-}
-
-fn deadline(text: &str) -> Result<Duration, Problem> {
-    let time = humantime::parse_duration(text.trim()).ok();
-    time.filter(|time| !time.is_zero())
-        .ok_or_else(Problem::deadline)
+    let text = header(headers, DIFFICULTY);
+    let difficulty = text.map(|text| asked::difficulty(text.parse().ok(), max));
+    difficulty.transpose()
 }
 
 #[cfg(test)]

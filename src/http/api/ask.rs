@@ -15,6 +15,7 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::Api;
+use crate::asked;
 use crate::engine::Query;
 use crate::problem::{Code, Problem};
 
@@ -87,20 +88,20 @@ impl Parameters {
     pub(super) fn ask(&self, message: Bytes, api: &Api) -> Result<Ask, Problem> {
         let limits = &api.options().limits;
         let difficulty = match &self.difficulty {
-            Some(text) => below(limits.max_difficulty, text.parse().ok())?,
+            Some(text) => asked::difficulty(text.parse().ok(), limits.max_difficulty)?,
             None => api.options().difficulty,
         };
         let seed_length = self.seed_length.as_deref().map(|text| {
             let length = text.parse().map_err(|_| bad_seed_length());
             length.and_then(seed_length)
         });
-        let deadline = self.deadline.as_deref().map(deadline).transpose()?;
+        let deadline = asked::deadline(self.deadline.as_deref(), limits.deadline)?;
         bounded(&message, api.max_message_bytes())?;
         Ok(Ask {
             message,
             difficulty,
             seed_length: seed_length.transpose()?,
-            deadline: shorter(deadline, limits.deadline),
+            deadline,
         })
     }
 }
@@ -123,14 +124,14 @@ impl SolveRequest {
         let mut ask = parameters.ask(message, api)?;
         let limits = &api.options().limits;
         if let Some(value) = &self.difficulty {
-            ask.difficulty = below(limits.max_difficulty, whole(value))?;
+            ask.difficulty = asked::difficulty(whole(value), limits.max_difficulty)?;
         }
         if let Some(value) = &self.seed_length {
             let length = whole(value).ok_or_else(bad_seed_length)?;
             ask.seed_length = Some(seed_length(length)?);
         }
-        if let Some(text) = &self.deadline {
-            ask.deadline = shorter(Some(deadline(text)?), limits.deadline);
+        if self.deadline.is_some() {
+            ask.deadline = asked::deadline(self.deadline.as_deref(), limits.deadline)?;
         }
         Ok(ask)
     }
@@ -281,21 +282,14 @@ fn whole(value: &Value) -> Option<u8> {
     is_whole.then_some(number as u8)
 }
 
-/// A difficulty as typed, of at most `max`.
-fn below(max: Difficulty, nibbles: Option<u8>) -> Result<Difficulty, Problem> {
-    let difficulty = nibbles.and_then(|nibbles| Difficulty::new(nibbles).ok());
-    let difficulty = difficulty.filter(|difficulty| difficulty.nibbles() <= max.nibbles());
-    difficulty.ok_or_else(|| Problem::difficulty(max))
-}
-
 /// Any difficulty, in JSON.
 pub(super) fn difficulty_of(value: &Value) -> Result<Difficulty, Problem> {
-    below(Difficulty::MAX, whole(value))
+    asked::difficulty(whole(value), Difficulty::MAX)
 }
 
 /// Any difficulty, as text.
 pub(super) fn difficulty_in(text: &str) -> Result<Difficulty, Problem> {
-    below(Difficulty::MAX, text.parse().ok())
+    asked::difficulty(text.parse().ok(), Difficulty::MAX)
 }
 
 fn seed_length(characters: u8) -> Result<SeedLength, Problem> {
@@ -308,19 +302,6 @@ fn bad_seed_length() -> Problem {
         SeedLength::MIN,
         SeedLength::MAX
     ))
-}
-
-pub(super) fn deadline(text: &str) -> Result<Duration, Problem> {
-    let time = humantime::parse_duration(text).ok();
-    time.filter(|time| !time.is_zero())
-        .ok_or_else(Problem::deadline)
-}
-
-fn shorter(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
 }
 
 #[cfg(test)]
@@ -343,17 +324,6 @@ mod tests {
             let value = serde_json::from_str(json).unwrap_or(Value::Null);
             assert_eq!(whole(&value), number, "{json}");
         }
-    }
-
-    #[test]
-    fn a_deadline_can_only_be_shortened() {
-        let second = Some(Duration::from_secs(1));
-        let minute = Some(Duration::from_secs(60));
-        assert_eq!(shorter(None, None), None);
-        assert_eq!(shorter(second, None), second);
-        assert_eq!(shorter(None, second), second);
-        assert_eq!(shorter(minute, second), second);
-        assert_eq!(shorter(second, minute), second);
     }
 
     #[test]

@@ -86,10 +86,12 @@ fn solve(arguments: &[&str], columns: u16) -> (Child, Terminal) {
 /// The last line that was shown, and what came behind it.
 fn last_shown(text: &str) -> (&str, &str) {
     let (before, after) = text.rsplit_once("MH/s").expect("it was shown");
-    let line = before.rfind(['\r', '\n', '\x1b']).map_or(0, |at| at + 1);
+    let begin = before.rfind(['\r', '\n']).map_or(0, |at| at + 1);
     let end = after.find(['\r', '\n', '\x1b']).unwrap_or(after.len());
     let behind = &after[end..];
-    (&text[line..text.len() - behind.len()], behind)
+    let line = &text[begin..text.len() - behind.len()];
+    // Each but the first is shown where the one before was erased.
+    (line.trim_start_matches("\x1b[2K"), behind)
 }
 
 /// The line is taken away with a carriage return and "erase in line", and nothing is in its place.
@@ -143,6 +145,7 @@ fn messages_without_end_are_counted_and_the_line_is_gone_at_the_end() {
 fn a_narrow_terminal_gets_one_line_of_its_width() {
     let (mut powd, mut terminal) = solve(&["-d", "40", "message"], 30);
     terminal.wait_for("MH/s");
+    terminal.wait_for("\x1b[2K");
     powd.kill().expect("it runs");
     wait::for_end(&mut powd);
     let text = terminal.whole();

@@ -117,7 +117,7 @@ fn a_client_that_left_is_cancelled_by_default_too() {
 #[test]
 fn a_worker_in_the_background_is_no_help_for_itself() {
     let powd = POWD.serve(&["-d", "64", "--workers", "1", "--half-close-timeout", "1h"]);
-    let mut client = powd.connect();
+    let client = powd.connect();
     powd.stop();
     client.send(b"hopeless\n");
     client.end();

@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+#[cfg(target_os = "linux")]
+use powd_testkit::proc;
 use powd_testkit::{Powd, until};
 
 use crate::client::{HOPELESS, Http, has_curl, serve, status};
@@ -59,6 +61,29 @@ fn so_does_the_wait_for_a_job_with_another_request_behind() {
     drop(http);
     until("its end", || status(&powd, "/doors/1/connections") == 0);
     assert_eq!(status(&powd, "/searches_in_progress"), 1);
+}
+
+/// There were ten looks a second, for each request that waits.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_request_that_waits_wakes_nobody() {
+    let powd = serve(&[]);
+    let mut http = Http::to(&powd);
+    let hopeless = format!("POST /v1/solve?difficulty={HOPELESS}&deadline=3s");
+    http.request(&hopeless, &[], b"x");
+    until_searches(&powd, 1);
+    let wakes = || -> u64 {
+        let threads = proc::threads(powd.pid(), "http");
+        let wakes = threads.iter().map(|thread| {
+            let wakes = proc::status(thread, "voluntary_ctxt_switches");
+            wakes.parse::<u64>().expect("a number")
+        });
+        wakes.sum()
+    };
+    let before = wakes();
+    http.answer().expect_problem(504, "deadline");
+    let woken = wakes() - before;
+    assert!(before > 0 && woken < 15, "{woken} times");
 }
 
 #[test]

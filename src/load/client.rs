@@ -19,35 +19,25 @@ use super::connection::{Connection, NEVER, Shared, State};
 use super::flight::Lost;
 use super::lock;
 use super::message::Shape;
-use super::options::{Error, Options};
+use super::options::Error;
 use super::pace::Pace;
-use super::quota::Quota;
+use super::part::{Part, RETRY};
 use super::stats::{Stats, error_name};
-use super::window::Window;
-use crate::cpus;
 use powd_core::Difficulty;
 
-/// Connections of all threads that wait for the answer to `connect` at a time: more would overflow
-/// a listen queue.
-pub(super) const CONNECTING_AT_A_TIME: usize = 128;
 /// Between two looks over all connections for those to be reopened or given up.
 const SWEEP: Duration = Duration::from_millis(10);
 /// The poller counts in milliseconds: what is due sooner is waited for by polling again and again.
 const SPIN: Duration = Duration::from_millis(1);
-/// The first wait before a connection that failed is tried again; it doubles, up to a thousandfold.
-pub(super) const RETRY: Duration = Duration::from_millis(1);
 /// Events taken from the poller at a time, at most.
 const EVENTS: usize = 1024;
 /// What one read takes at most, beside one message: hundreds of replies.
 const INPUT: usize = 64 * 1024;
 
-/// One thread's part of a run.
+/// One thread's part of a run over lines.
 #[derive(Debug)]
 pub(super) struct Client<'a> {
-    options: &'a Options,
-    window: &'a Window,
-    quota: Option<&'a Quota>,
-    cpu: Option<usize>,
+    part: Part<'a>,
     poll: Poll,
     connections: Vec<Connection>,
     shared: Shared,
@@ -58,34 +48,20 @@ pub(super) struct Client<'a> {
     /// it would count as latency.
     gives_way: bool,
     connecting: usize,
-    /// This thread's share of [`CONNECTING_AT_A_TIME`].
-    connecting_at_most: usize,
     next_sweep: Duration,
 }
 
 impl<'a> Client<'a> {
-    /// The client number `thread` of `threads`: owns the connections `thread`, `thread + threads`,
-    /// `thread + 2 * threads` and so on.
-    pub(super) fn new(
-        options: &'a Options,
-        thread: usize,
-        threads: usize,
-        window: &'a Window,
-        quota: Option<&'a Quota>,
-    ) -> Result<Client<'a>, Error> {
+    pub(super) fn new(part: Part<'a>) -> Result<Client<'a>, Error> {
+        let options = part.options;
         let shape = Shape::new(&options.messages, options.connections);
-        let numbers = (thread..options.connections).step_by(threads);
-        let pace = options
-            .rate
-            .map(|rate| Pace::new(rate, options.connections, numbers.clone().collect()));
+        let pace = part.pace();
+        let numbers = part.numbers();
         let connections: Vec<_> = numbers
             .map(|number| Connection::new(&shape, number))
             .collect();
         Ok(Client {
-            options,
-            window,
-            quota,
-            cpu: (!options.pin.is_empty()).then(|| options.pin[thread % options.pin.len()]),
+            part,
             poll: Poll::new().map_err(Error::Poll)?,
             gives_way: pace.is_none() && connections.len() > 1,
             connections,
@@ -97,22 +73,17 @@ impl<'a> Client<'a> {
             },
             pace,
             connecting: 0,
-            connecting_at_most: (CONNECTING_AT_A_TIME / threads).max(1),
             next_sweep: Duration::ZERO,
         })
     }
 
     /// Keeps the connections busy until the window closes.
     pub(super) fn run(mut self, stats: &Mutex<Stats>) {
-        if let Some(id) = self.cpu
-            && cpus::pin(id).is_err()
-        {
-            lock(stats).error(Cow::Owned(format!("no pinning to CPU {id}")));
-        }
+        self.part.pin(stats);
         let mut events = Events::with_capacity(EVENTS.min(self.connections.len()));
         loop {
-            let now = self.window.now();
-            if self.window.is_over(now) {
+            let now = self.part.window.now();
+            if self.part.window.is_over(now) {
                 break;
             }
             if self.gives_way {
@@ -138,7 +109,7 @@ impl<'a> Client<'a> {
     fn patience(&self, now: Duration) -> Duration {
         let due = self.pace.as_ref().and_then(Pace::first_due);
         // An interrupt may have closed the window since `now` was read.
-        let to_end = self.window.end().saturating_sub(now);
+        let to_end = self.part.window.end().saturating_sub(now);
         let to_sweep = self.next_sweep.saturating_sub(now).max(SPIN);
         // The poller rounds up to whole milliseconds, and what is due must not be late.
         let to_due = due.map_or(NEVER, |due| due.saturating_sub(now).saturating_sub(SPIN));
@@ -161,7 +132,7 @@ impl<'a> Client<'a> {
     fn exchange(&mut self, index: usize, event: &Event, stats: &mut Stats) -> Result<(), Lost> {
         let connection = &mut self.connections[index];
         if connection.full && event.is_writable() {
-            connection.drained(self.window.now());
+            connection.drained(self.part.window.now());
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.read(index, event.is_read_closed() || event.is_error(), stats)?;
@@ -171,15 +142,15 @@ impl<'a> Client<'a> {
 
     /// Reads what came; with `reconnect`, goes on to the next connection after an answer.
     fn read(&mut self, index: usize, to_the_end: bool, stats: &mut Stats) -> Result<(), Lost> {
-        let (window, connection) = (self.window, &mut self.connections[index]);
+        let (window, connection) = (self.part.window, &mut self.connections[index]);
         let asked = connection.flight.requests();
         let received = connection.receive(&mut self.shared, stats, to_the_end, || {
             let now = window.now();
             (now, window.counts(now))
         });
         let answered = asked - connection.flight.requests();
-        self.finish(answered);
-        if self.options.reconnect && answered > 0 {
+        self.part.finish(answered);
+        if self.part.options.reconnect && answered > 0 {
             // Also if the server has closed it by itself.
             return self.reconnect(index, stats);
         }
@@ -188,7 +159,7 @@ impl<'a> Client<'a> {
 
     /// Closes a connection whose request was answered, and opens one for the next.
     fn reconnect(&mut self, index: usize, stats: &mut Stats) -> Result<(), Lost> {
-        let now = self.window.now();
+        let now = self.part.window.now();
         let connection = &mut self.connections[index];
         connection.state = State::Down { retry_at: NEVER };
         connection.forget();
@@ -202,36 +173,25 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Notes that so many requests have come to their end. With the last of all the window closes.
-    fn finish(&self, requests: usize) {
-        if self.quota.is_some_and(|quota| quota.finish(requests)) {
-            self.window.end_at(self.window.now());
-        }
-    }
-
-    /// How many of `wanted` requests may be made.
-    fn granted(&self, wanted: usize) -> usize {
-        self.quota.map_or(wanted, |quota| quota.take(wanted))
-    }
-
     /// Asks as often as there is room for (and, in the open loop, as is due), and writes what there
     /// is.
     fn refill(&mut self, index: usize, stats: &mut Stats) -> Result<(), Lost> {
         if !matches!(self.connections[index].state, State::Open(_)) {
             return Ok(());
         }
-        let room = self.options.pipeline - self.connections[index].flight.requests();
+        let room = self.part.options.pipeline - self.connections[index].flight.requests();
         if room > 0 {
-            let now = self.window.now();
+            let now = self.part.window.now();
             if self.pace.is_some() {
                 self.ask_what_is_due(index, room, now);
-            } else if self.options.reconnect {
+            } else if self.part.options.reconnect {
                 // Since it began to connect.
                 let connection = &mut self.connections[index];
-                let requests = usize::from(std::mem::take(&mut connection.reserved));
-                connection.ask(requests, connection.last_progress, now);
+                let requests = usize::from(connection.standing.reserved.take());
+                let began = connection.standing.began.take();
+                connection.ask(requests, began.unwrap_or(now), now);
             } else {
-                let requests = self.granted(room);
+                let requests = self.part.granted(room);
                 self.connections[index].ask(requests, now, now);
             }
         }
@@ -252,11 +212,11 @@ impl<'a> Client<'a> {
             return;
         };
         for _ in 0..room {
-            if pace.is_due(index, now) {
-                let reserved = std::mem::take(&mut connection.reserved);
-                if !reserved && self.quota.is_some_and(|quota| quota.take(1) == 0) {
-                    return;
-                }
+            if pace.is_due(index, now)
+                && !connection.standing.reserved.take()
+                && self.part.granted(1) == 0
+            {
+                return;
             }
             match pace.take(index, now) {
                 Some(due) => connection.ask(1, due, now),
@@ -267,11 +227,11 @@ impl<'a> Client<'a> {
 
     /// Serves the connections that waited for their time on the open loop's timetable.
     fn send_what_is_due(&mut self, stats: &mut Stats) {
-        let now = self.window.now();
+        let now = self.part.window.now();
         while let Some(index) = self.pace.as_mut().and_then(|pace| pace.pop(now)) {
             let done = match self.connections[index].state {
                 State::Open(_) => self.refill(index, stats),
-                State::Down { .. } if self.options.reconnect => self.open(index, now, stats),
+                State::Down { .. } if self.part.options.reconnect => self.open(index, now, stats),
                 State::Down { .. } | State::Connecting(_) => Ok(()),
             };
             if let Err(name) = done {
@@ -283,20 +243,20 @@ impl<'a> Client<'a> {
     /// Opens what is to be opened and gives up what has been silent for too long, every few
     /// milliseconds.
     fn sweep(&mut self, stats: &mut Stats) {
-        let now = self.window.now();
+        let now = self.part.window.now();
         if now < self.next_sweep {
             return;
         }
         self.next_sweep = now + SWEEP;
         for index in 0..self.connections.len() {
             let connection = &self.connections[index];
-            let silent = now.saturating_sub(connection.last_progress) > self.options.timeout;
+            let silent = connection.standing.silence(now) > self.part.options.timeout;
             match connection.state {
                 State::Down { retry_at } if retry_at > now => {
                     self.next_sweep = self.next_sweep.min(retry_at);
                 }
-                State::Down { .. } if self.options.reconnect && self.pace.is_some() => {
-                    self.wait_to_open(index, now, stats);
+                State::Down { .. } if self.part.options.reconnect && self.pace.is_some() => {
+                    self.wait_to_open(index, stats);
                 }
                 State::Down { .. } => {
                     if let Err(name) = self.open(index, now, stats) {
@@ -315,13 +275,13 @@ impl<'a> Client<'a> {
     }
 
     /// Lets a connection wait for the moment at which its request is due.
-    fn wait_to_open(&mut self, index: usize, now: Duration, stats: &mut Stats) {
+    fn wait_to_open(&mut self, index: usize, stats: &mut Stats) {
         let connection = &mut self.connections[index];
         connection.state = State::Down { retry_at: NEVER };
         // As good as open: nothing is to be waited for.
-        connection.settle(true, stats);
+        connection.standing.settle(true, stats);
         if let Some(pace) = &mut self.pace {
-            pace.join(index, self.window.timetable_start(now), now);
+            self.part.join(pace, index);
             pace.wait(index);
         }
     }
@@ -329,21 +289,21 @@ impl<'a> Client<'a> {
     /// Begins to connect; later if too many do at the moment, not at all if there is nothing to
     /// ask.
     fn open(&mut self, index: usize, now: Duration, stats: &mut Stats) -> Result<(), Lost> {
-        if self.options.reconnect && !self.connections[index].reserved {
-            let granted = self.granted(1) > 0;
+        if self.part.options.reconnect && !self.connections[index].standing.reserved.get() {
+            let granted = self.part.granted(1) > 0;
             let connection = &mut self.connections[index];
-            connection.reserved = granted;
+            connection.standing.reserved.set(granted);
             if !granted {
                 connection.state = State::Down { retry_at: NEVER };
-                connection.settle(false, stats);
+                connection.standing.settle(false, stats);
                 return Ok(());
             }
         }
-        if self.connecting >= self.connecting_at_most {
+        if self.connecting >= self.part.connecting_at_most() {
             return self.open_later(index, now);
         }
         let registry = self.poll.registry();
-        let connected = connect(&self.options.target, registry, Token(index));
+        let connected = connect(&self.part.options.target, registry, Token(index));
         let stream = match connected {
             Ok(stream) => stream,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -353,7 +313,7 @@ impl<'a> Client<'a> {
         };
         let connection = &mut self.connections[index];
         connection.state = State::Connecting(stream);
-        connection.last_progress = now;
+        connection.standing.begin(now);
         self.connecting += 1;
         Ok(())
     }
@@ -382,10 +342,9 @@ impl<'a> Client<'a> {
         answered.map_err(|error| error_name(&error))?;
         connection.state = State::Open(stream);
         stats.open += 1;
-        connection.settle(true, stats);
+        connection.standing.settle(true, stats);
         if let Some(pace) = &mut self.pace {
-            let now = self.window.now();
-            pace.join(index, self.window.timetable_start(now), now);
+            self.part.join(pace, index);
         }
         self.refill(index, stats)
     }
@@ -393,15 +352,12 @@ impl<'a> Client<'a> {
     /// Counts an error, unless the server has given its reason, and closes the connection; it is
     /// opened again at once the first time, later and later while no right reply comes.
     fn lost(&mut self, index: usize, name: Lost, stats: &mut Stats) {
-        let now = self.window.now();
+        let now = self.part.window.now();
         let connection = &mut self.connections[index];
         if !connection.flight.was_told() {
             stats.error(name);
         }
-        let retry_at = match connection.failures {
-            0 => now,
-            failures => now + RETRY * (1 << failures.min(10)),
-        };
+        let retry_at = now + connection.standing.fail();
         // One that was never answered is not refused: it may be that the queue is full.
         let reached = !matches!(connection.state, State::Down { .. });
         match std::mem::replace(&mut connection.state, State::Down { retry_at }) {
@@ -409,39 +365,22 @@ impl<'a> Client<'a> {
             State::Connecting(_) => self.connecting -= 1,
             State::Down { .. } => {}
         }
-        connection.settle(reached, stats);
-        connection.failures += 1;
-        if let Some(sent) = connection.flight.oldest()
-            && self.window.counts(now)
-        {
-            let waited = now.saturating_sub(sent);
-            stats.lost.add(connection.flight.requests() as u64, waited);
+        connection.standing.settle(reached, stats);
+        if self.part.window.counts(now) {
+            connection.flight.count(now, &mut stats.lost);
         }
         let went_down = connection.flight.requests();
         connection.forget();
         self.next_sweep = self.next_sweep.min(retry_at);
-        self.finish(went_down);
+        self.part.finish(went_down);
     }
 
     fn count_unanswered(&self, stats: &mut Stats) {
-        let end = self.window.now();
-        let mut count = |requests: u64, since: Duration| {
-            stats.unanswered.add(requests, end.saturating_sub(since));
-        };
-        let spent = self.quota.is_some_and(Quota::is_spent);
+        let (end, waits) = (self.part.window.now(), &mut stats.unanswered);
         for (index, connection) in self.connections.iter().enumerate() {
-            if let Some(sent) = connection.flight.oldest() {
-                count(connection.flight.requests() as u64, sent);
-            }
-            if let Some(pace) = &self.pace {
-                match pace.overdue(index, end) {
-                    Some((requests, due)) if !spent => count(requests, due),
-                    Some((_, due)) if connection.reserved => count(1, due),
-                    _ => {}
-                }
-            } else if matches!(connection.state, State::Connecting(_)) && connection.reserved {
-                count(1, connection.last_progress);
-            }
+            connection.flight.count(end, waits);
+            let (standing, pace) = (&connection.standing, self.pace.as_ref());
+            self.part.count_unmade(index, standing, pace, end, waits);
         }
     }
 }
@@ -451,12 +390,25 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
+    use crate::load::Options;
+    use crate::load::window::Window;
+
+    /// The first of so many.
+    fn part<'a>(options: &'a Options, threads: usize, window: &'a Window) -> Part<'a> {
+        Part {
+            options,
+            window,
+            quota: None,
+            thread: 0,
+            threads,
+        }
+    }
 
     #[test]
     fn a_window_closed_from_outside_leaves_nothing_to_wait_for() {
         let options = Options::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         let window = Window::new();
-        let client = Client::new(&options, 0, 1, &window, None).expect("a poller");
+        let client = Client::new(part(&options, 1, &window)).expect("a poller");
         let now = window.now();
         assert!(client.patience(now) > Duration::ZERO);
         window.end_at(now);
@@ -475,7 +427,7 @@ mod tests {
         };
         for (threads, at_a_time) in [(1, 128), (4, 32), (500, 1)] {
             let window = Window::new();
-            let mut client = Client::new(&options, 0, threads, &window, None).expect("a poller");
+            let mut client = Client::new(part(&options, threads, &window)).expect("a poller");
             client.sweep(&mut Stats::new());
             assert_eq!(client.connecting, at_a_time, "{threads} threads");
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::connect::Stream;
 use super::flight::{Flight, Lost};
 use super::message::{Place, Shape};
+use super::part::Standing;
 use super::stats::{Stats, error_name};
 use powd_core::Difficulty;
 
@@ -47,16 +48,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) state: State,
-    /// Opened or refused at least once, or without anything to ask.
-    settled: bool,
-    /// A request of the quota is its, to be made when it is open.
-    pub(super) reserved: bool,
-    /// Failures in a row without a right reply between them: one that is told `ERR busy` each time
-    /// it comes must not come back at once each time.
-    pub(super) failures: u32,
-    /// The last time that the server was seen to move (bytes came, or a full socket took more of
-    /// them), or that the first request after silence was made.
-    pub(super) last_progress: Duration,
+    pub(super) standing: Standing,
     /// Requests without a reply.
     pub(super) flight: Flight,
     /// Of these, the ones whose last byte has not left.
@@ -76,24 +68,13 @@ impl Connection {
             state: State::Down {
                 retry_at: Duration::ZERO,
             },
-            settled: false,
-            reserved: false,
-            failures: 0,
-            last_progress: Duration::ZERO,
+            standing: Standing::default(),
             flight: Flight::new(shape.first(number)),
             unwritten: 0,
             write: shape.first(number),
             written: 0,
             full: false,
             half_read: Vec::new(),
-        }
-    }
-
-    /// Notes what came of it first: whether a server may be behind it.
-    pub(super) fn settle(&mut self, reached: bool, stats: &mut Stats) {
-        if !std::mem::replace(&mut self.settled, true) {
-            stats.settled += 1;
-            stats.reached += usize::from(reached);
         }
     }
 
@@ -113,7 +94,7 @@ impl Connection {
             return;
         }
         if self.flight.requests() == 0 {
-            self.last_progress = now;
+            self.standing.moved(now);
         }
         self.flight.add(requests, since);
         self.unwritten += requests;
@@ -122,7 +103,7 @@ impl Connection {
     /// The poller says that the full socket takes bytes again: the server has taken some.
     pub(super) fn drained(&mut self, now: Duration) {
         self.full = false;
-        self.last_progress = now;
+        self.standing.moved(now);
     }
 
     /// Writes what was asked for, as far as the socket takes it. One write, unless there is much.
@@ -182,16 +163,14 @@ impl Connection {
             let end = kept + got;
             let full = end == shared.input.len();
             let (now, counts) = clock();
-            self.last_progress = now;
+            self.standing.moved(now);
             self.half_read.clear();
             let (shape, difficulty) = (&shared.shape, shared.difficulty);
             let received = &shared.input[..end];
             let lines = self
                 .flight
                 .land(received, shape, difficulty, stats, now, counts)?;
-            if lines.right > 0 {
-                self.failures = 0;
-            }
+            self.standing.answered(lines.right);
             let rest = lines.rest;
             self.half_read.extend_from_slice(rest);
             if !full && !to_the_end {
@@ -274,11 +253,9 @@ mod tests {
         connection.ask(10_000, Duration::ZERO, asked);
         connection.send(&mut shared).expect("open");
         assert!(connection.full);
-        assert_eq!(connection.last_progress, asked);
+        assert_eq!(connection.standing.silence(drained), drained - asked);
         connection.drained(drained);
-        assert_eq!(
-            (connection.full, connection.last_progress),
-            (false, drained)
-        );
+        assert!(!connection.full);
+        assert_eq!(connection.standing.silence(drained), Duration::ZERO);
     }
 }

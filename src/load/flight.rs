@@ -10,7 +10,7 @@ use powd_core::Difficulty;
 
 use super::check::{Flaw, Line, error_line, first_line};
 use super::message::{Place, Shape};
-use super::stats::{Stats, WrongSample};
+use super::stats::{Stats, Waits, WrongSample};
 
 /// The longest line read to its end, beyond the message's own length: no reply and no error line is
 /// longer.
@@ -58,9 +58,11 @@ impl Flight {
         self.requests
     }
 
-    /// When the oldest left.
-    pub(super) fn oldest(&self) -> Option<Duration> {
-        self.sent.front().map(|&(sent, _)| sent)
+    /// Counts them as not answered at `now`.
+    pub(super) fn count(&self, now: Duration, waits: &mut Waits) {
+        if let Some(&(sent, _)) = self.sent.front() {
+            waits.add(self.requests as u64, now.saturating_sub(sent));
+        }
     }
 
     /// Adds `requests`, whose latency begins at `since`.

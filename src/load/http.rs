@@ -31,16 +31,13 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-use super::client::{CONNECTING_AT_A_TIME, RETRY};
 use super::flight::{Flight, LONGEST_LINE, Lost};
 use super::lock;
 use super::message::Shape;
 use super::options::{Exchange, Options};
 use super::pace::Pace;
-use super::quota::Quota;
+use super::part::{Part, Standing};
 use super::stats::{Stats, error_name};
-use super::window::Window;
-use crate::cpus;
 use crate::sockets::Address;
 
 /// The runtime's timers count in milliseconds: what is due sooner is waited for by asking again and
@@ -56,17 +53,14 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
 /// What is read of an answer that is an error.
 const PROBLEM: usize = 64 * 1024;
 
-/// One thread's part of a run.
+/// One thread's part of a run over HTTP.
 #[derive(Debug)]
 pub(super) struct Client<'a> {
-    options: &'a Options,
+    part: Part<'a>,
     /// Where requests go, whole and without the server's name.
     uri: Uri,
     path: Uri,
     host: HeaderValue,
-    window: &'a Window,
-    quota: Option<&'a Quota>,
-    cpu: Option<usize>,
     shape: Shape,
     connections: Vec<Connection>,
     /// Requests of one connection that wait for an answer of their own.
@@ -81,75 +75,46 @@ struct Connection {
     place: usize,
     /// By lane.
     flights: Vec<RefCell<Flight>>,
-    /// Opened or refused at least once, or without anything to ask.
-    settled: Cell<bool>,
-    /// Failures in a row without a right reply between them.
-    failures: Cell<u32>,
+    standing: Standing,
     /// Requests without an answer, on all lanes.
     in_flight: Cell<usize>,
-    /// The last time that an answer came, whole or in part, or that the first request after silence
-    /// was made.
-    last_progress: Cell<Duration>,
-    /// With `reconnect`: its next request may be made, when it is open.
-    reserved: Cell<bool>,
-    /// When this attempt to open it began.
-    began: Cell<Option<Duration>>,
     /// Held by the lane whose request is the next to leave.
     next: AsyncMutex<()>,
 }
 
 impl<'a> Client<'a> {
-    /// The client number `thread` of `threads`: owns the connections `thread`, `thread + threads`,
-    /// `thread + 2 * threads` and so on.
-    pub(super) fn new(
-        options: &'a Options,
-        thread: usize,
-        threads: usize,
-        window: &'a Window,
-        quota: Option<&'a Quota>,
-    ) -> Client<'a> {
+    pub(super) fn new(part: Part<'a>) -> Client<'a> {
+        let options = part.options;
         let lanes = match options.exchange {
             Exchange::Batch { .. } => 1,
             Exchange::Lines | Exchange::Solve { .. } => options.pipeline,
         };
         let shape = Shape::new(&options.messages, options.connections * lanes);
-        let numbers = (thread..options.connections).step_by(threads);
-        let pace = options
-            .rate
-            .map(|rate| Pace::new(rate, options.connections, numbers.clone().collect()));
-        let connections = numbers.enumerate().map(|(place, number)| {
+        let connections = part.numbers().enumerate().map(|(place, number)| {
             let lanes = number * lanes..(number + 1) * lanes;
             Connection::new(place, lanes.map(|lane| Flight::new(shape.first(lane))))
         });
         let uri = uri(options);
         let path = uri.path_and_query().cloned().map(Uri::from);
         let host = uri.authority().map(|authority| authority.as_str());
-        let connecting = (CONNECTING_AT_A_TIME / threads).max(1);
         Client {
-            options,
             path: path.unwrap_or_default(),
             host: host
                 .and_then(|host| HeaderValue::from_str(host).ok())
                 .unwrap_or(HeaderValue::from_static("localhost")),
             uri,
-            window,
-            quota,
-            cpu: (!options.pin.is_empty()).then(|| options.pin[thread % options.pin.len()]),
             connections: connections.collect(),
-            pace: pace.map(RefCell::new),
-            connecting: Semaphore::new(connecting),
+            pace: part.pace().map(RefCell::new),
+            connecting: Semaphore::new(part.connecting_at_most()),
             shape,
             lanes,
+            part,
         }
     }
 
     /// Keeps the connections busy until the window closes.
     pub(super) fn run(self, stats: &Mutex<Stats>) {
-        if let Some(id) = self.cpu
-            && cpus::pin(id).is_err()
-        {
-            lock(stats).error(Cow::Owned(format!("no pinning to CPU {id}")));
-        }
+        self.part.pin(stats);
         let runtime = runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
@@ -172,11 +137,11 @@ impl<'a> Client<'a> {
 
     async fn end_of_window(&self) {
         loop {
-            let now = self.window.now();
-            if self.window.is_over(now) {
+            let now = self.part.window.now();
+            if self.part.window.is_over(now) {
                 return;
             }
-            let left = self.window.end().saturating_sub(now);
+            let left = self.part.window.end().saturating_sub(now);
             sleep(left.min(LOOK)).await;
         }
     }
@@ -184,14 +149,14 @@ impl<'a> Client<'a> {
     /// Opens a connection again and again. It does not return.
     async fn keep(&self, connection: &Connection, stats: &Mutex<Stats>) {
         loop {
-            if self.options.reconnect && !connection.reserved.get() {
+            if self.part.options.reconnect && !connection.standing.reserved.get() {
                 if self.pace.is_some() {
                     // As good as open: nothing is to be waited for.
-                    connection.settle(true, stats);
+                    connection.standing.settle(true, &mut lock(stats));
                     self.join_timetable(connection.place);
                 }
                 self.turn(connection, stats).await;
-                connection.reserved.set(true);
+                connection.standing.reserved.set(true);
             }
             if let Err(name) = self.use_once(connection, stats).await {
                 self.lost(connection, name, stats).await;
@@ -205,7 +170,7 @@ impl<'a> Client<'a> {
         self.join_timetable(connection.place);
         lock(stats).open += 1;
         let used = async {
-            match self.options.exchange {
+            match self.part.options.exchange {
                 Exchange::Batch { .. } => self.batch(stream, connection, stats).await,
                 Exchange::Lines | Exchange::Solve { .. } => {
                     self.solve(stream, connection, stats).await
@@ -224,10 +189,11 @@ impl<'a> Client<'a> {
     /// Opens a connection, when few enough others wait for the answer to `connect`.
     async fn open(&self, connection: &Connection, stats: &Mutex<Stats>) -> Result<TcpStream, Lost> {
         let _permit = self.connecting.acquire().await;
-        connection.began.set(Some(self.window.now()));
-        let opened = timeout(self.options.timeout, open(&self.options.target)).await;
+        connection.standing.begin(self.part.window.now());
+        let opened = timeout(self.part.options.timeout, open(&self.part.options.target)).await;
         // One that was never answered is not refused: it may be that the queue is full.
-        connection.settle(!matches!(opened, Ok(Err(_))), stats);
+        let refused = matches!(opened, Ok(Err(_)));
+        connection.standing.settle(!refused, &mut lock(stats));
         let opened = opened.map_err(|_| "connect timeout")?;
         opened.map_err(|error| error_name(&error))
     }
@@ -239,12 +205,9 @@ impl<'a> Client<'a> {
         loop {
             let waited = match connection.in_flight.get() {
                 0 => Duration::ZERO,
-                _ => self
-                    .window
-                    .now()
-                    .saturating_sub(connection.last_progress.get()),
+                _ => connection.standing.silence(self.part.window.now()),
             };
-            let left = self.options.timeout.saturating_sub(waited);
+            let left = self.part.options.timeout.saturating_sub(waited);
             if !left.is_zero() {
                 is_late = false;
                 sleep(left).await;
@@ -261,34 +224,25 @@ impl<'a> Client<'a> {
     /// Counts an error and what was in flight with it, and waits: longer and longer while no right
     /// reply comes.
     async fn lost(&self, connection: &Connection, name: Lost, stats: &Mutex<Stats>) {
-        let now = self.window.now();
-        let mut went_down = 0;
-        connection.began.set(None);
+        let now = self.part.window.now();
         {
-            let mut stats = lock(stats);
+            let stats = &mut *lock(stats);
             stats.error(name);
             for flight in &connection.flights {
                 let mut flight = flight.borrow_mut();
-                if let Some(sent) = flight.oldest()
-                    && self.window.counts(now)
-                {
-                    stats
-                        .lost
-                        .add(flight.requests() as u64, now.saturating_sub(sent));
+                if self.part.window.counts(now) {
+                    flight.count(now, &mut stats.lost);
                 }
-                went_down += flight.requests();
                 flight.skip(&self.shape);
             }
         }
-        self.finish(connection, went_down);
-        connection.fail().await;
+        self.finish(connection, connection.in_flight.get());
+        connection.pause().await;
     }
 
     fn join_timetable(&self, place: usize) {
         if let Some(pace) = &self.pace {
-            let now = self.window.now();
-            let start = self.window.timetable_start(now);
-            pace.borrow_mut().join(place, start, now);
+            self.part.join(&mut pace.borrow_mut(), place);
         }
     }
 
@@ -297,13 +251,13 @@ impl<'a> Client<'a> {
     async fn ask_next(&self, connection: &Connection, lane: usize, stats: &Mutex<Stats>) {
         // One lane at a time looks at the timetable: a request on it leaves once.
         let _next = connection.next.lock().await;
-        if !connection.reserved.take() {
+        if !connection.standing.reserved.take() {
             self.turn(connection, stats).await;
         }
-        let now = self.window.now();
+        let now = self.part.window.now();
         let since = match &self.pace {
             Some(pace) => pace.borrow_mut().take(connection.place, now),
-            None if self.options.reconnect => connection.began.take(),
+            None if self.part.options.reconnect => connection.standing.began.take(),
             None => None,
         };
         self.ask(connection, lane, 1, since.unwrap_or(now));
@@ -318,16 +272,16 @@ impl<'a> Client<'a> {
                 None => pending().await,
             }
         }
-        if self.granted(1) == 0 {
+        if self.part.granted(1) == 0 {
             // Nothing is left to ask for, so it may never be opened.
-            connection.settle(false, stats);
+            connection.standing.settle(false, &mut lock(stats));
             pending::<()>().await;
         }
     }
 
     async fn until(&self, due: Duration) {
         loop {
-            let left = due.saturating_sub(self.window.now());
+            let left = due.saturating_sub(self.part.window.now());
             match left {
                 Duration::ZERO => return,
                 left if left <= SPIN => yield_now().await,
@@ -336,16 +290,11 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// How many of `wanted` requests may be made.
-    fn granted(&self, wanted: usize) -> usize {
-        self.quota.map_or(wanted, |quota| quota.take(wanted))
-    }
-
     /// Makes `requests` requests on `lane`; their latency begins at `since`.
     fn ask(&self, connection: &Connection, lane: usize, requests: usize, since: Duration) {
         let in_flight = connection.in_flight.get();
         if in_flight == 0 {
-            connection.last_progress.set(self.window.now());
+            connection.standing.moved(self.part.window.now());
         }
         connection.in_flight.set(in_flight + requests);
         connection.flights[lane].borrow_mut().add(requests, since);
@@ -357,9 +306,7 @@ impl<'a> Client<'a> {
         connection
             .in_flight
             .update(|in_flight| in_flight - requests);
-        if self.quota.is_some_and(|quota| quota.finish(requests)) {
-            self.window.end_at(self.window.now());
-        }
+        self.part.finish(requests);
     }
 
     /// Checks what came for the requests of `lane`; returns how many of its bytes were lines.
@@ -370,10 +317,10 @@ impl<'a> Client<'a> {
         bytes: &[u8],
         stats: &Mutex<Stats>,
     ) -> Result<usize, Lost> {
-        let now = self.window.now();
-        connection.last_progress.set(now);
-        let counts = self.window.counts(now);
-        let difficulty = self.options.difficulty.unwrap_or(Difficulty::NONE);
+        let now = self.part.window.now();
+        connection.standing.moved(now);
+        let counts = self.part.window.counts(now);
+        let difficulty = self.part.options.difficulty.unwrap_or(Difficulty::NONE);
         let mut flight = connection.flights[lane].borrow_mut();
         let before = flight.requests();
         let landed = flight.land(
@@ -386,9 +333,7 @@ impl<'a> Client<'a> {
         );
         self.finish(connection, before - flight.requests());
         let landed = landed?;
-        if landed.right > 0 {
-            connection.failures.set(0);
-        }
+        connection.standing.answered(landed.right);
         Ok(bytes.len() - landed.rest.len())
     }
 
@@ -408,30 +353,15 @@ impl<'a> Client<'a> {
     }
 
     fn count_unanswered(&self, stats: &mut Stats) {
-        let end = self.window.now();
-        let mut count = |requests: u64, since: Duration| {
-            stats.unanswered.add(requests, end.saturating_sub(since));
-        };
-        let spent = self.quota.is_some_and(Quota::is_spent);
+        let (end, waits) = (self.part.window.now(), &mut stats.unanswered);
+        let pace = self.pace.as_ref().map(RefCell::borrow);
         for connection in &self.connections {
             for flight in &connection.flights {
-                let flight = flight.borrow();
-                if let Some(sent) = flight.oldest() {
-                    count(flight.requests() as u64, sent);
-                }
+                flight.borrow().count(end, waits);
             }
-            let reserved = connection.reserved.get();
-            if let Some(pace) = &self.pace {
-                match pace.borrow().overdue(connection.place, end) {
-                    Some((requests, due)) if !spent => count(requests, due),
-                    Some((_, due)) if reserved => count(1, due),
-                    _ => {}
-                }
-            } else if let Some(began) = connection.began.get()
-                && reserved
-            {
-                count(1, began);
-            }
+            let (place, standing) = (connection.place, &connection.standing);
+            self.part
+                .count_unmade(place, standing, pace.as_deref(), end, waits);
         }
     }
 }
@@ -441,31 +371,17 @@ impl Connection {
         Connection {
             place,
             flights: flights.map(RefCell::new).collect(),
-            settled: Cell::new(false),
-            failures: Cell::new(0),
+            standing: Standing::default(),
             in_flight: Cell::new(0),
-            last_progress: Cell::new(Duration::ZERO),
-            reserved: Cell::new(false),
-            began: Cell::new(None),
             next: AsyncMutex::new(()),
         }
     }
 
-    /// Notes what came of it first: whether a server may be behind it.
-    fn settle(&self, reached: bool, stats: &Mutex<Stats>) {
-        if !self.settled.replace(true) {
-            let mut stats = lock(stats);
-            stats.settled += 1;
-            stats.reached += usize::from(reached);
-        }
-    }
-
-    /// Waits before the next attempt; not at all the first time.
-    async fn fail(&self) {
-        let failures = self.failures.get();
-        self.failures.set(failures + 1);
-        if failures > 0 {
-            sleep(RETRY * (1 << failures.min(10))).await;
+    /// Waits before the next attempt after a failure.
+    async fn pause(&self) {
+        let pause = self.standing.fail();
+        if !pause.is_zero() {
+            sleep(pause).await;
         }
     }
 }

@@ -17,6 +17,7 @@
 //! | `quota` | how many requests there are in all, where that is fixed |
 //! | `absence` | a server that is gone, which would let such a run go on for ever |
 //! | `pace` | one thread's part in the timetable of the open loop |
+//! | `part` | what the two next have in common: a thread's part of a run, what is known of a connection |
 //! | `client` | one thread: its connections and its poll loop |
 //! | `http` | the same over HTTP: one thread, its connections as tasks |
 //! | `window` | the time base, and the part of it that counts |
@@ -34,6 +35,7 @@ mod http;
 mod message;
 mod options;
 mod pace;
+mod part;
 mod quota;
 mod report;
 mod stats;
@@ -47,6 +49,7 @@ use std::time::Duration;
 use absence::Absence;
 pub(crate) use connect::probe;
 pub use options::{Error, Exchange, MOST_CONNECTIONS, MOST_IN_FLIGHT, Messages, Options, RATES};
+use part::Part;
 use quota::Quota;
 pub use report::{Latency, Report, Wrong};
 use stats::Stats;
@@ -132,18 +135,22 @@ pub fn run(
             // Made just before its thread, whose stack is larger than a client of few connections.
             // So where memory runs out it is a stack that is not given, which is an error and no
             // abort.
-            let (window, quota) = (&window, quota.as_ref());
+            let part = Part {
+                options,
+                window: &window,
+                quota: quota.as_ref(),
+                thread,
+                threads,
+            };
             let builder = thread::Builder::new().name("load".to_owned());
             match options.exchange {
                 Exchange::Lines => {
-                    let client = client::Client::new(options, thread, threads, window, quota)?;
+                    let client = client::Client::new(part)?;
                     builder.spawn_scoped(scope, move || client.run(stats))
                 }
                 #[cfg(feature = "http")]
                 Exchange::Solve { .. } | Exchange::Batch { .. } => {
-                    builder.spawn_scoped(scope, move || {
-                        http::Client::new(options, thread, threads, window, quota).run(stats);
-                    })
+                    builder.spawn_scoped(scope, move || http::Client::new(part).run(stats))
                 }
                 #[cfg(not(feature = "http"))]
                 Exchange::Solve { .. } | Exchange::Batch { .. } => return Err(Error::NoHttp),

@@ -19,7 +19,6 @@ use tokio::net::TcpStream;
 
 use super::super::flight::Lost;
 use super::super::message::{Place, Shape};
-use super::super::quota::Quota;
 use super::super::stats::Stats;
 use super::{Client, Connection, drive, hyper_name};
 
@@ -106,7 +105,7 @@ impl Client<'_> {
                 }
             };
             let response = response.map_err(|error| hyper_name(&error))?;
-            connection.last_progress.set(self.window.now());
+            connection.standing.moved(self.part.window.now());
             if response.status() != StatusCode::OK {
                 return Err(Self::refusal(response).await);
             }
@@ -144,10 +143,10 @@ impl Client<'_> {
     /// Asks as often as there is room for, and in the open loop as is due.
     fn fill(&self, connection: &Connection, outbox: &RefCell<Outbox>) {
         let place = connection.place;
-        let room = self.options.pipeline - connection.in_flight.get();
-        let now = self.window.now();
+        let room = self.part.options.pipeline - connection.in_flight.get();
+        let now = self.part.window.now();
         let Some(pace) = &self.pace else {
-            let granted = self.granted(room);
+            let granted = self.part.granted(room);
             if granted > 0 {
                 self.ask(connection, 0, granted, now);
                 outbox.borrow_mut().add(granted);
@@ -156,7 +155,7 @@ impl Client<'_> {
         };
         let mut pace = pace.borrow_mut();
         for _ in 0..room {
-            if !pace.is_due(place, now) || self.granted(1) == 0 {
+            if !pace.is_due(place, now) || self.part.granted(1) == 0 {
                 return;
             }
             self.ask(connection, 0, 1, pace.take(place, now).unwrap_or(now));
@@ -166,8 +165,8 @@ impl Client<'_> {
 
     /// Waits until another message is due and there is room for it; for ever in the closed loop.
     async fn next_due(&self, connection: &Connection) {
-        let has_room = connection.in_flight.get() < self.options.pipeline
-            && !self.quota.is_some_and(Quota::is_spent);
+        let has_room =
+            connection.in_flight.get() < self.part.options.pipeline && !self.part.is_spent();
         let due = self
             .pace
             .as_ref()

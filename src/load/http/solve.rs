@@ -85,7 +85,7 @@ impl Client<'_> {
             let message = self.shape.message(&flight.borrow().expected());
             let response = sender.send(self.request(message)).await;
             let response = response.map_err(|error| hyper_name(&error))?;
-            connection.last_progress.set(self.window.now());
+            connection.standing.moved(self.part.window.now());
             if response.status() == StatusCode::OK {
                 let body = Limited::new(response.into_body(), longest_answer(&self.shape));
                 let body = body.collect().await;
@@ -99,9 +99,9 @@ impl Client<'_> {
                 lock(stats).error(name);
                 flight.borrow_mut().skip(&self.shape);
                 self.finish(connection, 1);
-                connection.fail().await;
+                connection.pause().await;
             }
-            if self.options.reconnect {
+            if self.part.options.reconnect {
                 return Ok(());
             }
         }

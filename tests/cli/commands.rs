@@ -9,9 +9,7 @@ use std::thread;
 use powd_testkit::oracle::{check, hash, zeros};
 use powd_testkit::ports::reserved_port_of_all;
 use powd_testkit::program::{expect_one_line, run, start};
-use powd_testkit::{
-    Client, DEADLINE, Powd, leave_out, lines, messages, reserved_port, small_servers, wait,
-};
+use powd_testkit::{Client, DEADLINE, Powd, leave_out, lines, messages, reserved_port, wait};
 use serde_json::Value;
 
 use crate::POWD;
@@ -195,10 +193,10 @@ fn variables_are_heeded_and_flags_win() {
 #[cfg(feature = "http")]
 #[test]
 fn health_waits_for_a_status_line_alone() {
-    let silent = small_servers::serve(|_, mut stream| {
+    let silent = powd_testkit::small_servers::serve(|_, mut stream| {
         let _ = stream.read_to_end(&mut Vec::new());
     });
-    let talkative = small_servers::serve(|_, mut stream| {
+    let talkative = powd_testkit::small_servers::serve(|_, mut stream| {
         for part in [&b"HTTP/1.1 "[..], b"200 OK\r\nContent-Length: 2\r\n\r\nok"] {
             stream.write_all(part).expect("it listens");
         }

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ipnet::IpNet;
 
-use crate::protocol::ErrorLine;
 use crate::sockets::Origin;
 
 /// Bounds on the connections of all doors together.
@@ -30,16 +29,6 @@ pub(crate) enum Refusal {
     BusyAddress,
     /// An address that is not served.
     Denied,
-}
-
-impl From<Refusal> for ErrorLine {
-    fn from(refusal: Refusal) -> ErrorLine {
-        match refusal {
-            Refusal::Busy => ErrorLine::Busy,
-            Refusal::BusyAddress => ErrorLine::BusyAddress,
-            Refusal::Denied => ErrorLine::Denied,
-        }
-    }
 }
 
 /// Counts the connections that are open, in all and by address. Asked by the doors once for each

@@ -263,6 +263,16 @@ impl Acceptor {
     }
 }
 
+impl From<Refusal> for ErrorLine {
+    fn from(refusal: Refusal) -> ErrorLine {
+        match refusal {
+            Refusal::Busy => ErrorLine::Busy,
+            Refusal::BusyAddress => ErrorLine::BusyAddress,
+            Refusal::Denied => ErrorLine::Denied,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroUsize;

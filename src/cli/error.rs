@@ -35,9 +35,12 @@ pub(super) enum Error {
     /// Standard input or output failed.
     #[error("standard input or output: {0}")]
     Stream(#[source] io::Error),
-    /// The system gives no further thread to a command with `--threads`.
-    #[error("cannot start a thread: {0}: ask for fewer with --threads")]
+    /// The system gives no further thread.
+    #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
+    /// The same, to a command with `--threads`.
+    #[error("cannot start a thread: {0}: ask for fewer with --threads")]
+    Threads(#[source] io::Error),
     /// The same, to the service.
     #[error("cannot start a thread: {0}{NO_MORE_THREADS}")]
     ServiceThread(#[source] io::Error),

@@ -71,7 +71,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
         threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
         rng_seed: rng_seed::choose(args.rng_seed)?,
     };
-    let mut solver = Solver::new(options).map_err(Error::Thread)?;
+    let mut solver = Solver::new(options).map_err(Error::Threads)?;
     let in_all = Some(args.messages.len() as u64).filter(|&number| number > 0);
     let tried = solver.tried();
     let display = Display::new(args.difficulty, in_all, move || tried.hashes())?;

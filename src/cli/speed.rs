@@ -182,7 +182,7 @@ fn take_turns(
         });
         let started: Result<Vec<_>, _> = started.collect();
         let _ = all_started.set(started.is_ok());
-        let results = started.map_err(Error::Thread)?.into_iter();
+        let results = started.map_err(Error::Threads)?.into_iter();
         results
             .map(|thread| thread.join())
             .collect::<Result<Vec<_>, _>>()

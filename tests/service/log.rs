@@ -6,10 +6,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::thread;
 use std::time::Duration;
 
 use powd_testkit::process::Process;
 use powd_testkit::{Powd, TestPath, program, until};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 use socket2::SockRef;
 
@@ -119,6 +121,34 @@ fn as_json_the_counters_are_in_an_object_like_all_others() {
         (&"INFO".into(), "counters")
     );
     assert_eq!(event["counters"]["connections"]["open"], 0, "{event}");
+}
+
+#[test]
+fn who_reads_late_hears_how_many_lines_were_lost() {
+    let (mut log, stderr) = std::io::pipe().expect("a pipe");
+    let mut command = POWD.command(&["serve", "--listen", "127.0.0.1:0", "--kernel", "portable"]);
+    let powd = Process::new(command.stderr(stderr).spawn().expect("powd can be started"));
+    // It would hold the other end of the pipe.
+    drop(command);
+    let mut read = Vec::new();
+    let mut read_all = || {
+        let patience = Timespec::try_from(Duration::from_millis(100)).expect("a time");
+        let mut piece = vec![0; 1 << 16];
+        while poll(&mut [PollFd::new(&log, PollFlags::IN)], Some(&patience)) == Ok(1) {
+            let length = log.read(&mut piece).expect("a pipe");
+            read.extend_from_slice(&piece[..length]);
+        }
+        String::from_utf8_lossy(&read).into_owned()
+    };
+    until("its start", || read_all().contains("listening on "));
+    until("a word on what was lost", || {
+        // More than the pipe holds and powd keeps. Signals that come together are one.
+        for _ in 0..3000 {
+            powd.signal("USR1");
+            thread::yield_now();
+        }
+        read_all().contains("lines of the log were lost: nobody read it in time lost=")
+    });
 }
 
 /// What strangers do to an open port: nothing of it is worth a line each.

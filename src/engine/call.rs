@@ -10,6 +10,7 @@ use powd_core::{Difficulty, Job, Progress, SeedLength, Solution};
 use super::budget::Budget;
 use super::client::{Drain, Host as _, Work};
 use super::context::Context;
+use super::desk::Seat;
 use super::flow::Flow;
 use super::task::Task;
 
@@ -58,6 +59,7 @@ pub(crate) struct Call {
     pub(crate) deadline: Option<Instant>,
     pub(crate) effort: Arc<Effort>,
     pub(crate) reply: oneshot::Sender<Outcome>,
+    pub(crate) seat: Seat,
 }
 
 /// What becomes of a request.
@@ -100,16 +102,11 @@ pub(crate) enum Refusal {
 }
 
 impl Call {
-    /// Whether nobody waits for the answer.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.reply.is_canceled()
-    }
-
     /// Why it gets no more time, if it gets none.
     pub(crate) fn refusal(&self, context: &Context) -> Option<Refusal> {
         let is_late = |deadline| context.now >= deadline;
         match () {
-            () if self.is_abandoned() => Some(Refusal::Abandoned),
+            () if self.reply.is_canceled() => Some(Refusal::Abandoned),
             () if context.drain() == Drain::Expired => Some(Refusal::Draining),
             () if self.deadline.is_some_and(is_late) => Some(Refusal::Deadline),
             () => None,
@@ -158,8 +155,10 @@ impl Call {
         }
     }
 
-    /// Tells who waits what became of it. Who has just stopped waiting is not told.
+    /// Tells who waits what became of it, then gives its seat back. Who has just stopped waiting is
+    /// not told.
     pub(crate) fn tell(self, outcome: Outcome) {
         let _ = self.reply.send(outcome);
+        drop(self.seat);
     }
 }

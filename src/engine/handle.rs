@@ -12,6 +12,7 @@ use powd_core::{Difficulty, SeedLength};
 
 use super::call::{Answer, Call, Effort, SolveError};
 use super::counters::Totals;
+use super::desk::Seat;
 use super::flow::Flow;
 use super::guests::Guests;
 use super::long_searches::LongSearch;
@@ -116,9 +117,9 @@ impl Handle {
         }
         // First counted, then looked whether it is too late: a worker that ends looks in the other
         // order.
-        shared.client_comes();
+        let worker = self.worker_with_fewest();
+        let seat = Seat::take(shared, worker);
         if shared.is_closed() {
-            shared.client_goes();
             return Solve::refused(SolveError::Draining);
         }
         let asked = Instant::now();
@@ -134,10 +135,9 @@ impl Handle {
             effort: Arc::clone(&effort),
             reply,
             flow: self.flow,
+            seat,
         });
-        let worker = self.worker_with_fewest();
         if !shared.desks[worker].put(call) {
-            shared.client_goes();
             return Solve::refused(lost(shared));
         }
         tell(shared, worker);

@@ -37,8 +37,6 @@ pub(crate) struct Queue {
     stalled: bool,
     /// None of the deadlines is earlier.
     due: Option<Instant>,
-    /// Calls that were told what became of them since that was asked last.
-    told: usize,
 }
 
 /// A call, and the search for it.
@@ -57,7 +55,6 @@ impl Queue {
             found: Vec::new(),
             stalled: false,
             due: None,
-            told: 0,
         }
     }
 
@@ -70,16 +67,6 @@ impl Queue {
         self.due = earlier(self.due, call.deadline);
         let task = call.task(context);
         self.waiting.push_back(Asked { call, task });
-    }
-
-    /// Calls that have not been told.
-    pub(crate) fn len(&self) -> usize {
-        self.waiting.len() + self.found.len()
-    }
-
-    /// How many calls were told what became of them since this was asked last.
-    pub(crate) fn take_told(&mut self) -> usize {
-        std::mem::take(&mut self.told)
     }
 
     /// When to [look](Queue::refuse_late) for calls that have waited long enough.
@@ -125,7 +112,6 @@ impl Queue {
 
     /// The end of a turn: tells what was found.
     pub(crate) fn flush(&mut self) -> Next {
-        self.told += self.found.len();
         for (call, outcome) in self.found.drain(..) {
             call.tell(outcome);
         }
@@ -151,11 +137,9 @@ impl Queue {
         };
         // Who waits has to be woken, and may take this worker's CPU: better for many answers at
         // once.
-        if context.outlasts_a_write(call.difficulty) {
-            self.found.push((call, outcome));
-        } else {
-            call.tell(outcome);
-            self.told += 1;
+        match context.outlasts_a_write(call.difficulty) {
+            true => self.found.push((call, outcome)),
+            false => call.tell(outcome),
         }
     }
 
@@ -193,7 +177,6 @@ impl Queue {
                 call.tell(Err(SolveError::Deadline));
             }
         }
-        self.told += 1;
     }
 
     /// Its worker ends.

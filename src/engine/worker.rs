@@ -240,20 +240,10 @@ impl<D: Door> Worker<D> {
 
     /// Ends the calls of a queue, if `key` is one, for which nobody waits any longer.
     fn refuse_late(&mut self, key: usize) {
-        if let Some(Kind::Calls(queue)) = self.clients.get_mut(key) {
-            if queue.refuse_late(&mut self.context) {
-                self.scheduler.interrupt(key);
-            }
-            let told = queue.take_told();
-            self.calls_end(told);
-        }
-    }
-
-    fn calls_end(&self, count: usize) {
-        for _ in 0..count {
-            self.shared.desks[self.context.worker].call_ends();
-            // The other workers may wait for the last client to go.
-            self.shared.client_goes();
+        if let Some(Kind::Calls(queue)) = self.clients.get_mut(key)
+            && queue.refuse_late(&mut self.context)
+        {
+            self.scheduler.interrupt(key);
         }
     }
 
@@ -310,7 +300,6 @@ impl<D: Door> Worker<D> {
                     self.queues.remove(&place);
                 }
                 queue.end(&mut self.context);
-                self.calls_end(queue.take_told());
             }
         }
         self.scheduler.remove(key);
@@ -353,12 +342,7 @@ impl<D: Door> Worker<D> {
     fn give(&mut self, Turn { key, mut budget }: Turn) {
         let next = match &mut self.clients[key] {
             Kind::Socket(client) => client.turn(&mut self.context, &mut self.door, &mut budget),
-            Kind::Calls(queue) => {
-                let next = queue.turn(&mut self.context, &mut budget);
-                let told = queue.take_told();
-                self.calls_end(told);
-                next
-            }
+            Kind::Calls(queue) => queue.turn(&mut self.context, &mut budget),
         };
         self.scheduler.charge(budget.spent());
         self.settle(key, next);
@@ -370,12 +354,7 @@ impl<D: Door> Worker<D> {
             let key = self.scheduler.unwritten()[place];
             let next = match &mut self.clients[key] {
                 Kind::Socket(client) => client.flush(&mut self.context, &mut self.door),
-                Kind::Calls(queue) => {
-                    let next = queue.flush();
-                    let told = queue.take_told();
-                    self.calls_end(told);
-                    next
-                }
+                Kind::Calls(queue) => queue.flush(),
             };
             self.settle(key, next);
         }
@@ -487,15 +466,13 @@ impl<D: Door> Worker<D> {
     }
 }
 
-/// A worker that fails takes its clients with it: the others must not wait for their end.
+/// A worker that fails takes its clients with it: the others must not wait for their end. Calls
+/// give their seats back themselves.
 impl<D: Door> Drop for Worker<D> {
     fn drop(&mut self) {
-        let on_their_way = self.handoffs.try_iter().count() + self.calls.try_iter().count();
-        let here = self.clients.iter().map(|(_, client)| match client {
-            Kind::Socket(_) => 1,
-            Kind::Calls(queue) => queue.len(),
-        });
-        for _ in 0..here.sum::<usize>() + on_their_way {
+        let is_socket = |(_, client): &(usize, &Kind<_>)| matches!(client, Kind::Socket(_));
+        let here = self.clients.iter().filter(is_socket).count();
+        for _ in 0..here + self.handoffs.try_iter().count() {
             self.shared.client_goes();
         }
     }

@@ -11,6 +11,13 @@ use crate::broker::Broker;
 use crate::members::{HOPELESS, cluster, get, members, number, status, until_stopped};
 use crate::nats::Nats;
 
+/// What a member has counted of what it was asked by NATS.
+fn counted(status: &Value) -> &Value {
+    let doors = status["doors"].as_array().expect("doors");
+    let nats = doors.iter().find(|door| door["door"] == "nats");
+    nats.expect("one of them")
+}
+
 /// What CLUSTER.md has for a client without a library.
 #[test]
 fn the_documents_raw_lines_are_answered() {
@@ -72,9 +79,7 @@ fn a_request_gets_the_reply_line_and_errors_as_of_http() {
     // All of it is counted under its door.
     until("the counters", || {
         let status = status(&member);
-        let doors = status["doors"].as_array().expect("doors");
-        let nats = doors.iter().find(|door| door["door"] == "nats");
-        let nats = nats.expect("one of them");
+        let nats = counted(&status);
         let errors = nats["errors"].as_array().expect("errors");
         let errors = errors.iter().map(|error| number(&error["count"])).sum();
         (number(&nats["requests"]), number(&nats["replies"]), errors) == (7, 2, 6)
@@ -197,9 +202,7 @@ fn nobody_searches_for_who_cannot_be_answered() {
     oracle::check(&answer.payload, b"hello", 1);
     until("the counters", || {
         let status = status(&member);
-        let doors = status["doors"].as_array().expect("doors");
-        let nats = doors.iter().find(|door| door["door"] == "nats");
-        let nats = nats.expect("one of them");
+        let nats = counted(&status);
         let errors = nats["errors"].as_array().expect("errors");
         let malformed = errors.iter().find(|error| error["code"] == "malformed");
         let malformed = number(&malformed.expect("one of them")["count"]);

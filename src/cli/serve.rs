@@ -12,6 +12,7 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::CommandFactory as _;
 use ipnet::IpNet;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -22,7 +23,7 @@ use listen::{LineListeners, Listen, Proxy, proxies, range, unknown_address};
 use super::log::{Format, Log};
 use super::values::{CpuList, count, duration, number, positive_duration, yes_or_no};
 use super::workers::Workers;
-use super::{Error, kernel, rng_seed, signals};
+use super::{Cli, Error, kernel, rng_seed, signals, variables};
 #[cfg(feature = "nats")]
 use crate::cluster::Cluster;
 use crate::cpus;
@@ -236,6 +237,10 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
 
 /// Serves until it has drained.
 fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error> {
+    // No error: who goes back to an older powd keeps the settings of the newer.
+    for variable in variables::unknown(&Cli::command()) {
+        tracing::warn!("{variable} is set, and no setting of this powd has that name");
+    }
     // What was asked wrongly is said before anything is bound, what takes time is done after.
     let kernel = kernel::named(&args.kernel)?;
     let Inherited { line, http, admin } = inherited;

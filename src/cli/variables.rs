@@ -1,6 +1,7 @@
 //! What is set by environment variables in place of flags.
 
 use std::env;
+use std::ffi::OsStr;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, Command};
@@ -39,4 +40,29 @@ pub(super) fn at_fault<'c>(command: &'c Command, error: &clap::Error) -> Option<
         }
     })?;
     variable.to_str()
+}
+
+/// The variables that are set and begin as those of powd do, and that no command under `root`
+/// reads: misspelt, or of a powd with other features. Not those by which Kubernetes and Docker tell
+/// every container what services there are (`POWD_SERVICE_HOST`, `POWD_PORT_20000_TCP`).
+pub(super) fn unknown(root: &Command) -> Vec<String> {
+    let arguments = root.get_subcommands().flat_map(Command::get_arguments);
+    let known: Vec<&OsStr> = arguments.filter_map(Arg::get_env).collect();
+    let mut unknown: Vec<String> = env::vars_os()
+        .filter(|(name, _)| !known.contains(&name.as_os_str()))
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
+        .filter(|(name, value)| name.starts_with("POWD_") && !is_link(name, value))
+        .map(|(name, _)| name)
+        .collect();
+    unknown.sort_unstable();
+    unknown
+}
+
+/// Whether this is one of the variables of another service, by the rules of Kubernetes
+/// ("Discovering services", environment variables) and of Docker ("Legacy container links").
+fn is_link(name: &str, value: &OsStr) -> bool {
+    ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"]
+        .iter()
+        .any(|part| name.contains(part))
+        || name.ends_with("_PORT") && value.to_string_lossy().contains("://")
 }

@@ -106,6 +106,35 @@ fn in_the_journal_every_line_begins_with_its_priority() {
 }
 
 #[test]
+fn settings_that_do_not_exist_are_told() {
+    let mut command = POWD.command(&["serve", "--listen", "127.0.0.1:0"]);
+    command
+        .args(["--kernel", "portable"])
+        .env("POWD_WORKERS", "1")
+        .env("POWD_MAX_CONECTIONS", "10")
+        .env("POWD_PORT", "20000")
+        // What Kubernetes sets where there is a service named powd.
+        .env("POWD_SERVICE_HOST", "10.0.0.11")
+        .env("POWD_SERVICE_PORT", "20000")
+        .env("POWD_SERVICE_PORT_LINES", "20000")
+        .env("POWD_LINES_PORT", "tcp://10.0.0.11:20000")
+        .env("POWD_PORT_20000_TCP_ADDR", "10.0.0.11");
+    let powd = Powd::start(command, 1);
+    let log = powd.log();
+    let told = log
+        .iter()
+        .filter(|line| line.contains("is set, and no setting"));
+    let names: Vec<_> = told
+        .map(|line| line.split(' ').find(|word| word.starts_with("POWD_")))
+        .collect();
+    assert_eq!(
+        names,
+        [Some("POWD_MAX_CONECTIONS"), Some("POWD_PORT")],
+        "{log:?}"
+    );
+}
+
+#[test]
 fn as_json_the_counters_are_in_an_object_like_all_others() {
     let mut command = POWD.command(&["serve", "--log-format", "json", "--listen", "127.0.0.1:0"]);
     command.stderr(Stdio::piped());

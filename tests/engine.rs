@@ -206,11 +206,11 @@ fn who_asks_for_a_hundred_things_has_the_share_of_one() {
     assert!(begun < 10, "{begun}");
     // What is easier does not wait behind the hundred, though it is of their flow.
     assert!(block_on(many.solve("easy", Difficulty::NONE, None)).is_ok());
-    // One that waits longer than it may, and one for which nobody waits, are not in the way of the
-    // others.
+    // One that waits longer than it may, and those for which nobody waits, are not in the way of
+    // the others.
     let late = many.solve("late", Difficulty::of::<5>(), Duration::from_millis(1));
     assert_eq!(block_on(late), Err(SolveError::Deadline));
-    drop(all.swap_remove(50));
+    all.truncate(10);
     for solve in all {
         assert!(block_on(solve).is_ok());
     }
@@ -230,9 +230,9 @@ fn flows_share_a_worker_whatever_they_ask_for() {
     });
     let of_one = one.effort().hashes();
     let of_many = all[0].effort().hashes();
-    until("hashes", || all[0].effort().hashes() > of_many + 20_000_000);
+    until("hashes", || all[0].effort().hashes() > of_many + 2_000_000);
     let share = one.effort().hashes() - of_one;
-    assert!(share > 5_000_000, "{share}");
+    assert!(share > 500_000, "{share}");
     drop((one, all));
     end(engine);
 }
@@ -450,10 +450,10 @@ fn idle_workers_search_for_guests_until_a_client_comes() {
     };
     until("idle workers", || handle.has_idle_worker());
     guests.begin(0, job(b"guest", HOPELESS), length, 0..62u128.pow(7));
-    until("work for it", || guests.progress(0).hashes > 10_000_000);
+    until("work for it", || guests.progress(0).hashes > 1_000_000);
     assert!(handle.has_idle_worker());
-    let answer = block_on(handle.solve("own", Difficulty::of::<6>(), None)).expect("found");
-    assert!(verify(*answer.solution.seed(), b"own", Difficulty::of::<6>()).is_some());
+    let answer = block_on(handle.solve("own", Difficulty::of::<5>(), None)).expect("found");
+    assert!(verify(*answer.solution.seed(), b"own", Difficulty::of::<5>()).is_some());
     // A part without a solution, and one that has some.
     guests.begin(1, job(b"guest", HOPELESS), length, 5000..5100);
     until("its end", || guests.progress(1).is_exhausted);
@@ -467,6 +467,6 @@ fn idle_workers_search_for_guests_until_a_client_comes() {
     until("a find", || guests.progress(2).winner.is_some());
     (0..3).for_each(|place| guests.end(place));
     until_idle(&handle);
-    assert!(handle.totals().guest_hashes > 10_000_000);
+    assert!(handle.totals().guest_hashes > 1_000_000);
     end(engine);
 }

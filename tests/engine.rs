@@ -218,6 +218,33 @@ fn who_asks_for_a_hundred_things_has_the_share_of_one() {
 }
 
 #[test]
+fn who_gives_up_behind_a_search_that_lasts_is_forgotten() {
+    let (engine, handle) = engine(1, DEADLINE);
+    let many = handle.of(Flow::new());
+    let first = many.solve("first", HOPELESS, None);
+    let others: Vec<_> = (0..20)
+        .map(|number| many.solve(format!("{number}"), HOPELESS, None))
+        .collect();
+    until("the first begins", || first.effort().has_begun());
+    let efforts: Vec<_> = others.iter().map(|one| Arc::clone(one.effort())).collect();
+    drop(others);
+    // The worker keeps no more of them than there are others; and the first goes on.
+    until("most are forgotten", || {
+        let kept = efforts
+            .iter()
+            .filter(|effort| Arc::strong_count(effort) > 1);
+        kept.count() <= 1
+    });
+    let hashes = first.effort().hashes();
+    until("hashes", || first.effort().hashes() > hashes);
+    drop(first);
+    until("all are", || {
+        efforts.iter().all(|effort| Arc::strong_count(effort) == 1)
+    });
+    end(engine);
+}
+
+#[test]
 fn flows_share_a_worker_whatever_they_ask_for() {
     let (engine, handle) = engine(1, DEADLINE);
     let many = handle.of(Flow::new());

@@ -8,10 +8,10 @@ use futures_channel::oneshot;
 use powd_core::{Difficulty, Job, Progress, SeedLength, Solution};
 
 use super::budget::Budget;
-use super::client::{Drain, Host as _, Work};
+use super::client::{Drain, Host as _};
 use super::context::Context;
 use super::desk::Seat;
-use super::flow::Flow;
+use super::queue::Place;
 use super::task::Task;
 
 /// What is answered to a request.
@@ -54,7 +54,7 @@ pub(crate) struct Call {
     pub(crate) message: Vec<u8>,
     pub(crate) difficulty: Difficulty,
     pub(crate) seed_length: SeedLength,
-    pub(crate) flow: Option<Flow>,
+    pub(crate) place: Place,
     pub(crate) asked: Instant,
     pub(crate) deadline: Option<Instant>,
     pub(crate) effort: Arc<Effort>,
@@ -106,16 +106,16 @@ impl Call {
     pub(crate) fn refusal(&self, context: &Context) -> Option<Refusal> {
         let is_late = |deadline| context.now >= deadline;
         match () {
-            () if self.reply.is_canceled() => Some(Refusal::Abandoned),
+            () if self.is_abandoned() => Some(Refusal::Abandoned),
             () if context.drain() == Drain::Expired => Some(Refusal::Draining),
             () if self.deadline.is_some_and(is_late) => Some(Refusal::Deadline),
             () => None,
         }
     }
 
-    /// How hard it is.
-    pub(crate) fn work(&self, context: &Context) -> Work {
-        context.work(self.difficulty, self.message.len())
+    /// Whether nobody waits for it.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.reply.is_canceled()
     }
 
     /// Whether its first turn is to be one of its class.

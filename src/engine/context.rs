@@ -182,10 +182,6 @@ impl Context {
             outpost.wake();
         }
     }
-
-    fn blocks(&self, bytes: usize) -> u64 {
-        blocks(self.options.seed_length.get() + bytes) as u64
-    }
 }
 
 impl Host for Context {
@@ -200,12 +196,12 @@ impl Host for Context {
     }
 
     fn work(&self, difficulty: Difficulty, bytes: usize) -> Work {
-        Work::new(difficulty, self.blocks(bytes))
+        self.options.work(difficulty, bytes)
     }
 
     fn is_hard(&self, difficulty: Difficulty, bytes: usize) -> bool {
         self.portions
-            .is_worth_sharing(difficulty, self.blocks(bytes))
+            .is_worth_sharing(difficulty, self.options.blocks(bytes))
     }
 
     fn outlasts_a_write(&self, difficulty: Difficulty) -> bool {

@@ -12,13 +12,14 @@ use powd_core::{Difficulty, SeedLength};
 
 use super::call::{Answer, Call, Effort, SolveError};
 use super::counters::Totals;
-use super::desk::Seat;
+use super::desk::{Letter, Seat};
 use super::flow::Flow;
 use super::guests::Guests;
 use super::long_searches::LongSearch;
 use super::mailbox::least_loaded;
 use super::options::Options;
 use super::outpost::Outpost;
+use super::queue::Place;
 use super::shared::Shared;
 
 /// The way to an engine from any thread; cheap to clone.
@@ -125,6 +126,8 @@ impl Handle {
         let asked = Instant::now();
         let (reply, answer) = oneshot::channel();
         let effort = Arc::<Effort>::default();
+        let work = options.work(query.difficulty, query.message.len());
+        let place = (self.flow.unwrap_or_else(Flow::new), work);
         let call = Box::new(Call {
             message: query.message,
             difficulty: query.difficulty,
@@ -134,10 +137,10 @@ impl Handle {
             deadline: query.deadline.and_then(|limit| asked.checked_add(limit)),
             effort: Arc::clone(&effort),
             reply,
-            flow: self.flow,
+            place,
             seat,
         });
-        if !shared.desks[worker].put(call) {
+        if !shared.desks[worker].put(Letter::Call(call)) {
             return Solve::refused(lost(shared));
         }
         tell(shared, worker);
@@ -145,6 +148,7 @@ impl Handle {
             state: State::Waiting {
                 answer,
                 worker,
+                place,
                 shared: Arc::clone(shared),
             },
             effort,
@@ -251,6 +255,7 @@ enum State {
     Waiting {
         answer: oneshot::Receiver<Result<Answer, SolveError>>,
         worker: usize,
+        place: Place,
         shared: Arc<Shared>,
     },
     Ended,
@@ -291,6 +296,7 @@ impl Future for Solve {
                 answer,
                 worker,
                 shared,
+                ..
             } => {
                 shared.ring_if_due(*worker);
                 match Pin::new(answer).poll(task) {
@@ -310,12 +316,13 @@ impl Drop for Solve {
         if let State::Waiting {
             answer,
             worker,
+            place,
             shared,
         } = std::mem::replace(&mut self.state, State::Ended)
         {
             // First nobody waits, then the worker looks.
             drop(answer);
-            shared.desks[worker].abandon();
+            shared.desks[worker].put(Letter::Abandoned(place));
             shared.ring(worker);
         }
     }

@@ -135,7 +135,7 @@ impl Engine {
         let polls = polls.collect::<io::Result<Vec<_>>>();
         let (polls, wakers): (Vec<Poll>, Vec<Waker>) =
             polls.map_err(EngineError::Start)?.into_iter().unzip();
-        let (desks, calls): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel()).unzip();
+        let (desks, letters): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel()).unzip();
         let shared = Arc::new(Shared::new(
             Board::new(
                 wakers
@@ -148,7 +148,7 @@ impl Engine {
                 .collect(),
             desks
                 .into_iter()
-                .map(|calls| CachePadded::new(Desk::new(calls)))
+                .map(|letters| CachePadded::new(Desk::new(letters)))
                 .collect(),
             options.hash_rate,
         ));
@@ -163,9 +163,9 @@ impl Engine {
         let spawned =
             polls
                 .into_iter()
-                .zip(calls)
+                .zip(letters)
                 .enumerate()
-                .try_for_each(|(number, (poll, calls))| {
+                .try_for_each(|(number, (poll, letters))| {
                     let (sender, handoffs) = mpsc::channel();
                     let cpu = cpus.as_ref().map(|cpus| cpus[number]);
                     mailboxes.push(Mailbox::new(number, cpu, sender, Arc::clone(&shared)));
@@ -187,7 +187,7 @@ impl Engine {
                         let outpost = Arc::clone(&shared.outpost);
                         let context =
                             Context::new(number, options, board, counters, long_searches, outpost);
-                        Worker::new(context, door, shared, poll, handoffs, calls).run()
+                        Worker::new(context, door, shared, poll, handoffs, letters).run()
                     })
                 });
         drop(started);

@@ -3,9 +3,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use powd_core::Comparison;
-use powd_core::{Kernel, SeedLength};
+use powd_core::unstable::blocks;
+use powd_core::{Comparison, Difficulty, Kernel, SeedLength};
 
+use super::client::Work;
 use crate::cpus;
 
 /// Everything that an engine is told.
@@ -29,6 +30,18 @@ pub struct Options {
     pub rng_seed: u64,
     /// How long a drain may take before what is still open is refused.
     pub drain_timeout: Duration,
+}
+
+impl Options {
+    /// The work of a search for a message of `bytes`.
+    pub(crate) fn work(&self, difficulty: Difficulty, bytes: usize) -> Work {
+        Work::new(difficulty, self.blocks(bytes))
+    }
+
+    /// Blocks of a hash for a message of `bytes`.
+    pub(crate) fn blocks(&self, bytes: usize) -> u64 {
+        blocks(self.seed_length.get() + bytes) as u64
+    }
 }
 
 impl Default for Options {

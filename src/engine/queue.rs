@@ -26,13 +26,13 @@ pub(crate) type Place = (Flow, Work);
 /// A client of a worker: calls.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    /// None where nothing more is to be put in it.
-    place: Option<Place>,
-    work: Work,
+    place: Place,
     /// The first is the one that is searched for.
     waiting: VecDeque<Asked>,
     /// What was found in this turn, and is told at its end.
     found: Vec<(Box<Call>, Outcome)>,
+    /// How many were abandoned since all were looked at.
+    abandoned: usize,
     /// Helpers of the first must finish.
     stalled: bool,
     /// None of the deadlines is earlier.
@@ -47,18 +47,18 @@ struct Asked {
 }
 
 impl Queue {
-    pub(crate) fn new(place: Option<Place>, work: Work) -> Queue {
+    pub(crate) fn new(place: Place) -> Queue {
         Queue {
             place,
-            work,
             waiting: VecDeque::new(),
             found: Vec::new(),
+            abandoned: 0,
             stalled: false,
             due: None,
         }
     }
 
-    pub(crate) fn place(&self) -> Option<Place> {
+    pub(crate) fn place(&self) -> Place {
         self.place
     }
 
@@ -85,7 +85,7 @@ impl Queue {
             // that come to nothing must not take half of it.
             if let Some(refusal) = call.refusal(context) {
                 budget.spend_request();
-                self.refuse(0, refusal, context);
+                self.refuse_first(refusal, context);
                 resumes = false;
                 continue;
             }
@@ -121,7 +121,7 @@ impl Queue {
     fn next(&self, resumes: bool) -> Next {
         let class = Class {
             standing: Standing::Open,
-            work: self.work,
+            work: self.place.1,
         };
         match (self.waiting.is_empty(), self.stalled) {
             (true, _) => Next::Close,
@@ -143,28 +143,66 @@ impl Queue {
         }
     }
 
+    /// Somebody has stopped waiting for one of these calls. Says whether the first was ended for
+    /// that: the queue had its place among its equals for that one.
+    ///
+    /// One behind it costs no time, only memory: all are looked at when half of them may be such
+    /// calls. So what this costs does not grow with what waits.
+    pub(crate) fn on_abandoned(&mut self, context: &mut Context) -> bool {
+        self.abandoned += 1;
+        if 2 * self.abandoned > self.waiting.len() {
+            return self.refuse_late(context);
+        }
+        let is_first = self
+            .waiting
+            .front()
+            .is_some_and(|Asked { call, .. }| call.is_abandoned());
+        if is_first {
+            self.refuse_first(Refusal::Abandoned, context);
+        }
+        is_first
+    }
+
     /// Ends those calls for which nobody waits any more, or not any longer. Says whether the first
-    /// was among them: the queue had its place among its equals for that one.
+    /// was among them.
     pub(crate) fn refuse_late(&mut self, context: &mut Context) -> bool {
-        let (mut place, mut is_first) = (0, false);
-        self.due = None;
-        while let Some(Asked { call, .. }) = self.waiting.get(place) {
-            if let Some(refusal) = call.refusal(context) {
+        let mut is_first = false;
+        (self.due, self.abandoned) = (None, 0);
+        // Once around, so that those that stay keep their order.
+        for place in 0..self.waiting.len() {
+            let Some(asked) = self.waiting.pop_front() else {
+                break;
+            };
+            if let Some(refusal) = asked.call.refusal(context) {
                 is_first |= place == 0;
-                self.refuse(place, refusal, context);
+                asked.refuse(refusal, context);
             } else {
-                self.due = earlier(self.due, call.deadline);
-                place += 1;
+                self.due = earlier(self.due, asked.call.deadline);
+                self.waiting.push_back(asked);
             }
         }
         is_first
     }
 
-    /// Ends a call without an answer, and its search on every core.
-    fn refuse(&mut self, place: usize, refusal: Refusal, context: &mut Context) {
-        let Some(Asked { call, task }) = self.waiting.remove(place) else {
-            return;
-        };
+    fn refuse_first(&mut self, refusal: Refusal, context: &mut Context) {
+        if let Some(asked) = self.waiting.pop_front() {
+            asked.refuse(refusal, context);
+        }
+    }
+
+    /// Its worker ends.
+    pub(crate) fn end(&mut self, context: &mut Context) {
+        self.flush();
+        for asked in self.waiting.drain(..) {
+            asked.refuse(Refusal::Draining, context);
+        }
+    }
+}
+
+impl Asked {
+    /// Ends it without an answer, and its search on every core.
+    fn refuse(self, refusal: Refusal, context: &mut Context) {
+        let Asked { call, task } = self;
         match refusal {
             Refusal::Abandoned => context.cancel(task, Cancel::Abandoned),
             Refusal::Draining => {
@@ -176,14 +214,6 @@ impl Queue {
                 context.cancel(task, Cancel::Refused);
                 call.tell(Err(SolveError::Deadline));
             }
-        }
-    }
-
-    /// Its worker ends.
-    pub(crate) fn end(&mut self, context: &mut Context) {
-        self.flush();
-        while !self.waiting.is_empty() {
-            self.refuse(0, Refusal::Draining, context);
         }
     }
 }

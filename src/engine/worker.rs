@@ -25,6 +25,7 @@ use super::budget::seeds;
 use super::call::Call;
 use super::client::{Client, Door, Drain, Next, Standing, Urgency};
 use super::context::Context;
+use super::desk::Letter;
 use super::queue::{Place, Queue};
 use super::scheduler::{Scheduler, Turn};
 use super::shared::Shared;
@@ -56,9 +57,9 @@ pub(crate) struct Worker<D: Door> {
     shared: Arc<Shared>,
     poll: Poll,
     handoffs: Receiver<D::Handoff>,
-    calls: Receiver<Box<Call>>,
+    letters: Receiver<Letter>,
     clients: Slab<Kind<D::Client>>,
-    /// The keys of queues that more can be put in.
+    /// The keys of those of them that are queues.
     queues: HashMap<Place, usize>,
     scheduler: Scheduler,
     /// When to look for clients whose time is over; none while there can be none.
@@ -84,7 +85,7 @@ impl<D: Door> Worker<D> {
         shared: Arc<Shared>,
         poll: Poll,
         handoffs: Receiver<D::Handoff>,
-        calls: Receiver<Box<Call>>,
+        letters: Receiver<Letter>,
     ) -> Worker<D> {
         Worker {
             scheduler: Scheduler::new(context.portions.quantum()),
@@ -94,7 +95,7 @@ impl<D: Door> Worker<D> {
             shared,
             poll,
             handoffs,
-            calls,
+            letters,
             clients: Slab::new(),
             queues: HashMap::new(),
             next_sweep: None,
@@ -228,20 +229,23 @@ impl<D: Door> Worker<D> {
         while let Ok(handoff) = self.handoffs.try_recv() {
             self.open_socket(handoff);
         }
-        while let Ok(call) = self.calls.try_recv() {
-            self.open_call(call);
-        }
-        if self.shared.desks[self.context.worker].take_abandoned() {
-            for key in 0..self.clients.capacity() {
-                self.refuse_late(key);
+        while let Ok(letter) = self.letters.try_recv() {
+            match letter {
+                Letter::Call(call) => self.open_call(call),
+                Letter::Abandoned(place) => {
+                    if let Some(&key) = self.queues.get(&place) {
+                        self.refuse(key, Queue::on_abandoned);
+                    }
+                }
             }
         }
     }
 
-    /// Ends the calls of a queue, if `key` is one, for which nobody waits any longer.
-    fn refuse_late(&mut self, key: usize) {
+    /// Has the queue `key`, if it is one, end calls by `refuse`, which says whether the first was
+    /// among them.
+    fn refuse(&mut self, key: usize, refuse: fn(&mut Queue, &mut Context) -> bool) {
         if let Some(Kind::Calls(queue)) = self.clients.get_mut(key)
-            && queue.refuse_late(&mut self.context)
+            && refuse(queue, &mut self.context)
         {
             self.scheduler.interrupt(key);
         }
@@ -269,12 +273,9 @@ impl<D: Door> Worker<D> {
     }
 
     fn open_call(&mut self, call: Box<Call>) {
-        let work = call.work(&self.context);
-        let place = call.flow.map(|flow| (flow, work));
-        let known = place.and_then(|place| self.queues.get(&place).copied());
-        let key = known.unwrap_or_else(|| {
-            let key = self.clients.insert(Kind::Calls(Queue::new(place, work)));
-            self.queues.extend(place.map(|place| (place, key)));
+        let place = call.place;
+        let key = *self.queues.entry(place).or_insert_with(|| {
+            let key = self.clients.insert(Kind::Calls(Queue::new(place)));
             self.scheduler.insert(key);
             key
         });
@@ -296,9 +297,7 @@ impl<D: Door> Worker<D> {
                 self.shared.client_goes();
             }
             Some(Kind::Calls(mut queue)) => {
-                if let Some(place) = queue.place() {
-                    self.queues.remove(&place);
-                }
+                self.queues.remove(&queue.place());
                 queue.end(&mut self.context);
             }
         }
@@ -398,7 +397,7 @@ impl<D: Door> Worker<D> {
                     client.on_due();
                     self.scheduler.interrupt(key);
                 }
-                self.refuse_late(key);
+                self.refuse(key, Queue::refuse_late);
             }
             self.arm_sweep(key);
         }

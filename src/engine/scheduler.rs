@@ -8,10 +8,11 @@
 //! keeps them from the CPU; what one kind leaves is the other's.
 //!
 //! Old clients are in classes, by the work of their search. Between classes a round robin gives
-//! each the quantum of every client in it. Within a class it is first come, first served: a search
-//! has no memory, so to give its time to its equal gains nothing on average and makes the longest
-//! wait longer (2,000 connections at difficulty 4, sharing by slices: p50 0.44 s, p99 3.0 s; in
-//! order: both about 0.7 s).
+//! each the quantum of every client in it, or a part of that where they are many: nobody waits for
+//! long for another class. Within a class it is first come, first served: a search has no memory,
+//! so to give its time to its equal gains nothing on average and makes the longest wait longer
+//! (2,000 connections at difficulty 4, sharing by slices: p50 0.44 s, p99 3.0 s; in order: both
+//! about 0.7 s).
 //!
 //! Below all of them is the background: clients that have ended their stream, in classes of their
 //! own.

@@ -187,6 +187,27 @@ fn classes_share_by_their_clients() {
 }
 
 #[test]
+fn few_clients_do_not_wait_for_the_turns_of_all_the_many_of_another_class() {
+    let mut scheduler = scheduler(1010);
+    (0..1010).for_each(|key| scheduler.wake(key));
+    let mut used = [0; 1010];
+    let class = |key| if key < 10 { hard() } else { harder() };
+    let (mut since, mut longest) = (0, 0);
+    for _ in 0..20_000 {
+        round(&mut scheduler, &mut used, |turn| {
+            let (spent, next) = greedy(class(turn.key))(turn);
+            since = if turn.key < 10 { 0 } else { since + spent };
+            longest = longest.max(since);
+            (spent, next)
+        });
+    }
+    // A hundredth of the time each hundred quanta, not ten hundredths each thousand.
+    assert!(longest < 200 * QUANTUM, "{longest}");
+    let few: u64 = used[..10].iter().sum();
+    assert!((190 * QUANTUM..=210 * QUANTUM).contains(&few), "{few}");
+}
+
+#[test]
 fn the_background_is_for_when_nobody_else_wants_the_time() {
     let mut scheduler = scheduler(2);
     (0..2).for_each(|key| scheduler.wake(key));

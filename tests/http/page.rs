@@ -1,26 +1,33 @@
 //! The page for people, in a real browser: what it shows while the service idles, works, refuses,
-//! and when it is gone. With `POWD_SCREENSHOTS=DIR` each state is left there as PNG, wide and
-//! narrow, to be looked at.
+//! when it is gone, and when it is there again. With `POWD_SCREENSHOTS=DIR` each state is left
+//! there as PNG, wide and narrow, to be looked at.
 
 mod browser;
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
-use powd_testkit::{Powd, skip, until};
+use powd_testkit::{Powd, reserved_port, skip, until};
 use serde_json::Value;
 
+use crate::POWD;
 use crate::client::{HOPELESS, Http, serve};
 use browser::Browser;
 
 /// A desk and a phone.
 const SIZES: [(&str, u32, u32); 2] = [("wide", 1280, 900), ("narrow", 390, 844)];
 
-fn open(powd: &Powd) -> Option<Browser> {
-    let Some(browser) = Browser::start() else {
+fn start() -> Option<Browser> {
+    let browser = Browser::start();
+    if browser.is_none() {
         skip("chromedriver and chromium are not installed");
-        return None;
-    };
+    }
+    browser
+}
+
+fn open(powd: &Powd) -> Option<Browser> {
+    let browser = start()?;
     browser.visit(&format!("http://{}/", powd.door("admin")));
     Some(browser)
 }
@@ -36,6 +43,16 @@ fn until_shown(browser: &Browser, id: &str, wanted: impl Fn(&str) -> bool) {
     until(&format!("what #{id} is to show"), || {
         wanted(&text(browser, id))
     });
+}
+
+/// No word of the page's own in the browser's log: what cannot be fetched is all there is.
+fn expect_no_fault(browser: &Browser) {
+    let complaints = browser.complaints();
+    let own: Vec<_> = complaints
+        .iter()
+        .filter(|line| !line.contains("Failed to load resource"))
+        .collect();
+    assert!(own.is_empty(), "{own:?}");
 }
 
 /// In each size: nothing sticks out sideways, and there is a picture for who wants to look. Returns
@@ -123,11 +140,42 @@ fn the_page_shows_what_the_service_does_and_when_it_is_gone() {
         alarm.contains("has not answered since")
     });
     assert_eq!(look(&browser, "gone"), places);
-    // No word of the page's own in the browser's log: what cannot be fetched is all there is.
-    let complaints = browser.complaints();
-    let own: Vec<_> = complaints
-        .iter()
-        .filter(|line| !line.contains("Failed to load resource"))
-        .collect();
-    assert!(own.is_empty(), "{own:?}");
+    expect_no_fault(&browser);
+}
+
+#[test]
+fn the_page_knows_a_service_that_was_started_again() {
+    let Some(browser) = start() else { return };
+    let (_reserved, address) = reserved_port();
+    let admin = address.to_string();
+    let serve = |workers| POWD.serve(&["--admin", &admin, "--workers", workers]);
+    let hide = |is_hidden: bool| {
+        browser.run(&format!(
+            "Object.defineProperty(document, 'hidden', {{ value: {is_hidden}, configurable: true }})"
+        ))
+    };
+    let begun = Instant::now();
+    let first = serve("1");
+    browser.visit(&format!("http://{admin}/"));
+    until_shown(&browser, "about", |about| about.contains(" 1 workers "));
+
+    // Nobody looks at it until the second one is up for longer than the first one ever was.
+    hide(true);
+    drop(first);
+    let lived = begun.elapsed().as_secs_f64();
+    let _second = serve("2");
+    until("a longer uptime", || {
+        let status = Http::connect(address).get("/status").json();
+        status["uptime_seconds"].as_f64() > Some(lived)
+    });
+    hide(false);
+    until_shown(&browser, "about", |about| about.contains(" 2 workers "));
+    assert_eq!(text(&browser, "state"), "ready");
+    expect_no_fault(&browser);
+
+    // What the page does not understand is not taken for an outage either.
+    browser.run("window.known = fetch; fetch = async () => new Response('null')");
+    until_shown(&browser, "state", |state| state == "not shown");
+    browser.run("fetch = window.known");
+    until_shown(&browser, "state", |state| state == "ready");
 }

@@ -305,8 +305,6 @@ fn encode_histogram(latencies: &Latencies, mut encoder: MetricEncoder<'_>) -> fm
 /// What Prometheus' own client libraries tell of any process.
 #[cfg(target_os = "linux")]
 fn encode_process(watched: &Watched, writer: &mut Writer<'_>) -> fmt::Result {
-    use std::time::UNIX_EPOCH;
-
     // Where /proc is missing, so are these.
     let Ok(process) = procfs::process::Process::myself() else {
         return Ok(());
@@ -347,11 +345,10 @@ fn encode_process(watched: &Watched, writer: &mut Writer<'_>) -> fmt::Result {
             soft,
         )?;
     }
-    let start = watched.start_time().duration_since(UNIX_EPOCH);
     writer.gauge_of_seconds(
         "process_start_time_seconds",
         "Start of the process, in seconds since 1970",
-        start.unwrap_or_default().as_secs_f64(),
+        watched.start_time(),
     )
 }
 

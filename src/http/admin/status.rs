@@ -22,6 +22,8 @@ struct Status {
     kernel: &'static str,
     /// False from the first signal on.
     ready: bool,
+    /// When it started, since 1970: the counters of another start are others.
+    start_time_seconds: f64,
     uptime_seconds: f64,
     workers: Vec<Worker>,
     hashes: u64,
@@ -145,6 +147,7 @@ pub(super) async fn status(State(watched): State<Watched>) -> Response<Body> {
         revision: env!("POWD_REVISION"),
         kernel: watched.kernel(),
         ready: watched.is_ready(),
+        start_time_seconds: watched.start_time(),
         uptime_seconds: watched.uptime().as_secs_f64(),
         workers: watched
             .busy()

@@ -1,7 +1,7 @@
 //! What can be watched, gathered from where it is counted.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use powd_core::Difficulty;
 use serde::Serialize;
@@ -88,9 +88,10 @@ impl Watched {
         self.0.started.elapsed()
     }
 
-    /// When the service started.
-    pub(super) fn start_time(&self) -> SystemTime {
-        self.0.start_time
+    /// When the service started, in seconds since 1970.
+    pub(super) fn start_time(&self) -> f64 {
+        let start = self.0.start_time.duration_since(UNIX_EPOCH);
+        start.unwrap_or_default().as_secs_f64()
     }
 
     pub(super) fn kernel(&self) -> &'static str {

@@ -100,7 +100,7 @@ fn the_page_shows_what_the_service_does_and_when_it_is_gone() {
          document.getElementById('go').click()",
     );
     until_shown(&browser, "result", |result| {
-        result.contains("<b>&\")") && result.contains("= 000") && result.contains("seeds tried")
+        result.contains("<b>&\")") && result.contains("= 000") && result.contains(" tried in ")
     });
 
     // Under load: a search that does not end, and many that do.
@@ -157,13 +157,13 @@ fn the_page_knows_a_service_that_was_started_again() {
     let begun = Instant::now();
     let first = serve("1");
     browser.visit(&format!("http://{admin}/"));
-    until_shown(&browser, "about", |about| about.contains(" 1 workers "));
+    until_shown(&browser, "about", |about| about.contains(" 1 worker "));
 
     // Nobody looks at it until the second one is up for longer than the first one ever was.
     hide(true);
     drop(first);
     let lived = begun.elapsed().as_secs_f64();
-    let _second = serve("2");
+    let second = serve("2");
     until("a longer uptime", || {
         let status = Http::connect(address).get("/status").json();
         status["uptime_seconds"].as_f64() > Some(lived)
@@ -178,4 +178,12 @@ fn the_page_knows_a_service_that_was_started_again() {
     until_shown(&browser, "state", |state| state == "not shown");
     browser.run("fetch = window.known");
     until_shown(&browser, "state", |state| state == "ready");
+
+    // No row is left of a worker that is gone.
+    let rows = || browser.run("return document.getElementById('workers').children.length");
+    assert_eq!(rows(), 2);
+    drop(second);
+    let _third = serve("1");
+    until_shown(&browser, "about", |about| about.contains(" 1 worker "));
+    assert_eq!(rows(), 1);
 }

@@ -12,7 +12,7 @@ use powd_testkit::{Powd, reserved_port, skip, until};
 use serde_json::Value;
 
 use crate::POWD;
-use crate::client::{HOPELESS, Http, serve};
+use crate::client::{HOPELESS, Http, serve, serve_bounded};
 use browser::Browser;
 
 /// A desk and a phone.
@@ -186,4 +186,27 @@ fn the_page_knows_a_service_that_was_started_again() {
     let _third = serve("1");
     until_shown(&browser, "about", |about| about.contains(" 1 worker "));
     assert_eq!(rows(), 1);
+}
+
+#[test]
+fn the_form_can_be_sent_as_it_stands() {
+    let powd = serve_bounded(&["--max-difficulty", "3"]);
+    let Some(browser) = open(&powd) else { return };
+    until_shown(&browser, "state", |state| state == "ready");
+    browser.run("document.getElementById('go').click()");
+    until_shown(&browser, "result", |result| result.contains("= 000"));
+
+    // What was typed stays, also where the service that comes next allows less.
+    let difficulty = || browser.run("return document.getElementById('difficulty').value");
+    assert_eq!(difficulty(), "3");
+    browser.run(
+        "document.getElementById('difficulty').value = 2;
+         const known = fetch;
+         fetch = async (...call) => {
+             const status = await (await known(...call)).json();
+             return Response.json({ ...status, kernel: 'another', max_difficulty: 1 });
+         }",
+    );
+    until_shown(&browser, "about", |about| about.contains("another"));
+    assert_eq!(difficulty(), "2");
 }

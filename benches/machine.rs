@@ -29,7 +29,7 @@ use powd::cli::median;
 use powd::cpus;
 use powd::load::Options;
 use powd_core::Difficulty;
-use powd_testkit::bench::{Call, Conditions, Server, fail, short, table};
+use powd_testkit::bench::{Call, Conditions, Server, fail, join, short, table};
 use powd_testkit::{Program, oracle};
 use round::round;
 use serde::Serialize;
@@ -128,7 +128,7 @@ fn on<T: Send>(cpu: usize, begin: impl FnOnce() -> T + Send) -> T {
         cpus::pin(cpu).unwrap_or_else(|error| fail(&error.to_string()));
         begin()
     };
-    thread::scope(|scope| scope.spawn(bound).join().expect("it does not panic"))
+    thread::scope(|scope| join(scope.spawn(bound)))
 }
 
 impl Drop for Busy {
@@ -346,10 +346,7 @@ fn storm(address: SocketAddr, duration: Duration) -> usize {
         let clients: Vec<_> = (0..clients)
             .map(|number| scope.spawn(move || client(number)))
             .collect();
-        let answers = clients.into_iter().map(|client| client.join());
-        answers
-            .map(|answers| answers.expect("clients do not panic"))
-            .sum()
+        clients.into_iter().map(join).sum()
     })
 }
 

@@ -201,7 +201,9 @@ fn one(call: &Call, setting: &Setting, difficulty: u8, server: &Server) -> Round
 impl Side {
     fn new(rounds: Vec<Round>, difficulty: u8) -> Side {
         let total = |of: fn(&Round) -> f64| rounds.iter().map(of).sum::<f64>();
-        let middle = |of: fn(&Round) -> f64| {
+        // A round without a reply has a rate, and no latency.
+        let rates = rounds.iter().map(|round| round.report.replies_per_s);
+        let latency = |of: fn(&Round) -> f64| {
             let answered = rounds.iter().filter(|round| round.report.replies > 0);
             median(answered.map(of))
         };
@@ -215,14 +217,14 @@ impl Side {
                 value: if luck >= LUCK_COUNTS {
                     replies as f64 / seconds
                 } else {
-                    middle(|round| round.report.replies_per_s)
+                    median(rates)
                 },
                 luck,
             },
             replies,
             seconds,
-            p50_ms: middle(|round| round.report.latency.p50_ms),
-            p99_ms: middle(|round| round.report.latency.p99_ms),
+            p50_ms: latency(|round| round.report.latency.p50_ms),
+            p99_ms: latency(|round| round.report.latency.p99_ms),
             resets: resets.sum(),
             errors: reports().flat_map(|report| report.errors.values()).sum(),
             cpu_s_per_1000_replies: if replies > 0 {

@@ -5,7 +5,7 @@
 //! time of its last change is shown. The counts of a process are had by a signal, which takes half
 //! a millisecond; that of an engine in this process at once.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,15 +14,12 @@ use indicatif::ProgressBar;
 use powd::cli::median;
 use powd::engine::{Engine, Handle, Options, Solve};
 use powd_core::Difficulty;
-use powd_testkit::bench::{Call, Conditions, Server, fail, table, time};
+use powd_testkit::bench::{Call, Conditions, ENDLESS, Server, fail, send, table, time};
 use powd_testkit::{DEADLINE, Program, until};
 use serde::Serialize;
 use socket2::SockRef;
 
 const POWD: Program = Program::at(env!("CARGO_BIN_EXE_powd"));
-
-/// A search of this difficulty ends with its client only.
-const ENDLESS: u8 = 64;
 
 /// The highest that HTTP takes: hours.
 const HOURS: u8 = 10;
@@ -232,16 +229,6 @@ fn post(path: &str) -> String {
     format!(
         "POST {path}?difficulty={HOURS} HTTP/1.1\r\nHost: powd\r\nContent-Length: 4\r\n\r\nhard"
     )
-}
-
-/// Sends on a new connection.
-fn send(address: SocketAddr, bytes: &str) -> TcpStream {
-    let connected = TcpStream::connect(address);
-    let mut stream = connected.unwrap_or_else(|error| fail(&format!("powd: {error}")));
-    let limited = stream.set_read_timeout(Some(DEADLINE));
-    let sent = limited.and_then(|()| stream.write_all(bytes.as_bytes()));
-    sent.unwrap_or_else(|error| fail(&format!("powd: {error}")));
-    stream
 }
 
 fn print(outcome: &Outcome) {

@@ -18,9 +18,8 @@
 mod round;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,15 +28,12 @@ use powd::cli::median;
 use powd::cpus;
 use powd::load::Options;
 use powd_core::Difficulty;
-use powd_testkit::bench::{Call, Conditions, Server, fail, join, short, table};
-use powd_testkit::{Program, oracle};
+use powd_testkit::bench::{Call, Conditions, ENDLESS, Server, fail, join, send, short, table};
+use powd_testkit::{Busy, Program, oracle};
 use round::round;
 use serde::Serialize;
 
 const POWD: Program = Program::at(env!("CARGO_BIN_EXE_powd"));
-
-/// A search of this difficulty ends with its client only.
-const ENDLESS: u8 = 64;
 
 /// What a server needs to see that its CPUs are not its own.
 const SETTLING: Duration = Duration::from_secs(6);
@@ -110,18 +106,6 @@ fn main() {
     println!("\ndata: {}", path.display());
 }
 
-/// A busy program, killed when dropped.
-struct Busy(Child);
-
-impl Busy {
-    fn start() -> Busy {
-        let shell = Command::new("sh")
-            .args(["-c", "while :; do :; done"])
-            .spawn();
-        Busy(shell.unwrap_or_else(|error| fail(&format!("sh: {error}"))))
-    }
-}
-
 /// What comes of `begin` on a thread that is bound to a CPU; its children are bound as well.
 fn on<T: Send>(cpu: usize, begin: impl FnOnce() -> T + Send) -> T {
     let bound = || {
@@ -129,13 +113,6 @@ fn on<T: Send>(cpu: usize, begin: impl FnOnce() -> T + Send) -> T {
         begin()
     };
     thread::scope(|scope| join(scope.spawn(bound)))
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A server with a search that does not end.
@@ -147,22 +124,15 @@ struct Searching {
 impl Searching {
     fn start(flags: &[&str]) -> Searching {
         let server = Server::powd(POWD, ENDLESS, flags, None);
-        let mut client = connect(server.address);
-        let asked = client.write_all(b"hard\n");
-        asked.unwrap_or_else(|error| fail(&format!("powd: {error}")));
         Searching {
+            _client: send(server.address, "hard\n"),
             server,
-            _client: client,
         }
     }
 
     fn hashes(&self) -> f64 {
         self.server.hashes().unwrap_or(0) as f64
     }
-}
-
-fn connect(address: SocketAddr) -> TcpStream {
-    TcpStream::connect(address).unwrap_or_else(|error| fail(&format!("powd: {error}")))
 }
 
 /// How to measure.
@@ -235,7 +205,7 @@ impl Machine {
     fn neighbour(&self) -> Contest {
         self.begin("neighbour");
         let rate = |flags: &[&str], beside: usize| {
-            let _busy: Vec<Busy> = (0..beside).map(|_| Busy::start()).collect();
+            let _busy = Busy::start(beside);
             let server = [Searching::start(flags)];
             thread::sleep(self.settling());
             self.rates(&server)[0]
@@ -261,8 +231,8 @@ impl Machine {
             let server = Server::powd(POWD, 3, flags, None);
             // Among equals a connection goes to the worker on its client's CPU. That one has this
             // idle one, so the next goes elsewhere.
-            let _idle = on(*own, || connect(server.address));
-            let others = others.iter().map(|cpu| on(*cpu, Busy::start));
+            let _idle = on(*own, || send(server.address, ""));
+            let others = others.iter().map(|cpu| on(*cpu, || Busy::start(1)));
             let _busy: Vec<Busy> = others.collect();
             let options = Options {
                 connections: 1,
@@ -315,7 +285,7 @@ impl Machine {
             (kernel, begin.elapsed().as_secs_f64() * 1e3)
         };
         let quiet = (0..count / 2).map(|_| start().1).collect();
-        let _busy: Vec<Busy> = (0..=cpus::available()).map(|_| Busy::start()).collect();
+        let _busy = Busy::start(cpus::available() + 1);
         let mut beside_others = BTreeMap::new();
         for _ in 0..count {
             *beside_others.entry(start().0).or_default() += 1;
@@ -352,11 +322,9 @@ fn storm(address: SocketAddr, duration: Duration) -> usize {
 
 /// Asks once on a new connection, and waits for so long.
 fn answered(address: SocketAddr, message: &str, difficulty: u8, patience: Duration) -> bool {
-    let mut client = connect(address);
-    let asked = client
-        .set_read_timeout(Some(patience))
-        .and_then(|()| client.write_all(format!("{message}\n").as_bytes()));
-    asked.unwrap_or_else(|error| fail(&format!("powd: {error}")));
+    let client = send(address, &format!("{message}\n"));
+    let limited = client.set_read_timeout(Some(patience));
+    limited.unwrap_or_else(|error| fail(&format!("powd: {error}")));
     let mut line = String::new();
     match BufReader::new(client).read_line(&mut line) {
         Ok(_) if line.ends_with('\n') => {

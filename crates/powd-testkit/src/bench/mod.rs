@@ -7,6 +7,7 @@ mod call;
 mod conditions;
 mod estimate;
 mod numbers;
+mod request;
 mod server;
 
 use std::panic::resume_unwind;
@@ -17,6 +18,7 @@ pub use call::Call;
 pub use conditions::{Conditions, cpu};
 pub use estimate::{Estimate, LUCK_COUNTS};
 pub use numbers::{short, table, time, whole};
+pub use request::{ENDLESS, send};
 pub use server::{Server, compile};
 
 /// Ends a benchmark that cannot go on, with its message alone. It unwinds: servers and busy programs

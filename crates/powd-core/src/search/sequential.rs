@@ -34,7 +34,8 @@ use crate::sync::never;
 /// }
 /// # assert!(tally.hashes > 0);
 /// ```
-#[derive(Clone, Copy, Debug)]
+// Not `Copy`: a copy made unseen would leave the original where it was, as with an iterator.
+#[derive(Clone, Debug)]
 pub struct Search {
     ring: Ring,
     /// The steps from the start of the ring that were tried: empty, but for finds that were told.

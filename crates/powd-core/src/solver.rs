@@ -38,9 +38,8 @@ const PART: f64 = 500_000.0;
 /// use powd_core::{Difficulty, Kernel, SeedLength, SolverOptions};
 ///
 /// let options = SolverOptions {
-///     kernel: Kernel::PORTABLE,
 ///     seed_length: SeedLength::of::<8>(),
-///     ..SolverOptions::new(Difficulty::of::<3>())
+///     ..SolverOptions::with_kernel(Kernel::PORTABLE, Difficulty::of::<3>())
 /// };
 /// # let _ = options;
 /// ```
@@ -60,20 +59,29 @@ pub struct SolverOptions<S = Kernel> {
 }
 
 impl SolverOptions {
-    /// Seeds of five characters, the [fastest](Kernel::fastest) kernel, a thread for each CPU that
-    /// the process may use, and starting places that differ from run to run.
+    /// The [fastest](Kernel::fastest) kernel, and the rest as
+    /// [`with_kernel`](SolverOptions::with_kernel) has it.
+    ///
+    /// The first call in a process measures which one that is, for some 20 ms, or more
+    /// on a busy machine. Who has chosen a kernel uses `with_kernel`, which measures nothing.
     pub fn new(difficulty: Difficulty) -> SolverOptions {
-        SolverOptions {
-            difficulty,
-            seed_length: SeedLength::DEFAULT,
-            kernel: Kernel::fastest(),
-            threads: available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            rng_seed: random_draw(),
-        }
+        SolverOptions::with_kernel(Kernel::fastest(), difficulty)
     }
 }
 
 impl<S> SolverOptions<S> {
+    /// This kernel, seeds of five characters, a thread for each CPU that the process may use, and
+    /// starting places that differ from run to run.
+    pub fn with_kernel(kernel: S, difficulty: Difficulty) -> SolverOptions<S> {
+        SolverOptions {
+            difficulty,
+            seed_length: SeedLength::DEFAULT,
+            kernel,
+            threads: available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            rng_seed: random_draw(),
+        }
+    }
+
     fn job<'m>(&self, message: &'m [u8]) -> Job<'m> {
         Job {
             message,
@@ -306,11 +314,9 @@ mod tests {
 
     fn options<S>(kernel: S, difficulty: Difficulty, threads: usize) -> SolverOptions<S> {
         SolverOptions {
-            difficulty,
-            seed_length: SeedLength::DEFAULT,
-            kernel,
             threads: NonZeroUsize::new(threads).expect("some"),
             rng_seed: 1,
+            ..SolverOptions::with_kernel(kernel, difficulty)
         }
     }
 

@@ -463,7 +463,7 @@ fn progress(guests: &Guests, place: usize) -> Progress {
     let at = guests.progress(place);
     Progress {
         hashes: at.hashes,
-        found: at.winner.map(|solution| *solution.seed()),
+        found: at.winner.map(|solution| solution.seed()),
         is_exhausted: at.is_exhausted,
     }
 }

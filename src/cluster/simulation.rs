@@ -206,7 +206,7 @@ impl World {
                 }
                 Action::Found(job, solution) => {
                     let message = job.to_string();
-                    let seed = *solution.seed();
+                    let seed = solution.seed();
                     assert!(verify(seed, message.as_bytes(), Difficulty::NONE).is_some());
                     let own = self.members[number].own.remove(&job);
                     assert!(own.is_some() && self.answered.insert(job), "{job}");

@@ -17,7 +17,7 @@
 //! })?;
 //! let handle = engine.handle();
 //! let answer = pollster::block_on(handle.solve("hello", Difficulty::of::<3>(), None))?;
-//! let seed = *answer.solution.seed();
+//! let seed = answer.solution.seed();
 //! assert!(verify(seed, b"hello", Difficulty::of::<3>()).is_some());
 //! handle.drain();
 //! engine.wait()?;

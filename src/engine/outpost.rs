@@ -94,7 +94,7 @@ impl Appeal {
 
     /// A solution was found elsewhere. One of another message or a lower difficulty is left.
     pub fn win(&self, solution: Solution) {
-        if verify(*solution.seed(), &self.message, self.difficulty) == Some(solution) {
+        if verify(solution.seed(), &self.message, self.difficulty) == Some(solution) {
             // Two may be found at the same time: the first one counts.
             let _ = self.winner.set(solution);
         }

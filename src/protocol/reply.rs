@@ -69,9 +69,10 @@ impl<'a> Reply<'a> {
         solution: &Solution,
         put: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
+        let seed = solution.seed();
         let reply = Reply {
             message,
-            seed: solution.seed().as_bytes(),
+            seed: seed.as_bytes(),
             hash: &solution.digest().to_hex(),
         };
         reply.write(put)

@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{message},{},{}", solution.seed(), solution.digest());
 
     // What somebody else does who is given the seed.
-    let checked = verify(*solution.seed(), message.as_bytes(), difficulty);
+    let checked = verify(solution.seed(), message.as_bytes(), difficulty);
     assert_eq!(checked, Some(solution));
     Ok(())
 }

@@ -378,7 +378,7 @@ mod tests {
             let solutions = solver.solve_all(&messages);
             assert_eq!(solutions.len(), messages.len());
             for (message, solution) in messages.iter().zip(solutions) {
-                let checked = verify(*solution.seed(), message.as_bytes(), difficulty);
+                let checked = verify(solution.seed(), message.as_bytes(), difficulty);
                 assert_eq!(checked, Some(solution));
                 assert!(solution.seed().length() >= options.seed_length);
             }

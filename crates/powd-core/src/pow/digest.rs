@@ -17,7 +17,7 @@ use super::{Seed, SeedLength};
 /// let solution = verify(Seed::from_bytes(b"a")?, b"bc", Difficulty::NONE).unwrap();
 /// let known = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 /// assert_eq!(solution.digest().to_string(), known);
-/// assert_eq!(known.parse(), Ok(*solution.digest()));
+/// assert_eq!(known.parse(), Ok(solution.digest()));
 /// assert_eq!(solution.digest().as_bytes()[..2], [0xba, 0x78]);
 /// # Ok::<(), powd_core::SeedError>(())
 /// ```

@@ -14,13 +14,13 @@ pub struct Solution {
 
 impl Solution {
     /// The seed, which stands before the message.
-    pub fn seed(&self) -> &Seed {
-        &self.seed
+    pub fn seed(&self) -> Seed {
+        self.seed
     }
 
     /// `SHA-256(seed || message)`.
-    pub fn digest(&self) -> &Digest {
-        &self.digest
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 }
 

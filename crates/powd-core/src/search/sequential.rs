@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn difficulty_zero_takes_the_place_drawn() {
         let (solution, tally) = run(&mut Search::new(SeedLength::DEFAULT, 77), b"", 0, 1);
-        assert_eq!(*solution.seed(), Ring::new(SeedLength::DEFAULT, 77).seed(0));
+        assert_eq!(solution.seed(), Ring::new(SeedLength::DEFAULT, 77).seed(0));
         assert_eq!(tally.hashes, 1);
     }
 

@@ -303,7 +303,7 @@ mod tests {
                         let Progress::Found(solution) = progress else {
                             panic!("one in 4096 is a solution: {progress:?}");
                         };
-                        let checked = verify(*solution.seed(), job.message, job.difficulty);
+                        let checked = verify(solution.seed(), job.message, job.difficulty);
                         assert_eq!(checked, Some(solution));
                     });
                 }

@@ -11,7 +11,7 @@ fuzz_target!(|input: (u8, u8, u32, u8, [u8; 12], &[u8])| {
     let (seed_length, nibbles, start, count, tail, message) = input;
     let seed_length = SeedLength::new(1 + seed_length % 16).expect("1 to 16");
     let head_length = seed_length.min(Template::MAX_HEAD_LENGTH);
-    let tail: Vec<u8> = tail[..seed_length.get() - head_length.get()]
+    let tail: Vec<u8> = tail[..seed_length.bytes() - head_length.bytes()]
         .iter()
         .map(|&byte| ALPHABET[usize::from(byte) % ALPHABET.len()])
         .collect();

@@ -57,7 +57,7 @@ fn right_line(message: &[u8], seed: u8, at: usize, change: u8) {
         line.extend_from_slice(piece);
         Ok::<(), Infallible>(())
     });
-    let found = Reply::at(&line, message.len(), length.get());
+    let found = Reply::at(&line, message.len(), length.bytes());
     let line_alone = line.strip_suffix(b"\n").expect("an end");
     let reply = Reply::parse(line_alone).expect("a reply");
     assert_eq!(found, Some(reply));

@@ -77,7 +77,7 @@ impl Context {
 
     /// A search with seeds of at least `length` characters for a message of `bytes`.
     pub(crate) fn begin_with(&mut self, length: SeedLength, bytes: usize) -> Task {
-        let blocks = blocks(length.get() + bytes) as u64;
+        let blocks = blocks(length.bytes() + bytes) as u64;
         self.counters.searches_begun.add(1);
         Task::new(length, self.draws.draw(), blocks)
     }

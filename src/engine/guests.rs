@@ -48,7 +48,7 @@ impl Guests {
     /// place below [`Guests::PLACES`].
     pub fn begin(&mut self, place: usize, job: Job<'_>, length: SeedLength, steps: Range<u128>) {
         self.end(place);
-        let blocks = blocks(length.get() + job.message.len()) as u64;
+        let blocks = blocks(length.bytes() + job.message.len()) as u64;
         let chunk: NonZeroU64 = self.shared.portions().chunk(blocks);
         let mut search = SharedSearch::with_capacity(job.message.len());
         search.begin(job, Ring::new(length, 0), steps, chunk);

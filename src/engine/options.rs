@@ -40,7 +40,7 @@ impl Options {
 
     /// Blocks of a hash for a message of `bytes`.
     pub(crate) fn blocks(&self, bytes: usize) -> u64 {
-        blocks(self.seed_length.get() + bytes) as u64
+        blocks(self.seed_length.bytes() + bytes) as u64
     }
 }
 

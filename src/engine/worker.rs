@@ -481,7 +481,7 @@ impl<D: Door> Drop for Worker<D> {
 fn share(context: &mut Context, search: &SharedSearch) -> (Tally, Progress) {
     let mut tally = Tally::default();
     let job = search.job();
-    let blocks = blocks(search.ring().length().get() + job.message.len()) as u64;
+    let blocks = blocks(search.ring().length().bytes() + job.message.len()) as u64;
     let budget = seeds(context.portions.quantum(), blocks).get();
     let mut share = search.join(&mut context.searcher);
     let mut progress = Progress::Pending;

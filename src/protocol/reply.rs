@@ -55,7 +55,7 @@ pub enum Fault {
 
 impl<'a> Reply<'a> {
     /// Bytes of a line besides its message, at most: two commas, the longest seed, the hash, `\n`.
-    pub const OVERHEAD: usize = Reply::line_length(0, SeedLength::MAX.get());
+    pub const OVERHEAD: usize = Reply::line_length(0, SeedLength::MAX.bytes());
 
     /// The length of a line, with its `\n`.
     pub const fn line_length(message: usize, seed: usize) -> usize {

@@ -91,7 +91,7 @@ impl<S> SolverOptions<S> {
 
     /// The blocks of one hash of `message`.
     fn blocks(&self, message: &[u8]) -> u64 {
-        blocks(self.seed_length.get() + message.len()) as u64
+        blocks(self.seed_length.bytes() + message.len()) as u64
     }
 
     /// The blocks that a search for `message` takes on average.

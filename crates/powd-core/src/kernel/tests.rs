@@ -24,8 +24,8 @@ impl Work {
             .iter()
             .rev()
             .copied()
-            .take(seed_length.get())
-            .skip(Template::MAX_HEAD_LENGTH.get())
+            .take(seed_length.bytes())
+            .skip(Template::MAX_HEAD_LENGTH.bytes())
             .collect();
         let mut template = Template::with_capacity(message.len());
         template.load(seed_length, message);
@@ -129,8 +129,8 @@ fn nist_vectors(kernel: Kernel) {
         let first_word = u32::from_str_radix(&digest[..8], 16).expect("hex digits");
         for seed_length in (1..=16).take(text.len()) {
             let seed_length = SeedLength::new(seed_length).expect("1 to 16");
-            let (seed, message) = text.split_at(seed_length.get());
-            let (head, tail) = seed.split_at(seed_length.min(Template::MAX_HEAD_LENGTH).get());
+            let (seed, message) = text.split_at(seed_length.bytes());
+            let (head, tail) = seed.split_at(seed_length.min(Template::MAX_HEAD_LENGTH).bytes());
             let head = Seed::from_bytes(head).expect("letters").index() as u32;
             let mut template = Template::with_capacity(128);
             template.load(seed_length, message);

@@ -96,7 +96,7 @@ pub fn digest(seed: &Seed, message: &[u8]) -> Digest {
     let mut block = [0; 64];
     let length = seed.as_bytes().len() + message.len();
     if length <= block.len() {
-        block[..SeedLength::MAX.get()].copy_from_slice(seed.padded());
+        block[..SeedLength::MAX.bytes()].copy_from_slice(seed.padded());
         block[seed.as_bytes().len()..length].copy_from_slice(message);
         return Digest(Sha256::digest(&block[..length]).into());
     }

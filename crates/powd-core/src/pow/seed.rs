@@ -35,7 +35,7 @@ const FOUR_DIGITS: u64 = 62u64.pow(4);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seed {
     /// The characters, then zeros.
-    characters: [u8; SeedLength::MAX.get()],
+    characters: [u8; SeedLength::MAX.bytes()],
     length: SeedLength,
 }
 
@@ -67,7 +67,7 @@ impl Seed {
         // of them.
         let mut characters = 0u128;
         let mut rest = index;
-        for place in (0..length.get()).step_by(4) {
+        for place in (0..length.bytes()).step_by(4) {
             // 128-bit division is a library call; nearly every number fits in 64 bits.
             let low = match u64::try_from(rest) {
                 Ok(number) => {
@@ -87,7 +87,7 @@ impl Seed {
                 u32::from_le_bytes([digit(1), digit(62), digit(62 * 62), digit(62 * 62 * 62)]);
             characters |= u128::from(four) << (8 * place);
         }
-        let unused = 8 * (SeedLength::MAX.get() - length.get());
+        let unused = 8 * (SeedLength::MAX.bytes() - length.bytes());
         Seed {
             characters: (characters << unused >> unused).to_le_bytes(),
             length,
@@ -107,14 +107,14 @@ impl Seed {
         if !bytes.iter().all(u8::is_ascii_alphanumeric) {
             return Err(SeedError::Alphabet);
         }
-        let mut characters = [0; SeedLength::MAX.get()];
+        let mut characters = [0; SeedLength::MAX.bytes()];
         characters[..bytes.len()].copy_from_slice(bytes);
         Ok(Seed { characters, length })
     }
 
     /// The characters, first to last.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.characters[..self.length.get()]
+        &self.characters[..self.length.bytes()]
     }
 
     /// The characters as text.
@@ -128,7 +128,7 @@ impl Seed {
     }
 
     /// The characters, then zeros up to the longest length.
-    pub(super) fn padded(&self) -> &[u8; SeedLength::MAX.get()] {
+    pub(super) fn padded(&self) -> &[u8; SeedLength::MAX.bytes()] {
         &self.characters
     }
 }
@@ -191,7 +191,7 @@ mod tests {
             for index in [0, 1, 61, last / 3, last / 2, last - 1, last].map(|i| i.min(last)) {
                 let seed = Seed::from_index(length, index);
                 assert_eq!(seed.length(), length);
-                assert_eq!(seed.as_bytes().len(), length.get());
+                assert_eq!(seed.as_bytes().len(), length.bytes());
                 assert_eq!(seed.index(), index);
                 assert_eq!(Seed::from_bytes(seed.as_bytes()), Ok(seed));
             }

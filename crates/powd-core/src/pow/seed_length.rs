@@ -63,7 +63,12 @@ impl SeedLength {
     }
 
     /// The number of characters.
-    pub const fn get(self) -> usize {
+    pub const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// The bytes that a seed takes: each character is one.
+    pub const fn bytes(self) -> usize {
         self.0 as usize
     }
 
@@ -78,7 +83,7 @@ impl SeedLength {
 
     /// The number of seeds of this length, 62^L.
     pub const fn space(self) -> u128 {
-        SPACES[self.get()]
+        SPACES[self.bytes()]
     }
 }
 
@@ -89,8 +94,8 @@ impl Default for SeedLength {
 }
 
 /// Powers of 62. A table, because computing a power of 128 bits takes longer than a hash.
-const SPACES: [u128; SeedLength::MAX.get() + 1] = {
-    let mut spaces = [1; SeedLength::MAX.get() + 1];
+const SPACES: [u128; SeedLength::MAX.bytes() + 1] = {
+    let mut spaces = [1; SeedLength::MAX.bytes() + 1];
     let mut length = 1;
     while length < spaces.len() {
         spaces[length] = spaces[length - 1] * 62;
@@ -120,7 +125,7 @@ mod tests {
 
     #[test]
     fn lengths_are_1_to_16() {
-        let lengths: Vec<usize> = (0..=255)
+        let lengths: Vec<u8> = (0..=255)
             .filter_map(|characters| SeedLength::new(characters).ok())
             .map(SeedLength::get)
             .collect();
@@ -136,7 +141,7 @@ mod tests {
     #[test]
     fn one_character_more_makes_62_times_as_many_seeds() {
         for length in std::iter::successors(Some(SeedLength::MIN), |length| length.longer()) {
-            assert_eq!(length.space(), 62u128.pow(length.get() as u32));
+            assert_eq!(length.space(), 62u128.pow(length.get().into()));
         }
         assert_eq!(SeedLength::DEFAULT.space(), 916_132_832);
     }

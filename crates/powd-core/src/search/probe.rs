@@ -83,7 +83,7 @@ impl<'a, S: Scan> Probe<'a, S> {
 
 /// The characters behind the head. A short seed has none.
 fn tail_of(seed: &Seed) -> &[u8] {
-    let tail = seed.as_bytes().get(Template::MAX_HEAD_LENGTH.get()..);
+    let tail = seed.as_bytes().get(Template::MAX_HEAD_LENGTH.bytes()..);
     tail.unwrap_or_default()
 }
 

@@ -114,7 +114,7 @@ mod tests {
                 prop_assert!(!heads.is_empty());
                 let head_length = length.min(Template::MAX_HEAD_LENGTH);
                 let at_start = ring.seed(step);
-                let tail = &at_start.as_bytes()[head_length.get()..];
+                let tail = &at_start.as_bytes()[head_length.bytes()..];
                 for (offset, head) in heads.clone().enumerate() {
                     let head = Seed::from_index(head_length, u128::from(head));
                     let seed = ring.seed(step + offset as u128);

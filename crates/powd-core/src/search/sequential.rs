@@ -168,7 +168,7 @@ mod tests {
                 1000,
             );
             assert_eq!(solution.seed().length(), shortest, "{message}");
-            lengths[shortest.get()] += 1;
+            lengths[shortest.bytes()] += 1;
         }
         assert!(
             lengths[1] > 0 && lengths[2] > 0,

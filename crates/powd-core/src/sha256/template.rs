@@ -68,7 +68,7 @@ impl Template {
     ///
     /// When no memory can be so large.
     pub fn with_capacity(max_message_bytes: usize) -> Template {
-        let later = blocks(max_message_bytes.saturating_add(SeedLength::MAX.get())) - 1;
+        let later = blocks(max_message_bytes.saturating_add(SeedLength::MAX.bytes())) - 1;
         let mut template = Template {
             seed_length: SeedLength::MIN,
             message_bytes: 0,
@@ -114,7 +114,7 @@ impl Template {
             return false;
         }
         let (first, later) = split(seed_length, message);
-        let first_held = &self.first_block[seed_length.get()..][..first.len()];
+        let first_held = &self.first_block[seed_length.bytes()..][..first.len()];
         let later_held = &self.later_blocks.as_flattened()[..later.len()];
         first == first_held && later == later_held
     }
@@ -123,10 +123,10 @@ impl Template {
         self.seed_length = seed_length;
         self.message_bytes = message.len();
 
-        let total = seed_length.get() + message.len();
+        let total = seed_length.bytes() + message.len();
         let (first, mut rest) = split(seed_length, message);
         self.first_block = [0; 64];
-        self.first_block[seed_length.get()..][..first.len()].copy_from_slice(first);
+        self.first_block[seed_length.bytes()..][..first.len()].copy_from_slice(first);
         pad(&mut self.first_block, 0, total);
 
         self.later_blocks.clear();
@@ -150,8 +150,8 @@ impl Template {
     ///
     /// When the length of `tail` is not that of the tail of a seed of the loaded length.
     pub fn fix_tail(&mut self, tail: &[u8]) {
-        const MAX_TAIL: usize = SeedLength::MAX.get() - Template::MAX_HEAD_LENGTH.get();
-        let (seed, head) = (self.seed_length.get(), Template::MAX_HEAD_LENGTH.get());
+        const MAX_TAIL: usize = SeedLength::MAX.bytes() - Template::MAX_HEAD_LENGTH.bytes();
+        let (seed, head) = (self.seed_length.bytes(), Template::MAX_HEAD_LENGTH.bytes());
         assert_eq!(
             tail.len(),
             seed.saturating_sub(head),
@@ -210,7 +210,7 @@ pub const fn blocks(length: usize) -> usize {
 /// The part of a message that lies in block 0, behind a seed of this length, and the part behind
 /// block 0.
 fn split(seed_length: SeedLength, message: &[u8]) -> (&[u8], &[u8]) {
-    message.split_at(message.len().min(64 - seed_length.get()))
+    message.split_at(message.len().min(64 - seed_length.bytes()))
 }
 
 /// Writes the part of the padding of `total` bytes (section 5.1.1) that lies in block `index`.
@@ -295,8 +295,8 @@ mod tests {
         let mut template = Template::with_capacity(8192);
         for (round, length) in lengths().enumerate() {
             let seed_length = SeedLength::new(1 + (round % 16) as u8).expect("1 to 16");
-            let seed = &b"0123456789abcdef"[..seed_length.get()];
-            let (head, tail) = seed.split_at(seed_length.min(Template::MAX_HEAD_LENGTH).get());
+            let seed = &b"0123456789abcdef"[..seed_length.bytes()];
+            let (head, tail) = seed.split_at(seed_length.min(Template::MAX_HEAD_LENGTH).bytes());
             template.load(seed_length, &message[..length]);
             template.fix_tail(tail);
 
@@ -350,7 +350,7 @@ mod tests {
                 for template in [&mut fresh, &mut used] {
                     template.load(seed_length, message);
                     template.load(seed_length, message);
-                    template.fix_tail(&b"xy"[..seed_length.get() - 4]);
+                    template.fix_tail(&b"xy"[..seed_length.bytes() - 4]);
                 }
                 assert_eq!(used.words(), fresh.words());
                 assert_eq!(used.later_blocks(), fresh.later_blocks());

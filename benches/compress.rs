@@ -7,8 +7,8 @@ mod scanning;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use powd_core::unstable::{INITIAL_STATE, Scan, Template, digest, whole_batches};
-use powd_core::{Difficulty, Kernel, Seed};
+use powd_core::unstable::{INITIAL_STATE, Template, digest, whole_batches};
+use powd_core::{Difficulty, Kernel, Scan, Seed};
 use scanning::{check, template};
 use sha2::compress256;
 use sha2::digest::generic_array::GenericArray;

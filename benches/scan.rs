@@ -8,8 +8,8 @@ use std::hint::black_box;
 use std::ops::Range;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use powd_core::unstable::{Scan, Template, whole_batches};
-use powd_core::{Difficulty, Kernel, SeedLength};
+use powd_core::unstable::{Template, whole_batches};
+use powd_core::{Difficulty, Kernel, Scan, SeedLength};
 use scanning::{check, first_solution, template};
 
 const MESSAGE_BYTES: [usize; 3] = [20, 100, 1000];

@@ -3,8 +3,8 @@
 
 use std::ops::Range;
 
-use powd_core::unstable::{Scan, Template, digest};
-use powd_core::{Difficulty, Kernel, Seed, SeedLength};
+use powd_core::unstable::{Template, digest};
+use powd_core::{Difficulty, Kernel, Scan, Seed, SeedLength};
 
 /// Heads that are searched for the first solution; at difficulty 3 one in 4096 is one.
 const HEADS: u32 = 20_000;

@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use powd_core::unstable::{ALPHABET, Scan, Template, digest};
-use powd_core::{Difficulty, Digest, Kernel, Seed, SeedLength};
+use powd_core::unstable::{ALPHABET, Template, digest};
+use powd_core::{Difficulty, Digest, Kernel, Scan, Seed, SeedLength};
 
 fuzz_target!(|input: (u8, u8, u32, u8, [u8; 12], &[u8])| {
     let (seed_length, nibbles, start, count, tail, message) = input;

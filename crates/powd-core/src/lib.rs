@@ -76,7 +76,7 @@ mod solve;
 mod solver;
 mod sync;
 
-pub use kernel::{Comparison, Kernel, KernelError};
+pub use kernel::{Comparison, Kernel, KernelError, Scan};
 pub use pow::{
     Difficulty, DifficultyError, Digest, DigestError, Seed, SeedError, SeedLength, SeedLengthError,
     Solution, verify,
@@ -90,7 +90,7 @@ pub use solver::{Solver, SolverOptions, Tried};
 /// version.
 #[cfg(feature = "unstable")]
 pub mod unstable {
-    pub use crate::kernel::{Heads, Scan, measure, whole_batches};
+    pub use crate::kernel::{Heads, measure, whole_batches};
     pub use crate::pow::{ALPHABET, digest};
     pub use crate::search::{Draws, Ring, Share, SharedSearch};
     pub use crate::sha256::{INITIAL_STATE, Template, blocks};

@@ -32,7 +32,7 @@ const PART: f64 = 500_000.0;
 
 /// What a [`Solver`] is told.
 ///
-/// `S` is a [`Kernel`], as for a [`Searcher`].
+/// `S` is a [`Kernel`], as in a [`Searcher`].
 ///
 /// ```
 /// use powd_core::{Difficulty, Kernel, SeedLength, SolverOptions};

@@ -56,17 +56,28 @@ pub(crate) use scripted::Scripted;
 use crate::pow::Difficulty;
 use crate::sha256::Template;
 
-/// Something that scans: a [`Kernel`], or what a test puts in its place.
+/// What a [`Searcher`](crate::Searcher) scans with: a [`Kernel`].
 ///
-/// Sealed, but for those who take the feature `unstable`: without it this trait has no name
-/// outside.
+/// Sealed: [`Kernel`] alone implements it, but for tests that take the feature `unstable` and put
+/// something else in its place. Code that is generic over it works with both:
+///
+/// ```
+/// use powd_core::{Job, Progress, Scan, Search, Searcher, Tally};
+///
+/// fn next<S: Scan>(search: &mut Search, searcher: &mut Searcher<S>, job: Job<'_>) -> Progress {
+///     search.advance(searcher, job, std::num::NonZeroU64::MIN, &mut Tally::default())
+/// }
+/// ```
+// What its methods take has no name outside without `unstable`: that seals it.
 pub trait Scan {
-    /// Tries heads from the front until one's digest meets `difficulty`, or so the kernel says.
-    /// Without a hit, those that are left are those that it was stopped from trying.
+    /// Tries heads from the front until the digest of one meets `difficulty`, or so the kernel
+    /// says: `Some(head)`, and what follows it is left. `None`: nothing is left, unless a stop ended
+    /// the scan early.
     ///
     /// Heads (the first up to four characters) are numbered like [`Seed`](crate::pow::Seed)s, the
     /// first character being the lowest digit; indices at or above 62^min(L, 4) for seeds of length
     /// L are left out.
+    #[doc(hidden)]
     fn next_hit(
         &self,
         template: &Template,
@@ -75,6 +86,7 @@ pub trait Scan {
     ) -> Option<u32>;
 
     /// The lowest head of a whole range whose digest meets `difficulty`.
+    #[doc(hidden)]
     fn scan(&self, template: &Template, heads: Range<u32>, difficulty: Difficulty) -> Option<u32> {
         self.next_hit(template, &mut heads.into(), difficulty)
     }

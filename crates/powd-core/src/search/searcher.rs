@@ -10,8 +10,7 @@ use crate::sha256::Template;
 /// nothing. A searcher may go from search to search in any order. It remembers the message it saw
 /// last: to go on with the same one costs a comparison of its bytes, not laying it out again.
 ///
-/// `S` is a [`Kernel`]. The trait that it is bound by is sealed: only with the feature `unstable`
-/// can it be named, so that tests can put something else in the place of a kernel.
+/// `S` is a [`Kernel`]: [`Scan`] is sealed.
 ///
 /// ```
 /// use std::num::NonZeroU64;

@@ -4,10 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
-use async_nats::{Client, HeaderMap, Message, Request};
+use async_nats::{Client, Event, HeaderMap, Message, Request, ServerError};
 use futures_util::StreamExt as _;
 use powd_core::Difficulty;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::connection::{connect_options, servers};
@@ -45,6 +46,9 @@ pub enum AskError {
     /// Nobody listens.
     #[error("no member of the cluster is there: start one with powd serve --nats")]
     Nobody,
+    /// The broker does not let us ask.
+    #[error("the broker forbids it: {0}: its user needs that permission, or --nats-name is wrong")]
+    Forbidden(String),
     /// A member says why it does not answer.
     #[error("the cluster says: {0}")]
     Refused(String),
@@ -65,6 +69,9 @@ pub struct Asker {
     runtime: Runtime,
     client: Client,
     name: Name,
+    /// What the broker forbids, once it has said so. That message or subscription is gone, and
+    /// nothing else tells of it.
+    forbidden: watch::Receiver<Option<String>>,
 }
 
 impl Asker {
@@ -81,7 +88,16 @@ impl Asker {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(AskError::Start)?;
         let failed = |error: &dyn std::fmt::Display| AskError::Connect(error.to_string());
+        let (forbid, forbidden) = watch::channel(None);
         let options = connect_options(at, credentials).map_err(|error| failed(&error))?;
+        let options = options.event_callback(move |event| {
+            if let Event::ServerError(ServerError::Other(told)) = event
+                && is_prohibition(&told)
+            {
+                forbid.send_replace(Some(told));
+            }
+            std::future::ready(())
+        });
         let client = runtime.block_on(async {
             let connecting = options.connection_timeout(CONNECT).connect(servers(at));
             match timeout(CONNECT, connecting).await {
@@ -93,6 +109,7 @@ impl Asker {
             runtime,
             client,
             name,
+            forbidden,
         })
     }
 
@@ -116,11 +133,28 @@ impl Asker {
         });
         self.runtime.block_on(async {
             let mut replies = futures_util::stream::iter(searches).buffered(AT_ONCE);
-            while let Some(reply) = replies.next().await {
-                answered(&reply?)?;
+            loop {
+                tokio::select! {
+                    // What has been answered is answered.
+                    biased;
+                    reply = replies.next() => match reply {
+                        Some(reply) => answered(&reply?)?,
+                        None => return Ok(()),
+                    },
+                    told = self.forbidden() => return Err(AskError::Forbidden(told).into()),
+                }
             }
-            Ok(())
         })
+    }
+
+    /// Ends when the broker has forbidden something, and says what.
+    async fn forbidden(&self) -> String {
+        let mut forbidden = self.forbidden.clone();
+        match forbidden.wait_for(Option::is_some).await {
+            Ok(told) => told.clone().unwrap_or_default(),
+            // The client has gone, which the search itself hears of.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// Asks until a member has answered.
@@ -190,6 +224,11 @@ impl Asker {
             }
         }
     }
+}
+
+/// Whether the broker says that its user may not do something (nats-server, `client.go`).
+fn is_prohibition(told: &str) -> bool {
+    told.starts_with("Permissions Violation")
 }
 
 /// What a member has answered. `None`: it has no time.

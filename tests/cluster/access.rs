@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
+use powd_testkit::program::expect_one_line;
 use powd_testkit::{Powd, TestPath, skip};
 
 use crate::POWD;
@@ -28,6 +29,39 @@ fn a_password_in_the_address_is_shown_to_the_broker_alone() {
     stranger.wait_for_log("a word of it", |line| {
         line.contains("authorization") && !line.contains("guessed")
     });
+}
+
+/// The block `authorization` of CLUSTER.md.
+fn document_authorization() -> String {
+    let document = include_str!("../../CLUSTER.md");
+    let lines = document.lines();
+    let from = lines.skip_while(|line| line.trim() != "authorization {");
+    let block = from.take_while(|line| line.starts_with("    "));
+    block.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn who_asks_for_what_the_broker_forbids_is_told() {
+    let Some(broker) = Broker::start_with_store_and(&document_authorization()) else {
+        return;
+    };
+    let address = broker.address();
+    let url = format!("nats://powd:CHANGEME1@{address}");
+    let member = POWD.serve(&["--nats", &url, "--workers", "1"]);
+    member.wait_for_log("connection", |line| line.contains("the broker is there"));
+    let url = format!("nats://client:CHANGEME2@{address}");
+    let solve = |flags: &[&str]| {
+        let asked = ["solve", "--nats", &url, "-d", "1", "hello"];
+        POWD.run(&[&asked[..], flags].concat())
+    };
+    let output = solve(&[]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    let told = expect_one_line(&solve(&["--nats-name", "other"]), 1, "another cluster");
+    assert!(
+        told.contains("forbids") && told.contains("other.solve"),
+        "{told}"
+    );
 }
 
 /// A JSON Web Token of NATS: what `issuer` says of `subject`.

@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
+
 use crate::cpus::RestrictError;
 use crate::engine::EngineError;
 #[cfg(feature = "http")]
@@ -56,12 +58,13 @@ const NO_MORE_THREADS: &str =
 impl Error {
     /// What the parser of the command line says, about the value of an environment variable if one
     /// is at fault.
-    pub(super) fn of_parser(error: clap::Error, variable: Option<&str>) -> Error {
+    pub(super) fn of_parser(mut error: clap::Error, variable: Option<&str>) -> Error {
         if !error.use_stderr()
             || error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
         {
             return Error::Help(error);
         }
+        hide_secret(&mut error);
         let told = one_line(&error.to_string());
         Error::Usage(match variable {
             Some(variable) => format!("{variable}: {told}"),
@@ -163,6 +166,19 @@ impl From<RestrictError> for Error {
             RestrictError::Unusable { .. } | RestrictError::TooHigh(_) => Error::Usage(told),
             RestrictError::Refused(_) => Error::Failed(told),
         }
+    }
+}
+
+/// An address of a broker may have a password in it, and what is told may be kept in a log. Nothing
+/// of the value stays: it may be a part of a password that has a comma in it.
+fn hide_secret(error: &mut clap::Error) {
+    let is_secret = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(flag)) if flag.starts_with("--nats <")
+    );
+    if is_secret && error.get(ContextKind::InvalidValue).is_some() {
+        let hidden = ContextValue::String("(not shown)".to_owned());
+        error.insert(ContextKind::InvalidValue, hidden);
     }
 }
 

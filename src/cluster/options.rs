@@ -53,25 +53,33 @@ impl FromStr for Server {
     type Err = ServerError;
 
     fn from_str(text: &str) -> Result<Server, ServerError> {
+        // First of all: of these, the parser of addresses would say what is wrong with a port.
+        let user = text.rsplit_once('@').map_or("", |(before, _)| before);
+        let user = user.split_once("://").map_or(user, |(_, user)| user);
+        let (user, password) = user.split_once(':').unwrap_or((user, ""));
+        if !user.chars().chain(password.chars()).all(is_plain) {
+            return Err(ServerError(
+                "its user, password or token has other characters than letters, digits and -._~: \
+                 take another one, or --nats-creds"
+                    .to_owned(),
+            ));
+        }
         let address = text.parse::<ServerAddr>();
         let address = address.map_err(|error| ServerError(error.to_string()))?;
         if address.host().is_empty() {
             return Err(ServerError("it has no host".to_owned()));
-        }
-        // They would have to be decoded; a credentials file needs none of it.
-        let user = [address.username(), address.password()];
-        if user.iter().flatten().any(|text| text.contains('%')) {
-            return Err(ServerError(
-                "a user and a password with other characters than letters and digits need \
-                 --nats-creds"
-                    .to_owned(),
-            ));
         }
         match address.scheme() {
             "nats" | "tls" => Ok(Server(address)),
             other => Err(ServerError(format!("{other}:// is not spoken here"))),
         }
     }
+}
+
+/// Whether a character means nothing else in any part of a URL (RFC 3986, section 2.3), nor
+/// between the values of a flag: others would have to be encoded and decoded.
+fn is_plain(character: char) -> bool {
+    character.is_ascii_alphanumeric() || "-._~".contains(character)
 }
 
 /// Without a password, which an address can have.
@@ -177,9 +185,20 @@ mod tests {
             "nats://",
             "nats://one:x",
             "wss://one",
-            "nats://me:a%20b@one",
+            "nats://me:a b@one",
         ] {
             assert_eq!(shown(wrong), None, "{wrong:?}");
+        }
+        assert_eq!(shown("my-user:a.b_c~1@one").as_deref(), Some("one:4222"));
+        for character in "%#/?@:, \\é\"".chars() {
+            for secret in [
+                format!("me:pa{character}ss"),
+                format!("to{character}{character}ken"),
+            ] {
+                let error = format!("nats://{secret}@one").parse::<Server>().err();
+                let told = error.map_or_else(String::new, |error| error.to_string());
+                assert!(told.contains("--nats-creds"), "{secret} {told:?}");
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
-use powd_testkit::program::expect_one_line;
+use powd_testkit::program::{expect_one_line, run};
 use powd_testkit::{Powd, TestPath, skip};
 
 use crate::POWD;
@@ -183,6 +183,32 @@ fn tls_is_checked_against_the_certificates_that_the_system_trusts() {
         line.contains("wrong with the broker") && line.contains(&servers)
     });
     stranger.connect().ask(b"hello", 3);
+}
+
+#[test]
+fn a_password_that_cannot_stand_in_an_address_is_not_shown() {
+    for (user, reason) in [
+        ("powd:s3cret#pw@", "--nats-creds"),
+        ("powd:s3cret%20pw@", "--nats-creds"),
+        ("powd:s3cret/pw@", "--nats-creds"),
+        ("s3cret?pw@", "--nats-creds"),
+        // A part of it is all that stands before the comma.
+        ("powd:s3cret,pw@", "nats://HOST:PORT"),
+    ] {
+        let url = format!("nats://{user}127.0.0.1:1");
+        let mut set = POWD.command(&["serve", "--listen", "127.0.0.1:0"]);
+        set.env("POWD_NATS", &url);
+        let serve = POWD.run(&["serve", "--listen", "127.0.0.1:0", "--nats", &url]);
+        let solve = POWD.run(&["solve", "--nats", &url, "hello"]);
+        for output in [run(set, b""), serve, solve] {
+            let told = expect_one_line(&output, 2, &url);
+            assert!(told.contains(reason) && !told.contains("s3cret"), "{told}");
+        }
+    }
+    let mut help = POWD.command(&["serve", "--help"]);
+    help.env("POWD_NATS", "nats://powd:s3cret@127.0.0.1");
+    let shown = String::from_utf8_lossy(&run(help, b"").stdout).into_owned();
+    assert!(shown.contains("POWD_NATS") && !shown.contains("s3cret"));
 }
 
 #[test]

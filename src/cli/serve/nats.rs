@@ -15,7 +15,13 @@ pub(super) struct Flags {
     /// asks powd.solve gets an answer from one of them. Jobs (POST /v1/jobs) are kept at the broker
     /// then, which needs JetStream for them, and are found at every member. By default this machine
     /// is alone. A broker that is not there is waited for.
-    #[arg(long, env = "POWD_NATS", value_name = "URL", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "POWD_NATS",
+        hide_env_values = true,
+        value_name = "URL",
+        value_delimiter = ','
+    )]
     nats: Vec<Server>,
 
     /// A file that proves to the broker who this is, as nsc makes it. It is read at start.

@@ -45,11 +45,11 @@ use powd_core::{Difficulty, Kernel, SeedLength};
 /// once. SIGUSR1 prints the counters as one line of JSON.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where to listen; repeatable, or separated by commas: ADDR:PORT, NAME:PORT (each address of
-    /// the name), or unix:PATH, a socket file. @N gives this listener a difficulty of its own:
-    /// 0.0.0.0:20006@6. Port 0 takes a free one. Change it to serve one interface only, two
-    /// difficulties, or IPv6: [::]:20000 takes IPv6 clients only, so give it beside 0.0.0.0:20000
-    /// to serve both.
+    /// Where to listen, in place of the default; repeatable, or separated by commas: ADDR:PORT,
+    /// NAME:PORT (each address of the name), or unix:PATH, a socket file. @N gives this listener a
+    /// difficulty of its own: 0.0.0.0:20006@6. Port 0 takes a free one. Change it to serve one
+    /// interface only, two difficulties, or IPv6: [::]:20000 takes IPv6 clients only, so give it
+    /// beside 0.0.0.0:20000 to serve both.
     #[arg(
         long,
         env = "POWD_LISTEN",

@@ -1,5 +1,6 @@
 //! Tokens, addresses, numbers of connections, slow clients.
 
+use std::net::TcpListener;
 use std::thread;
 use std::time::Duration;
 
@@ -68,6 +69,25 @@ fn a_token_file_that_is_none_is_told_before_anything_is_bound() {
             path,
         ]);
         expect_one_line(&output, 2, path);
+    }
+}
+
+#[test]
+fn a_token_file_without_a_door_that_asks_for_tokens_is_wrong() {
+    let tokens = TestPath::with_text("tokens-for-nobody", "secret\n");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = taken.local_addr().expect("bound").to_string();
+    for more in [&[][..], &["--admin", "127.0.0.1:0"]] {
+        let flags = [
+            "serve",
+            "--listen",
+            &taken,
+            "--http-token-file",
+            tokens.text(),
+        ];
+        let output = POWD.run(&[&flags, more].concat());
+        let told = expect_one_line(&output, 2, "no --http");
+        assert!(told.contains("--http-token-file needs --http"), "{told}");
     }
 }
 

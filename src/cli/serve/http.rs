@@ -84,11 +84,18 @@ pub(super) fn resolve(
         },
         proxies: proxies(&args.proxy_protocol),
     };
-    Ok(Unbound {
+    let unbound = Unbound {
         http: Sockets::resolve(http, flags.http.as_ref())?,
         admin: Sockets::resolve(admin, flags.admin.as_ref())?,
         options,
-    })
+    };
+    if flags.http_token_file.is_some() && !unbound.take_requests() {
+        return Err(Error::Usage(
+            "--http-token-file needs --http: nobody else is asked for a token, clients of lines and of --admin are not"
+                .to_owned(),
+        ));
+    }
+    Ok(unbound)
 }
 
 const HTTP: &str = "--http";

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
-use async_nats::{Client, Event, HeaderMap, Message, Request, ServerError};
+use async_nats::{Client, ConnectErrorKind, Event, HeaderMap, Message, Request, ServerError};
 use futures_util::StreamExt as _;
 use powd_core::Difficulty;
 use tokio::runtime::{Builder, Runtime};
@@ -40,9 +40,12 @@ pub struct News {
 /// Why the cluster does not answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
-    /// There is no broker, or it does not want us.
+    /// There is no broker.
     #[error("cannot reach the broker: {0}")]
     Connect(String),
+    /// It does not want us.
+    #[error("the broker does not let us in: {0}")]
+    Unwelcome(ConnectErrorKind),
     /// Nobody listens.
     #[error("no member of the cluster is there: start one with powd serve --nats")]
     Nobody,
@@ -101,7 +104,11 @@ impl Asker {
         let client = runtime.block_on(async {
             let connecting = options.connection_timeout(CONNECT).connect(servers(at));
             match timeout(CONNECT, connecting).await {
-                Ok(connected) => connected.map_err(|error| failed(&error)),
+                Ok(connected) => connected.map_err(|error| match error.kind() {
+                    kind @ (ConnectErrorKind::AuthorizationViolation
+                    | ConnectErrorKind::Authentication) => AskError::Unwelcome(kind),
+                    _ => failed(&error),
+                }),
                 Err(_) => Err(failed(&"it does not answer")),
             }
         })?;
@@ -240,7 +247,10 @@ fn taken(answer: Message) -> Result<Option<Vec<u8>>, AskError> {
     match header(ERROR_CODE).as_deref() {
         None => Ok(Some(answer.payload.to_vec())),
         Some("503") => Ok(None),
-        Some(_) => Err(AskError::Refused(header(ERROR).unwrap_or_default())),
+        // A code, and behind a space what it means.
+        Some(_) => Err(AskError::Refused(
+            header(ERROR).unwrap_or_default().replacen(' ', ": ", 1),
+        )),
     }
 }
 

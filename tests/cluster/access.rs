@@ -29,6 +29,12 @@ fn a_password_in_the_address_is_shown_to_the_broker_alone() {
     stranger.wait_for_log("a word of it", |line| {
         line.contains("authorization") && !line.contains("guessed")
     });
+    let url = format!("nats://powd:guessed@{address}");
+    let told = expect_one_line(&POWD.run(&["solve", "--nats", &url, "x"]), 1, "guessed");
+    assert_eq!(
+        told,
+        "powd: the broker does not let us in: authorization violation\n"
+    );
 }
 
 /// The block `authorization` of CLUSTER.md.

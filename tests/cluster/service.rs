@@ -278,7 +278,7 @@ fn powd_solve_asks_the_cluster() {
     let output = solve(&["-d", "21", "hello"], b"");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        !output.status.success() && told.contains("difficulty"),
+        !output.status.success() && told.contains("says: difficulty: a difficulty is"),
         "{told}"
     );
     let output = solve(&["--threads", "2", "hello"], b"");

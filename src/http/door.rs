@@ -23,7 +23,7 @@ use tokio::time::{sleep, sleep_until, timeout, timeout_at};
 use super::HttpError;
 use super::api::Api;
 use super::counters::Counters;
-use super::gate::Gate;
+use super::gate::{Gate, REQUEST_ID};
 use super::held::holding;
 use super::introduction::introduce;
 use super::listening::Listening;
@@ -276,21 +276,24 @@ impl Door {
     }
 
     /// Says why in an answer to the first request, and closes.
-    fn refuse(&self, socket: Socket, refusal: Refusal) {
+    fn refuse(self: &Arc<Self>, socket: Socket, refusal: Refusal) {
         self.counters.count_refusal(refusal);
         let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() else {
             return;
         };
+        let door = Arc::clone(self);
         let mut closing = self.is_closing.subscribe();
         tokio::spawn(async move {
             let answered = Arc::new(Notify::new());
             let peer = Peer::new(socket.clone());
             let answer = |request: Request<Incoming>| {
                 let (answered, peer) = (Arc::clone(&answered), Arc::clone(&peer));
+                let id = door.gate.id_of(request.headers());
                 async move {
                     let (_, remainder) = Remainder::of(request, &peer);
                     remainder.read(false).await;
-                    let refused = Problem::from(refusal).into_response();
+                    let mut refused = Problem::from(refusal).into_response();
+                    refused.headers_mut().insert(REQUEST_ID, id);
                     let told = OnDrop(move || answered.notify_one());
                     Ok::<_, Infallible>(holding(refused, told))
                 }

@@ -22,7 +22,7 @@ use crate::engine::Handle;
 use crate::problem::{Code, Problem};
 
 /// What a client calls its request, or what powd does where the client says nothing.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A longer id is not one.
 const REQUEST_ID_MAX: usize = 128;
@@ -140,6 +140,11 @@ impl Gate {
         &self.flight
     }
 
+    /// The id of a request with these headers.
+    pub(super) fn id_of(&self, headers: &HeaderMap) -> HeaderValue {
+        self.ids.of(headers)
+    }
+
     /// Answers a request.
     pub(super) async fn answer(
         &self,
@@ -147,7 +152,7 @@ impl Gate {
         mut request: Request<Incoming>,
     ) -> Result<Response<Body>, Infallible> {
         peer.touch();
-        let id = self.ids.of(request.headers());
+        let id = self.id_of(request.headers());
         // First counted, then looked whether it is too late: a drain looks in the other order.
         let in_flight = self.flight.begin();
         request.extensions_mut().insert(Arc::clone(&peer));

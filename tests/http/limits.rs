@@ -122,9 +122,14 @@ fn an_address_has_its_share_and_strangers_none() {
         .expect_problem(429, "busy");
 
     let powd = serve(&["--allow", "192.0.2.0/24"]);
-    Http::to(&powd)
-        .post("/v1/solve", b"x")
-        .expect_problem(403, "denied");
+    let answer = Http::to(&powd).post("/v1/solve", b"x");
+    answer.expect_problem(403, "denied");
+    assert!(answer.header("x-request-id").is_some());
+    let mut named = Http::to(&powd);
+    named.request("POST /v1/solve", &["X-Request-Id: my-id/7"], b"x");
+    let answer = named.answer();
+    answer.expect_problem(403, "denied");
+    assert_eq!(answer.header("x-request-id"), Some("my-id/7"));
 }
 
 #[test]

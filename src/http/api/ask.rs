@@ -60,6 +60,18 @@ pub(super) struct SolveRequest {
     deadline: Option<String>,
 }
 
+/// The same in a line of a batch: with an id.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BatchRequest {
+    id: Option<Value>,
+    message: Option<String>,
+    message_base64: Option<String>,
+    difficulty: Option<Value>,
+    seed_length: Option<Value>,
+    deadline: Option<String>,
+}
+
 /// A difficulty that can be asked for here.
 #[derive(ToSchema)]
 #[schema(minimum = 0, maximum = 64)]
@@ -134,6 +146,20 @@ impl SolveRequest {
             ask.deadline = asked::deadline(self.deadline.as_deref(), limits.deadline)?;
         }
         Ok(ask)
+    }
+}
+
+impl BatchRequest {
+    /// The id, if it has one, and the request.
+    pub(super) fn split(self) -> (Option<Value>, SolveRequest) {
+        let request = SolveRequest {
+            message: self.message,
+            message_base64: self.message_base64,
+            difficulty: self.difficulty,
+            seed_length: self.seed_length,
+            deadline: self.deadline,
+        };
+        (self.id, request)
     }
 }
 

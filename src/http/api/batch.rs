@@ -8,7 +8,6 @@
 
 mod queue;
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -25,15 +24,15 @@ use futures_util::Stream;
 use futures_util::future::BoxFuture;
 use hyper::body::Body as _;
 use powd_core::Difficulty;
-use serde::{Deserialize as _, Serialize};
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use tokio::time::{Sleep, sleep};
 use utoipa::ToSchema;
 
 use super::answer::Solved;
 use super::ask::{
-    Ask, Kind, Parameters, SolveRequest, cut_off, json_room, parse_json, unknown_type,
-    unless_expired,
+    Ask, BatchRequest, Kind, Parameters, SolveRequest, cut_off, json_room, parse_json,
+    unknown_type, unless_expired,
 };
 use super::lines::{Line, Lines};
 use super::{Api, Client};
@@ -406,18 +405,30 @@ fn item(line: &[u8]) -> (Option<Value>, Result<SolveRequest, Problem>) {
     if line.trim_ascii_start().starts_with(b"\"") {
         return (None, parse_json(line).map(SolveRequest::of_text));
     }
-    let mut fields: HashMap<String, Value> = match parse_json(line) {
-        Ok(fields) => fields,
-        Err(problem) => return (None, Err(problem)),
-    };
-    let id = fields.remove("id");
-    if let Some(Value::Array(_) | Value::Object(_) | Value::Bool(_)) = id {
-        return (None, Err(Problem::malformed("id: a number or a string")));
+    // A struct is read from an array, too.
+    if !line.trim_ascii_start().starts_with(b"{") {
+        let told = "JSON: a line is a string or an object";
+        return (None, Err(Problem::malformed(told)));
     }
-    let fields = Value::Object(fields.into_iter().collect());
-    let request = SolveRequest::deserialize(fields);
-    let request = request.map_err(|error| Problem::malformed(format!("JSON: {error}")));
-    (id.filter(|id| !id.is_null()), request)
+    let (id, request) = match parse_json::<BatchRequest>(line).map(BatchRequest::split) {
+        Ok((id, request)) => (id, Ok(request)),
+        // Whoever has sent it wants to know which it was.
+        Err(problem) => {
+            let fields = parse_json::<Map<String, Value>>(line).ok();
+            let id = fields.and_then(|mut fields| fields.remove("id"));
+            (id, Err(problem))
+        }
+    };
+    match id {
+        None | Some(Value::Null) => (None, request),
+        Some(Value::String(_)) => (id, request),
+        // What comes back is what was sent, as no other number would.
+        Some(Value::Number(number)) if !number.is_f64() => (Some(Value::Number(number)), request),
+        Some(_) => {
+            let told = "id: a whole number of up to 64 bits, or a string";
+            (None, request.and(Err(Problem::malformed(told))))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -431,6 +442,10 @@ mod tests {
         assert!(is_good("\"hello\"") && id("\"hello\"").is_none());
         assert_eq!(id(r#"{"id": 7, "message": "x"}"#), Some(Value::from(7)));
         assert_eq!(id(r#"{"id": "a", "nonsense": 1}"#), Some(Value::from("a")));
+        for id_alone in [u64::MAX.to_string(), i64::MIN.to_string()] {
+            let line = format!(r#"{{"nonsense": 1, "id": {id_alone}}}"#);
+            assert_eq!(id(&line).map(|id| id.to_string()), Some(id_alone));
+        }
         assert!(is_good(r#"{"id": null, "message_base64": "eA=="}"#));
         for wrong in [
             "hello",
@@ -440,6 +455,11 @@ mod tests {
             r#"{"id": 1, "nonsense": 1}"#,
             r#"{"id": {}, "message": "x"}"#,
             r#"{"id": true, "message": "x"}"#,
+            r#"{"id": 99999999999999999999999999, "message": "x"}"#,
+            r#"{"id": 1.5, "message": "x"}"#,
+            r#"{"id": 1, "id": 2, "message": "x"}"#,
+            r#"{"message": "a", "message": "b"}"#,
+            r#"[1, "x", null, null, null, null]"#,
             r#"{"message": 1}"#,
             "\"a\" \"b\"",
         ] {

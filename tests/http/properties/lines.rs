@@ -131,7 +131,8 @@ fn asked(line: &[u8], number: usize) -> (Value, Option<(String, u8)>) {
         Ok(Value::String(message)) => (number, Some((message, 1))),
         Ok(Value::Object(mut fields)) => {
             let id = match fields.remove("id") {
-                Some(id @ (Value::Number(_) | Value::String(_))) => id,
+                Some(id @ Value::String(_)) => id,
+                Some(Value::Number(id)) if !id.is_f64() => Value::Number(id),
                 None | Some(Value::Null) => number,
                 Some(_) => return (number, None),
             };

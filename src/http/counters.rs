@@ -69,7 +69,11 @@ impl Counters {
     }
 
     pub(super) fn count_error(&self, code: Code) {
-        self.errors[code as usize].add(1);
+        self.count_errors(code, 1);
+    }
+
+    pub(super) fn count_errors(&self, code: Code, count: u64) {
+        self.errors[code as usize].add(count);
     }
 
     pub(super) fn errors(&self, code: Code) -> u64 {

@@ -2,8 +2,9 @@
 
 use std::process::Command;
 
-use powd_testkit::{is_there, program, skip};
+use powd_testkit::{is_there, program, skip, until};
 
+use crate::cancel::until_searches;
 use crate::client::{HOPELESS, Http, serve, serve_bounded};
 
 #[test]
@@ -23,8 +24,10 @@ fn metrics_count_both_doors() {
     );
     let text = metrics.text();
     let has = |line: &str| assert!(text.lines().any(|known| known == line), "{line}\n{text}");
+    has("powd_requests_total{door=\"line\"} 1");
+    // One of them got an error.
+    has("powd_requests_total{door=\"http\"} 2");
     for door in ["line", "http"] {
-        has(&format!("powd_requests_total{{door=\"{door}\"}} 1"));
         has(&format!("powd_replies_total{{door=\"{door}\"}} 1"));
         has(&format!(
             "powd_connections_opened_total{{door=\"{door}\"}} 1"
@@ -205,6 +208,38 @@ fn the_page_needs_nothing_from_elsewhere() {
         .expect_solution("x", 1);
     // The form's door does not lead to the rest.
     assert_eq!(admin.post("/v1/batch", b"x").status, 404);
+}
+
+#[test]
+fn each_request_is_counted_and_has_a_reply_or_an_error() {
+    let powd = serve(&["-d", "1"]);
+    let mut admin = Http::connect(powd.door("admin"));
+    let mut counts = || {
+        let status = admin.get("/status").json();
+        let http = &status["doors"][1];
+        let errors = http["errors"].as_array().expect("errors").iter();
+        let errors = errors.filter_map(|error| error["count"].as_u64()).sum();
+        let count = |name: &str| http[name].as_u64().expect("a count");
+        (count("requests"), count("replies"), errors)
+    };
+    let mut http = Http::to(&powd);
+    http.post("/v1/solve", b"x").expect_solution("x", 1);
+    http.post_json("/v1/solve", "{}")
+        .expect_problem(400, "malformed");
+    assert_eq!(counts(), (2, 1, 1));
+    let ndjson = ["Content-Type: application/x-ndjson"];
+    http.ask("POST /v1/batch", &ndjson, b"\"x\"\n{}\n");
+    assert_eq!(counts(), (4, 2, 2));
+    http.post("/v1/jobs?difficulty=x", b"x")
+        .expect_problem(422, "difficulty");
+    assert_eq!(counts(), (5, 2, 3));
+    // Who goes has left what was not answered.
+    let hopeless = format!("POST /v1/batch?difficulty={HOPELESS}");
+    let mut leaves = Http::to(&powd);
+    leaves.request(&hopeless, &[], b"a\nb\nc\n");
+    until_searches(&powd, 3);
+    drop(leaves);
+    until("the end of all", || counts() == (8, 2, 6));
 }
 
 #[test]

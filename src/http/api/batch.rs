@@ -39,7 +39,7 @@ use super::{Api, Client};
 use crate::engine::Handle;
 use crate::http::peer::{Busy, Peer, Share};
 use crate::http::problem::ProblemDetails;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::protocol::Reply;
 use queue::{Ended, Item, ItemState, Queue};
 
@@ -397,6 +397,14 @@ impl Stream for Batch {
             }
             return Poll::Pending;
         }
+    }
+}
+
+/// What is still under way then has nobody left to hear of it.
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let left = self.queue.len() as u64;
+        self.api.counters().count_errors(Code::Gone, left);
     }
 }
 

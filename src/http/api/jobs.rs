@@ -182,9 +182,13 @@ pub(super) async fn create(
     request: Request,
 ) -> Result<Response<Body>, Problem> {
     let (parts, body) = request.into_parts();
-    let key = key_of(&parts.headers)?;
-    let ask = Ask::read(&api, &parts.headers, query.as_deref(), body).await?;
-    let job = api.jobs().create(ask.query(), key).await?;
+    let create = async {
+        let key = key_of(&parts.headers)?;
+        let ask = Ask::read(&api, &parts.headers, query.as_deref(), body).await?;
+        Ok::<_, Problem>(api.jobs().create(ask.query(), key).await?)
+    };
+    // One that begins is counted by who searches for it, one that does not as its error is.
+    let job = create.await.inspect_err(|_| api.counters().begins())?;
     let path = HeaderValue::try_from(format!("/v1/jobs/{}", job.id));
     let mut response = json(StatusCode::ACCEPTED, &JobStatus::from(job));
     if let Ok(path) = path {

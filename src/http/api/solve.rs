@@ -43,6 +43,8 @@ pub(super) async fn solve(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
+    // Whatever becomes of it: an answer or an error is counted, too.
+    api.counters().requests.add(1);
     let (parts, body) = request.into_parts();
     let ask = Ask::read(&api, &parts.headers, query.as_deref(), body).await?;
     let answer = api.solve(&peer, ask.query()).await?;

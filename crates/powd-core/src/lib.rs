@@ -95,3 +95,8 @@ pub mod unstable {
     pub use crate::search::{Draws, Ring, Share, SharedSearch};
     pub use crate::sha256::{INITIAL_STATE, Template, blocks};
 }
+
+/// Its example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -14,10 +14,14 @@ fn main() {
     }
     // Unoptimised, the unrolled kernels give each of thousands of values its place on the stack,
     // and overflow it; and the compiler takes minutes for them.
-    match var("OPT_LEVEL").as_deref() {
-        Ok("0") => {
-            println!("cargo::warning=without optimisation there are no fast kernels: see README")
-        }
-        _ => println!("cargo::rustc-cfg=fast_kernels"),
+    let level = var("OPT_LEVEL").unwrap_or_default();
+    if level == "0" {
+        println!("cargo::warning=without optimisation there are no fast kernels: see README");
+        return;
+    }
+    println!("cargo::rustc-cfg=fast_kernels");
+    // They are built from small generic pieces, which must be inlined and unrolled.
+    if !matches!(&*level, "2" | "3") {
+        println!("cargo::warning=with opt-level {level} the fast kernels are slow: see README");
     }
 }

@@ -47,19 +47,24 @@
 //! # Features
 //!
 //! - `simd` (on by default): the kernels for vector and SHA instructions. Without it there is the
-//!   portable kernel alone, at the speed of the `sha2` crate. So there is where this crate is built
-//!   with `opt-level = 0`, as by a plain `cargo build`: unoptimised, the fast kernels would
-//!   overflow the stack. `[profile.dev.package.powd-core]` with `opt-level = 2`, in the
-//!   `Cargo.toml` of your workspace, brings them there too.
+//!   portable kernel alone, at the speed of the `sha2` crate.
 //! - `solver`: the type `Solver`, many messages on all cores, by rayon.
 //! - `unstable`: the module `unstable`, with what the powd service, its benchmarks and its fuzz
 //!   targets are made of. It changes in any version.
 //!
+//! # How it must be built
+//!
+//! The fast kernels need `opt-level` 2 or 3. With 0, as in a plain `cargo build`, they would
+//! overflow the stack, so they are left out, and the portable kernel is alone. With 1, `"s"` and
+//! `"z"` they are there, and slower. `[profile.dev.package.powd-core]` with `opt-level = 2`, in the
+//! `Cargo.toml` of your workspace, gives this crate a level of its own; so does
+//! `[profile.release.package.powd-core]`.
+//!
 //! # For those who read the code
 //!
 //! The layers, from the top, each of which may use only those below it: `solver` and `solve`;
-//! `search`; `kernel`; `sha256`; `simd`; `pow`. The documentation of each says what it owns, and
-//! what it must not know.
+//! `search`; `kernel`; `sha256`; `simd`; `pow`; `sync`. The documentation of each says what it
+//! owns, and what it must not know.
 #![cfg_attr(
     not(feature = "unstable"),
     allow(unreachable_pub, reason = "public with the feature `unstable` alone")

@@ -106,6 +106,9 @@ impl<S> SolverOptions<S> {
 
 /// Solves messages on threads that it keeps for the purpose.
 ///
+/// Each thread lays out the message that it is at, which takes about five bytes for each of the
+/// message's.
+///
 /// ```
 /// use powd_core::{Difficulty, Solver, SolverOptions};
 ///

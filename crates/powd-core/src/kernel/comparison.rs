@@ -48,7 +48,7 @@ pub struct Comparison {
     rates: Rates,
 }
 
-/// Of each kernel its hashes per second in every round in which it took part.
+/// For each kernel, its hashes per second in every round in which it took part.
 type Rates = Vec<Vec<f64>>;
 
 impl Kernel {
@@ -95,14 +95,13 @@ impl Comparison {
         rates
     }
 
-    /// Nothing for a kernel of which there are none: every one that there is was measured.
     fn rates_of(&self, kernel: Kernel) -> &[f64] {
         let place = self.kernels.iter().position(|&other| other == kernel);
-        place.map_or(&[], |place| &self.rates[place])
+        &self.rates[place.expect("every kernel that there is was measured")]
     }
 }
 
-/// The rates of so many kernels, known by their numbers, whose turns tell them.
+/// The rates of so many kernels. `turn` measures the kernel with the number that it is given, once.
 fn take_turns(kernels: usize, mut turn: impl FnMut(usize) -> f64) -> Rates {
     let mut rates = vec![Vec::with_capacity(ROUNDS); kernels];
     for round in 0..ROUNDS {

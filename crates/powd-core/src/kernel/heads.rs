@@ -52,7 +52,8 @@ static SINGLES: [u16; 62 + MAX_LANES] = {
 /// Heads to be tried, from the front, until another thread says that it is enough.
 #[derive(Clone, Debug)]
 pub struct Heads<'s> {
-    /// Those that are left. Only whole batches are taken, and what is taken is tried.
+    /// The heads that are not tried yet. A kernel takes whole batches off the front, and tries all
+    /// of each.
     left: Range<u32>,
     stop: &'s AtomicBool,
 }
@@ -63,12 +64,13 @@ impl<'s> Heads<'s> {
         Heads { left: range, stop }
     }
 
-    /// Those that are left: none, unless there was a hit or a stop.
+    /// The heads that are not tried yet. After a scan that means: behind a hit, what follows it;
+    /// behind a stop, what the kernel did not come to; else none.
     pub fn left(&self) -> Range<u32> {
         self.left.clone()
     }
 
-    /// Puts those behind `head` back, which were taken with it.
+    /// Puts the heads behind `head` back, which the kernel took in the same batch.
     pub(super) fn go_on_behind(&mut self, head: u32) {
         self.left.start = head + 1;
     }

@@ -260,7 +260,7 @@ fn all_finds_of_a_long_range(kernel: Kernel) {
     }
 }
 
-/// A stop leaves untried what it leaves, and without one all is tried.
+/// After a stop all heads are left and none was tried; without one all are tried.
 fn stopping(kernel: Kernel) {
     let work = Work::new(5, b"message");
     let stop = AtomicBool::new(true);
@@ -274,7 +274,7 @@ fn stopping(kernel: Kernel) {
     assert_eq!((found, heads.left().is_empty()), (None, true));
 }
 
-/// What another thread stops ends long before its time.
+/// A scan that another thread stops ends early.
 fn stopping_from_another_thread(kernel: Kernel) {
     let work = Work::new(5, &[b'm'; 8192]);
     let (stop, begun) = (AtomicBool::new(false), Barrier::new(2));

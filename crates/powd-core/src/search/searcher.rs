@@ -33,8 +33,9 @@ pub struct Searcher<S = Kernel> {
 }
 
 impl<S: Scan> Searcher<S> {
-    /// A searcher with a kernel, and room for messages of up to `max_message_bytes`. That is its
-    /// only allocation, unless a longer message comes.
+    /// A searcher with a kernel, and room for messages of up to `max_message_bytes`: about five
+    /// bytes for each of theirs, in two allocations. There is no other one, unless a longer message
+    /// comes.
     ///
     /// # Panics
     ///

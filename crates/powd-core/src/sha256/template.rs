@@ -62,7 +62,8 @@ impl Template {
     /// The longest head. The tail begins behind it.
     pub const MAX_HEAD_LENGTH: SeedLength = SeedLength::of::<4>();
 
-    /// Memory for messages of up to `max_message_bytes`: the only allocation.
+    /// Memory for messages of up to `max_message_bytes`: two allocations, of five bytes in all for
+    /// each of the message's behind block 0.
     ///
     /// # Panics
     ///

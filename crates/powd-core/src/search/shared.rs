@@ -21,7 +21,8 @@ use crate::sync::{AtomicBool, AtomicU64, First};
 /// when `Arc::get_mut` says that no thread is left at the last one. So a search allocates nothing,
 /// and no thread can mistake a new search for the old one.
 ///
-/// ```
+#[cfg_attr(feature = "unstable", doc = "```")]
+#[cfg_attr(not(feature = "unstable"), doc = "```ignore")]
 /// use std::thread;
 ///
 /// use powd_core::unstable::{Ring, SharedSearch, whole_batches};

@@ -113,6 +113,7 @@ fn what_is_wrong_is_told_with_its_code() {
         "{",
         "null",
         "[]",
+        r#"["a", null, null, null, null]"#,
         "\"text\"",
         "{}",
         r#"{"message": 1}"#,

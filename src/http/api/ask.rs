@@ -177,7 +177,7 @@ impl Ask {
             Kind::Bytes => parameters.ask(collect(api, body, max).await?, api),
             Kind::Json => {
                 let body = collect(api, body, json_room(max)).await?;
-                parse_json::<SolveRequest>(&body)?.ask(&parameters, api)
+                parse_object::<SolveRequest>(&body)?.ask(&parameters, api)
             }
             Kind::Ndjson => Err(unknown_type("application/json, or the message itself")),
         }
@@ -272,6 +272,16 @@ pub(super) fn cut_off() -> Problem {
 pub(super) fn read_parameters<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Problem> {
     let parameters = serde_urlencoded::from_str(query.unwrap_or_default());
     parameters.map_err(|error| Problem::malformed(format!("parameters: {error}")))
+}
+
+/// What is in a JSON object.
+pub(super) fn parse_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
+    // A struct would be read from an array, too.
+    if json.trim_ascii_start().starts_with(b"{") {
+        parse_json(json)
+    } else {
+        Err(Problem::malformed("JSON: an object is expected"))
+    }
 }
 
 pub(super) fn parse_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {

@@ -32,7 +32,7 @@ use utoipa::ToSchema;
 use super::answer::Solved;
 use super::ask::{
     Ask, BatchRequest, Kind, Parameters, SolveRequest, cut_off, json_room, parse_json,
-    unknown_type, unless_expired,
+    parse_object, unknown_type, unless_expired,
 };
 use super::lines::{Line, Lines};
 use super::{Api, Client};
@@ -413,12 +413,7 @@ fn item(line: &[u8]) -> (Option<Value>, Result<SolveRequest, Problem>) {
     if line.trim_ascii_start().starts_with(b"\"") {
         return (None, parse_json(line).map(SolveRequest::of_text));
     }
-    // A struct is read from an array, too.
-    if !line.trim_ascii_start().starts_with(b"{") {
-        let told = "JSON: a line is a string or an object";
-        return (None, Err(Problem::malformed(told)));
-    }
-    let (id, request) = match parse_json::<BatchRequest>(line).map(BatchRequest::split) {
+    let (id, request) = match parse_object::<BatchRequest>(line).map(BatchRequest::split) {
         Ok((id, request)) => (id, Ok(request)),
         // Whoever has sent it wants to know which it was.
         Err(problem) => {

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::Api;
 use super::answer::json;
 use super::ask::{
-    Kind, bounded, collect, difficulty_in, difficulty_of, json_room, message, parse_json,
+    Kind, bounded, collect, difficulty_in, difficulty_of, json_room, message, parse_object,
     read_parameters, unknown_type,
 };
 use crate::http::problem::ProblemDetails;
@@ -99,7 +99,7 @@ pub(super) async fn verify(
         }
         Kind::Json => {
             let body = collect(&api, body, json_room(max)).await?;
-            parse_json::<VerifyRequest>(&body)?.check(difficulty, max)?
+            parse_object::<VerifyRequest>(&body)?.check(difficulty, max)?
         }
         Kind::Ndjson => return Err(unknown_type("application/json, or a reply line")),
     };

@@ -63,7 +63,9 @@ fn describe(options: &Options) -> Value {
         "A message of a batch, and how the search for its seed is to be.".into();
     numbered["properties"]["id"] = json!({
         "description": "Comes back with the answer; by default the number of the line, from 0.",
-        "type": ["integer", "number", "string", "null"],
+        "type": ["integer", "string", "null"],
+        "minimum": i64::MIN,
+        "maximum": u64::MAX,
     });
     schemas["BatchRequest"] = numbered;
     let calls = document["paths"].as_object_mut().into_iter().flatten();

@@ -1,6 +1,6 @@
 //! The service on a machine that it does not have for itself, and with clients that do not wait.
 //!
-//! `cargo bench --bench machine` has five parts, each of which can be run alone by its name:
+//! `cargo bench --bench machine` has six parts, each of which can be run alone by its name:
 //!
 //! - `servers`: two servers with one worker each, side by side, against one alone;
 //! - `neighbour`: a server beside one busy program, its workers bound as by default and with
@@ -10,6 +10,8 @@
 //! - `storm`: 30 clients that connect, ask once at difficulty 6, close after a second and ask
 //!   again, against the same with `--half-close-timeout 0s`, where the end of a stream ends the
 //!   search;
+//! - `given up`: an engine in this process, of one worker, with 51,200 requests that wait, beside a
+//!   thread that asks and gives up without end, against the same without it;
 //! - `starts`: starts beside more busy programs than CPUs, by the kernel that each chose; and how
 //!   long a start takes without them.
 //!
@@ -20,12 +22,15 @@ mod round;
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use powd::cli::median;
 use powd::cpus;
+use powd::engine::{self, Engine, Flow, Solve};
 use powd::load::Options;
 use powd_core::Difficulty;
 use powd_testkit::bench::{Call, Conditions, ENDLESS, Server, fail, join, send, short, table};
@@ -40,6 +45,12 @@ const SETTLING: Duration = Duration::from_secs(6);
 
 /// The clients of the storm, what they ask for, and how long they wait.
 const STORM: (usize, u8, Duration) = (30, 6, Duration::from_secs(1));
+
+/// The flows whose requests wait, and the requests of each.
+const WAITING: (usize, usize) = (400, 128);
+
+/// Between two requests of who gives them up.
+const PAUSE: Duration = Duration::from_micros(650);
 
 /// Rates of one side, by round, in hashes or answers per second.
 #[derive(Debug, Serialize)]
@@ -73,8 +84,16 @@ struct Outcome {
 fn main() {
     let call = Call::read(POWD, 4.0, 3);
     let wants = |name: &str| call.arguments.wants(name);
-    let parts = ["servers", "neighbour", "way out", "storm", "starts"].map(wants);
-    let [servers, neighbour, way_out, storm, starts] = parts;
+    let parts = [
+        "servers",
+        "neighbour",
+        "way out",
+        "storm",
+        "given up",
+        "starts",
+    ]
+    .map(wants);
+    let [servers, neighbour, way_out, storm, given_up, starts] = parts;
     if !parts.contains(&true) {
         return;
     }
@@ -94,6 +113,9 @@ fn main() {
     }
     if storm {
         contests.push(machine.storm());
+    }
+    if given_up {
+        contests.push(machine.given_up());
     }
     let outcome = Outcome {
         starts: starts.then(|| machine.starts()),
@@ -271,6 +293,57 @@ impl Machine {
                     answers(&["--half-close-timeout", "0s"])
                 }),
                 ("default", &|| answers(&[])),
+            ],
+        )
+    }
+
+    fn given_up(&self) -> Contest {
+        self.begin("given up");
+        let rate = |gives_up: bool| {
+            let options = engine::Options {
+                workers: NonZeroUsize::MIN,
+                ..engine::Options::default()
+            };
+            let engine = Engine::start(options).unwrap_or_else(|error| fail(&error.to_string()));
+            let handle = engine.handle();
+            let (flows, each) = WAITING;
+            let flows = (0..flows).map(|_| handle.of(Flow::new()));
+            let waiting: Vec<Solve> = flows
+                .flat_map(|flow| (0..each).map(move |_| flow.solve("waits", Difficulty::MAX, None)))
+                .collect();
+            let is_over = AtomicBool::new(false);
+            let ask_and_give_up = || {
+                while !is_over.load(Relaxed) {
+                    drop(handle.solve("given up", Difficulty::MAX, None));
+                    thread::sleep(PAUSE);
+                }
+            };
+            let rate = thread::scope(|scope| {
+                if gives_up {
+                    scope.spawn(ask_and_give_up);
+                }
+                thread::sleep(self.call.warmup());
+                let (begin, before) = (Instant::now(), handle.totals().hashes);
+                thread::sleep(self.call.round);
+                let hashes = handle.totals().hashes - before;
+                let rate = hashes as f64 / begin.elapsed().as_secs_f64();
+                is_over.store(true, Relaxed);
+                rate
+            });
+            drop(waiting);
+            handle.drain();
+            engine
+                .wait()
+                .unwrap_or_else(|error| fail(&error.to_string()));
+            rate
+        };
+        self.contest(
+            "a worker with 51,200 requests that wait, million hashes/s",
+            &[
+                ("alone", &|| rate(false)),
+                ("beside who asks and gives up, again and again", &|| {
+                    rate(true)
+                }),
             ],
         )
     }

@@ -32,7 +32,7 @@ use utoipa::ToSchema;
 use super::answer::Solved;
 use super::ask::{
     Ask, BatchRequest, Kind, Parameters, SolveRequest, cut_off, json_room, parse_json,
-    parse_object, unknown_type, unless_expired,
+    unknown_type, unless_expired,
 };
 use super::lines::{Line, Lines};
 use super::{Api, Client};
@@ -400,7 +400,7 @@ impl Stream for Batch {
     }
 }
 
-/// What is still under way then has nobody left to hear of it.
+/// Counts the messages that are still under way as given up: the client has gone.
 impl Drop for Batch {
     fn drop(&mut self) {
         let left = self.queue.len() as u64;
@@ -410,10 +410,16 @@ impl Drop for Batch {
 
 /// A line of NDJSON: its id, if it has one, and what it asks for.
 fn item(line: &[u8]) -> (Option<Value>, Result<SolveRequest, Problem>) {
-    if line.trim_ascii_start().starts_with(b"\"") {
-        return (None, parse_json(line).map(SolveRequest::of_text));
+    match line.trim_ascii_start().first() {
+        Some(b'"') => return (None, parse_json(line).map(SolveRequest::of_text)),
+        Some(b'{') => {}
+        // A struct would be read from an array, too.
+        _ => {
+            let told = "JSON: a line is a string or an object";
+            return (None, Err(Problem::malformed(told)));
+        }
     }
-    let (id, request) = match parse_object::<BatchRequest>(line).map(BatchRequest::split) {
+    let (id, request) = match parse_json::<BatchRequest>(line).map(BatchRequest::split) {
         Ok((id, request)) => (id, Ok(request)),
         // Whoever has sent it wants to know which it was.
         Err(problem) => {

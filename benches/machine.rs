@@ -49,7 +49,7 @@ const STORM: (usize, u8, Duration) = (30, 6, Duration::from_secs(1));
 /// The flows whose requests wait, and the requests of each.
 const WAITING: (usize, usize) = (400, 128);
 
-/// Between two requests of who gives them up.
+/// How long the thread that gives up waits before it asks again.
 const PAUSE: Duration = Duration::from_micros(650);
 
 /// Rates of one side, by round, in hashes or answers per second.

@@ -228,7 +228,7 @@ fn who_gives_up_behind_a_search_that_lasts_is_forgotten() {
     until("the first begins", || first.effort().has_begun());
     let efforts: Vec<_> = others.iter().map(|one| Arc::clone(one.effort())).collect();
     drop(others);
-    // The worker keeps no more of them than there are others; and the first goes on.
+    // The worker keeps at most as many abandoned calls as live ones; and the first goes on.
     until("most are forgotten", || {
         let kept = efforts
             .iter()

@@ -169,8 +169,8 @@ impl From<RestrictError> for Error {
     }
 }
 
-/// An address of a broker may have a password in it, and what is told may be kept in a log. Nothing
-/// of the value stays: it may be a part of a password that has a comma in it.
+/// The address of a broker may have a password in it, and this line may be kept in a log. No part of
+/// the value is shown: clap splits it at commas, so it may be a piece of a password.
 fn hide_secret(error: &mut clap::Error) {
     let is_secret = matches!(
         error.get(ContextKind::InvalidArg),

@@ -237,7 +237,7 @@ pub(super) fn run(args: Args) -> Result<ExitCode, Error> {
 
 /// Serves until it has drained.
 fn serve(args: &Args, inherited: Inherited, log: &Log) -> Result<ExitCode, Error> {
-    // No error: who goes back to an older powd keeps the settings of the newer.
+    // A warning, not an error: whoever goes back to an older powd keeps the settings of the newer.
     for variable in variables::unknown(&Cli::command()) {
         tracing::warn!("{variable} is set, and no setting of this powd has that name");
     }

@@ -53,7 +53,8 @@ impl FromStr for Server {
     type Err = ServerError;
 
     fn from_str(text: &str) -> Result<Server, ServerError> {
-        // First of all: of these, the parser of addresses would say what is wrong with a port.
+        // Checked before the address is parsed: with such a character the parser would complain
+        // about the port.
         let user = text.rsplit_once('@').map_or("", |(before, _)| before);
         let user = user.split_once("://").map_or(user, |(_, user)| user);
         let (user, password) = user.split_once(':').unwrap_or((user, ""));

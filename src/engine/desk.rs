@@ -14,11 +14,12 @@ use super::shared::Shared;
 pub(crate) enum Letter {
     /// A request.
     Call(Box<Call>),
-    /// Nobody waits any more for one that was put there before, and stands in this queue.
+    /// Its caller has given up a request that was put there before. The worker finds it in the
+    /// queue of this place.
     ///
-    /// Rejected: one flag for all. The worker then had to look at every call that it has: 51,000
-    /// that waited, and 1,400 others a second that were given up, left it a tenth of its time
-    /// (Xeon, 2026-11).
+    /// Rejected: one flag for all requests. The worker then had to look at every call that it had.
+    /// With 51,000 calls waiting and 1,400 others given up a second it hashed for a tenth of its
+    /// time (Xeon, 2026-11; `cargo bench --bench machine -- 'given up'`).
     Abandoned(Place),
 }
 

@@ -31,7 +31,7 @@ pub(crate) struct Queue {
     waiting: VecDeque<Asked>,
     /// What was found in this turn, and is told at its end.
     found: Vec<(Box<Call>, Outcome)>,
-    /// How many were abandoned since all were looked at.
+    /// How many calls were abandoned since the whole queue was last looked at.
     abandoned: usize,
     /// Helpers of the first must finish.
     stalled: bool,
@@ -146,8 +146,9 @@ impl Queue {
     /// Somebody has stopped waiting for one of these calls. Says whether the first was ended for
     /// that: the queue had its place among its equals for that one.
     ///
-    /// One behind it costs no time, only memory: all are looked at when half of them may be such
-    /// calls. So what this costs does not grow with what waits.
+    /// A call behind the first costs no time, only memory. So the whole queue is looked at only
+    /// when half of its calls may be abandoned, and the cost of a notice does not grow with the
+    /// queue.
     pub(crate) fn on_abandoned(&mut self, context: &mut Context) -> bool {
         self.abandoned += 1;
         if 2 * self.abandoned > self.waiting.len() {
@@ -168,7 +169,7 @@ impl Queue {
     pub(crate) fn refuse_late(&mut self, context: &mut Context) -> bool {
         let mut is_first = false;
         (self.due, self.abandoned) = (None, 0);
-        // Once around, so that those that stay keep their order.
+        // Each call goes from the front to the back once, so the order stays.
         for place in 0..self.waiting.len() {
             let Some(asked) = self.waiting.pop_front() else {
                 break;

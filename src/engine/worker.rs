@@ -59,7 +59,7 @@ pub(crate) struct Worker<D: Door> {
     handoffs: Receiver<D::Handoff>,
     letters: Receiver<Letter>,
     clients: Slab<Kind<D::Client>>,
-    /// The keys of those of them that are queues.
+    /// The key of each queue among the clients.
     queues: HashMap<Place, usize>,
     scheduler: Scheduler,
     /// When to look for clients whose time is over; none while there can be none.
@@ -241,8 +241,8 @@ impl<D: Door> Worker<D> {
         }
     }
 
-    /// Has the queue `key`, if it is one, end calls by `refuse`, which says whether the first was
-    /// among them.
+    /// Calls `refuse` with the queue `key`; does nothing if that client is a socket. `refuse` ends
+    /// calls, and says whether the first was among them: then the queue gets a new turn.
     fn refuse(&mut self, key: usize, refuse: fn(&mut Queue, &mut Context) -> bool) {
         if let Some(Kind::Calls(queue)) = self.clients.get_mut(key)
             && refuse(queue, &mut self.context)

@@ -110,15 +110,16 @@ fn settings_that_do_not_exist_are_told() {
     let mut command = POWD.command(&["serve", "--listen", "127.0.0.1:0"]);
     command
         .args(["--kernel", "portable"])
-        .env("POWD_WORKERS", "1")
-        .env("POWD_MAX_CONECTIONS", "10")
+        .envs([("POWD_WORKERS", "1"), ("POWD_MAX_CONECTIONS", "10")])
         .env("POWD_PORT", "20000")
         // What Kubernetes sets where there is a service named powd.
-        .env("POWD_SERVICE_HOST", "10.0.0.11")
-        .env("POWD_SERVICE_PORT", "20000")
-        .env("POWD_SERVICE_PORT_LINES", "20000")
-        .env("POWD_LINES_PORT", "tcp://10.0.0.11:20000")
-        .env("POWD_PORT_20000_TCP_ADDR", "10.0.0.11");
+        .envs([
+            ("POWD_SERVICE_HOST", "10.0.0.11"),
+            ("POWD_SERVICE_PORT", "20000"),
+            ("POWD_SERVICE_PORT_LINES", "20000"),
+            ("POWD_LINES_PORT", "tcp://10.0.0.11:20000"),
+            ("POWD_PORT_20000_TCP_ADDR", "10.0.0.11"),
+        ]);
     let powd = Powd::start(command, 1);
     let log = powd.log();
     let told = log

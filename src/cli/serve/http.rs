@@ -91,7 +91,7 @@ pub(super) fn resolve(
     };
     if flags.http_token_file.is_some() && !unbound.take_requests() {
         return Err(Error::Usage(
-            "--http-token-file needs --http: nobody else is asked for a token, clients of lines and of --admin are not"
+            "--http-token-file needs --http: only requests that come there are asked for a token, not lines, and not those to --admin"
                 .to_owned(),
         ));
     }

@@ -9,9 +9,9 @@ use crate::engine::client::Work;
 /// Queues have room for so many clients from the start, and keep what they grow by.
 pub(super) const ROOM: usize = 32;
 
-/// Quanta that go round all classes before the first has its next: 16 ms. Where each client had a
-/// whole one, 16 connections at difficulty 3 waited 0.4 s again and again for the end of the turn
-/// of 1,600 hard ones (p90 0.8 s; Xeon, one worker, 2026-11).
+/// The quanta that all classes together get at most in one pass of the round robin: 16 ms. When
+/// each client brought its class a whole quantum, 16 connections at difficulty 3 waited 0.4 s, again
+/// and again, until 1,600 hard ones had had their turn (p90 0.8 s; Xeon, one worker, 2026-11).
 const PASS: usize = 64;
 
 /// A client's place in the queue of a class.

@@ -201,7 +201,7 @@ fn few_clients_do_not_wait_for_the_turns_of_all_the_many_of_another_class() {
             (spent, next)
         });
     }
-    // A hundredth of the time each hundred quanta, not ten hundredths each thousand.
+    // The few get one quantum in each hundred, rather than ten in a row in each thousand.
     assert!(longest < 200 * QUANTUM, "{longest}");
     let few: u64 = used[..10].iter().sum();
     assert!((190 * QUANTUM..=210 * QUANTUM).contains(&few), "{few}");

@@ -187,7 +187,8 @@ pub(super) async fn create(
         let ask = Ask::read(&api, &parts.headers, query.as_deref(), body).await?;
         Ok::<_, Problem>(api.jobs().create(ask.query(), key).await?)
     };
-    // One that begins is counted by who searches for it, one that does not as its error is.
+    // A job that is taken counts as a request when its search begins. One that is refused has no
+    // search, and its error is counted, so the request is counted here.
     let job = create.await.inspect_err(|_| api.counters().begins())?;
     let path = HeaderValue::try_from(format!("/v1/jobs/{}", job.id));
     let mut response = json(StatusCode::ACCEPTED, &JobStatus::from(job));

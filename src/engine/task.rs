@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use powd_core::unstable::SharedSearch;
+use powd_core::unstable::{SharedSearch, blocks};
 use powd_core::{Job, Progress, Search, SeedLength, Solution, Tally};
 
 use super::budget::{Budget, TurnKind, seeds};
@@ -16,7 +16,7 @@ use super::outpost::Appeal;
 #[derive(Debug)]
 pub struct Task {
     search: Search,
-    /// Blocks of one hash.
+    /// Blocks of one hash, with a seed as long as they are now.
     blocks: u64,
     /// Seeds tried by all workers. In a search that is shared, those of chunks that were claimed.
     hashes: u64,
@@ -129,8 +129,10 @@ impl Task {
         if let Some(spot) = self.spot {
             searches.update(spot, self.hashes());
         }
+        // Longer seeds can take a block more.
+        let (ring, _) = self.search.position();
+        self.blocks = blocks(ring.length().bytes() + job.message.len()) as u64;
         if self.appeal.is_none() {
-            let (ring, _) = self.search.position();
             self.appeal = context.call_for_help(job, self.blocks, ring.length(), since);
         }
     }
@@ -220,4 +222,60 @@ fn end_sharing(context: &mut Context, shared: Arc<SharedSearch>) {
     shared.call_off();
     context.board.withdraw(context.worker, &shared);
     context.keep_shared(shared);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+    use std::time::Duration;
+
+    use powd_core::{Difficulty, Kernel};
+
+    use super::*;
+    use crate::engine::Options;
+    use crate::engine::board::Board;
+    use crate::engine::long_searches::LongSearches;
+    use crate::engine::options::MessageBytes;
+
+    fn context() -> Context {
+        let options = Options {
+            workers: NonZeroUsize::MIN,
+            pin: false,
+            kernel: Kernel::PORTABLE,
+            hash_rate: 1e6,
+            seed_length: SeedLength::DEFAULT,
+            max_message_bytes: MessageBytes::DEFAULT,
+            rng_seed: 0,
+            drain_timeout: Duration::ZERO,
+        };
+        Context::new(
+            0,
+            Arc::new(options),
+            Board::new([]),
+            Arc::default(),
+            Arc::new(LongSearches::new()),
+            Arc::default(),
+        )
+    }
+
+    #[test]
+    fn a_longer_seed_that_takes_a_block_more_costs_it() {
+        let mut context = context();
+        let job = Job {
+            // Behind one character it fills a block, behind two it does not fit.
+            message: &[b'm'; 54],
+            difficulty: Difficulty::MAX,
+        };
+        let mut task = context.begin_with(SeedLength::MIN, job.message.len());
+        let mut tried = |blocks| {
+            let before = context.counters.hashes.read();
+            let mut budget = Budget::new(blocks, TurnKind::Old);
+            let progress = task.advance(&mut context, job, &mut budget);
+            assert_eq!(progress, Progress::Pending);
+            context.counters.hashes.read() - before
+        };
+        // All of one character, and two more.
+        assert_eq!(tried(64), 64);
+        assert_eq!(tried(1024), 512);
+    }
 }

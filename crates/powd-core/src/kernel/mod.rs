@@ -244,20 +244,23 @@ impl Scan for Kernel {
 
 /// The next hit, by means of a kernel that looks at the first state word alone. Above 8 nibbles,
 /// where that word has to be zero and others decide, one in 2^32 hashes comes to a second look
-/// here.
+/// here. A kernel that was wrong about the first word is not covered up: who asked counts that.
 fn next_hit_by(
     template: &Template,
     heads: &mut Heads<'_>,
     difficulty: Difficulty,
     mut next_at_most: impl FnMut(&mut Heads<'_>, u32) -> Option<u32>,
 ) -> Option<u32> {
-    let first_word_decides = difficulty.nibbles() <= 8;
+    const FIRST_WORD: Difficulty = Difficulty::of::<8>();
     loop {
         let found = next_at_most(heads, difficulty.first_word_bound())?;
         heads.go_on_behind(found);
-        if first_word_decides
-            || portable::digest(template, found).is_some_and(|digest| difficulty.is_met_by(&digest))
-        {
+        let fails_in_later_words = || {
+            portable::digest(template, found).is_some_and(|digest| {
+                FIRST_WORD.is_met_by(&digest) && !difficulty.is_met_by(&digest)
+            })
+        };
+        if difficulty <= FIRST_WORD || !fails_in_later_words() {
             return Some(found);
         }
     }

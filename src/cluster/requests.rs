@@ -213,7 +213,10 @@ impl Requests {
                 seen.peers.len() + 1,
                 rates.fold(seen.hash_rate, u64::saturating_add)
             );
-            let request = Request::new().payload(news.into());
+            // In an inbox of its own, which goes with it. In the one for all, the client of the
+            // broker would keep a place for each answer that never comes.
+            let inbox = self.client.new_inbox();
+            let request = Request::new().payload(news.into()).inbox(inbox);
             let request = request.timeout(Some(PROGRESS_ANSWER));
             let told = self.client.send_request(subject.to_owned(), request);
             tokio::select! {

@@ -248,6 +248,31 @@ fn who_asks_hears_of_the_progress_and_a_search_for_who_has_gone_ends() {
 }
 
 #[test]
+fn an_answer_that_is_never_given_to_the_progress_is_not_waited_for_without_end() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let [_member] = members(&broker, &[]);
+    let mut nats = broker.connect();
+    nats.subscribe("news");
+    nats.subscribe("after");
+    let headers = [
+        &*format!("Powd-Difficulty: {HOPELESS}"),
+        "Powd-Progress: news",
+    ];
+    nats.ask("powd.solve", &headers, b"hello");
+    let news = nats.wait_for(|message| message.subject == "news");
+    let late = news.reply.expect("it wants to know whether we are there");
+    // The broker says that nobody listens there any more.
+    until("its patience to end", || {
+        let inbox = nats.ask(&late, &[], b"");
+        nats.publish("after", b"");
+        let next = nats.wait_for(|message| [&*inbox, "after"].contains(&&*message.subject));
+        next.subject == inbox
+    });
+}
+
+#[test]
 fn powd_solve_asks_the_cluster() {
     let Some(broker) = Broker::start() else {
         return;

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
-use async_nats::{Client, HeaderMap, Message, Request};
+use async_nats::{Client, HeaderMap, Message, Request, Subject};
 use futures_util::FutureExt as _;
 use powd_core::Difficulty;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -169,7 +169,8 @@ impl Requests {
         let difficulty = difficulty.unwrap_or(self.options.difficulty);
         let deadline = asked::deadline(header(headers, DEADLINE), self.options.deadline)?;
         let progress = header(headers, PROGRESS);
-        if progress.is_some_and(|subject| self.is_internal(subject)) {
+        let can_be_told = |subject| Subject::from(subject).is_valid() && !self.is_internal(subject);
+        if !progress.is_none_or(can_be_told) {
             return Err(Problem::malformed("progress is not told on that subject"));
         }
         let flow = Flow::named(asker(message.reply.as_deref().unwrap_or_default()));

@@ -253,20 +253,23 @@ fn nobody_is_answered_where_members_or_the_broker_speak() {
             .expect("a number")
     };
     until("all to be refused", || errors() == 2 * subjects.len());
-    // Nor told how far it is.
-    let headers = ["Powd-Progress: powd.cluster.announce"];
-    let inbox = nats.ask("powd.solve", &headers, b"hello");
-    // What this connection has asked itself comes back, and beats of the member; no answer does.
-    loop {
-        let message = nats.next();
-        if message.subject == inbox {
-            message.expect_error("400", "malformed");
-            break;
+    // Nor told how far it is, nor where nobody can listen.
+    for subject in ["powd.cluster.announce", "", "two words", "news."] {
+        let headers = [&*format!("Powd-Progress: {subject}")];
+        let inbox = nats.ask("powd.solve", &headers, b"hello");
+        // What this connection has asked itself comes back, and beats of the member; no answer
+        // does.
+        loop {
+            let message = nats.next();
+            if message.subject == inbox {
+                message.expect_error("400", "malformed");
+                break;
+            }
+            let is_own = message.reply.is_some();
+            assert!(
+                is_own || message.subject == "powd.cluster.beat",
+                "{message:?}"
+            );
         }
-        let is_own = message.reply.is_some();
-        assert!(
-            is_own || message.subject == "powd.cluster.beat",
-            "{message:?}"
-        );
     }
 }

@@ -42,7 +42,7 @@ codes! {
     /// The request cannot be understood.
     Malformed = 400 "malformed",
     /// Who asked has gone: nobody hears this. Who asks by HTTP has, once it ends its half of the
-    /// connection.
+    /// connection. A job that is cancelled is counted as such.
     Gone = 400 "gone",
     /// No token, or one that is not known.
     Token = 401 "token",

@@ -77,6 +77,21 @@ impl Drop for InFlight {
     }
 }
 
+/// A request that is not answered yet: its client goes, and it is dropped.
+struct Unanswered<'a>(&'a Counters);
+
+impl Unanswered<'_> {
+    fn answered(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.0.count_error(Code::Gone);
+    }
+}
+
 /// Ids for requests that bring none: unique among those of this process, and hardly ever those of
 /// another.
 #[derive(Debug)]
@@ -155,6 +170,7 @@ impl Gate {
         let id = self.id_of(request.headers());
         // First counted, then looked whether it is too late: a drain looks in the other order.
         let in_flight = self.flight.begin();
+        let unanswered = Unanswered(&self.counters);
         request.extensions_mut().insert(Arc::clone(&peer));
         let admitted = self.admit(request.headers());
         let (request, remainder) = Remainder::of(request, &peer);
@@ -168,6 +184,7 @@ impl Gate {
                 problem.into_response()
             }
         };
+        unanswered.answered();
         if let Some(code) = response.extensions().get::<Code>().copied() {
             self.counters.count_error(code);
             remainder.read(self.is_ending()).await;

@@ -91,8 +91,10 @@ pub(crate) enum JobError {
 pub(crate) trait Tally: Debug + Send + Sync {
     /// One begins.
     fn begins(&self);
-    /// One ends, but not because its job was cancelled.
+    /// One ends.
     fn ends(&self, difficulty: Difficulty, outcome: &Result<Answer, SolveError>);
+    /// One is given up: its job has ended otherwise.
+    fn is_given_up(&self);
 }
 
 /// The jobs of a service.

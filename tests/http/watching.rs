@@ -240,6 +240,17 @@ fn each_request_is_counted_and_has_a_reply_or_an_error() {
     until_searches(&powd, 3);
     drop(leaves);
     until("the end of all", || counts() == (8, 2, 6));
+    let hopeless = format!("POST /v1/solve?difficulty={HOPELESS}");
+    let mut leaves = Http::to(&powd);
+    leaves.request(&hopeless, &[], b"x");
+    until_searches(&powd, 1);
+    drop(leaves);
+    until("the end of one", || counts() == (9, 2, 7));
+    // So has who cancels.
+    let job = http.post(&format!("/v1/jobs?difficulty={HOPELESS}"), b"x");
+    let path = job.header("location").expect("its path");
+    assert_eq!(http.ask(&format!("DELETE {path}"), &[], b"").status, 204);
+    until("the end of a job", || counts() == (10, 2, 8));
 }
 
 #[test]

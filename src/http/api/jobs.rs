@@ -132,6 +132,10 @@ impl Tally for Counters {
             Err(error) => self.count_error(Problem::from(*error).code),
         }
     }
+
+    fn is_given_up(&self) {
+        self.count_error(Code::Gone);
+    }
 }
 
 /// The key that a request has: whoever has another token has other keys.

@@ -241,6 +241,7 @@ impl Searcher {
             }
             // Without the broker the search goes on.
             if let Ok(true) = self.has_ended(&taken.name).await {
+                self.tally.is_given_up();
                 return None;
             }
         }

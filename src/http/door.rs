@@ -8,7 +8,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::{Request, Response};
+use axum::http::header::{CONNECTION, HeaderValue};
+use axum::http::{Request, Response, Version};
 use axum::response::IntoResponse as _;
 use futures_util::future::join_all;
 use hyper::body::Incoming;
@@ -289,11 +290,17 @@ impl Door {
             let answer = |request: Request<Incoming>| {
                 let (answered, peer) = (Arc::clone(&answered), Arc::clone(&peer));
                 let id = door.gate.id_of(request.headers());
+                // In HTTP/2 connections have no headers.
+                let is_told_in_head = request.version() < Version::HTTP_2;
                 async move {
                     let (_, remainder) = Remainder::of(request, &peer);
                     remainder.read(false).await;
                     let mut refused = Problem::from(refusal).into_response();
                     refused.headers_mut().insert(REQUEST_ID, id);
+                    if is_told_in_head {
+                        let close = HeaderValue::from_static("close");
+                        refused.headers_mut().insert(CONNECTION, close);
+                    }
                     let told = OnDrop(move || answered.notify_one());
                     Ok::<_, Infallible>(holding(refused, told))
                 }

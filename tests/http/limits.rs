@@ -102,6 +102,7 @@ fn both_doors_share_the_limit_of_connections() {
     let answer = refused.post("/v1/solve", b"x");
     answer.expect_problem(503, "busy");
     assert!(answer.header("retry-after").is_some());
+    assert_eq!(answer.header("connection"), Some("close"));
     refused.expect_end();
     drop(http);
     until("room", || {

@@ -52,6 +52,20 @@ fn objects_are_answered_with_their_ids_whatever_the_order() {
 }
 
 #[test]
+fn what_is_said_of_a_line_does_not_repeat_all_of_it() {
+    let powd = serve(&["-d", "0"]);
+    let line = format!("{{\"{}\": 1}}\n", "é".repeat(10_000));
+    let answer = Http::to(&powd).ask("POST /v1/batch", &[NDJSON], line.as_bytes());
+    let error = answer.json()["error"].clone();
+    assert_eq!(error["code"], "malformed", "{error}");
+    let detail = error["detail"].as_str().expect("text");
+    assert!(
+        detail.starts_with("JSON: unknown field") && detail.len() < 1000,
+        "{detail}"
+    );
+}
+
+#[test]
 fn a_line_that_is_too_long_costs_only_itself() {
     let powd = serve(&["-d", "0", "--max-message-bytes", "10"]);
     let body = [&b"first\n"[..], &[b'x'; 300_000], b"\nlast\n"].concat();

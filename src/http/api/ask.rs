@@ -1,5 +1,6 @@
 //! What a client asks for: read from the path's parameters and the body, and checked.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -24,6 +25,10 @@ const ESCAPED: usize = 6;
 
 /// The bytes that a request in JSON may have besides its message.
 const FIELDS: usize = 4096;
+
+/// The most characters of what is said of a request that cannot be read. It quotes the request,
+/// which may be long, and thousands of a batch may wait to be sent.
+const SAID: usize = 200;
 
 /// How the search is to be, behind the `?`.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -271,7 +276,7 @@ pub(super) fn cut_off() -> Problem {
 
 pub(super) fn read_parameters<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Problem> {
     let parameters = serde_urlencoded::from_str(query.unwrap_or_default());
-    parameters.map_err(|error| Problem::malformed(format!("parameters: {error}")))
+    parameters.map_err(|error| unread("parameters", &error))
 }
 
 /// What is in a JSON object.
@@ -285,7 +290,13 @@ pub(super) fn parse_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, Proble
 }
 
 pub(super) fn parse_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(json).map_err(|error| Problem::malformed(format!("JSON: {error}")))
+    serde_json::from_slice(json).map_err(|error| unread("JSON", &error))
+}
+
+/// What cannot be read as what it should be.
+fn unread(what: &str, error: &impl Display) -> Problem {
+    let said = format!("{what}: {error}");
+    Problem::malformed(said.chars().take(SAID).collect::<String>())
 }
 
 /// The message of a request in JSON: one of both fields.

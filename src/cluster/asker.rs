@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
+use async_nats::connection::State;
 use async_nats::{Client, ConnectErrorKind, Event, HeaderMap, Message, Request, ServerError};
 use futures_util::StreamExt as _;
 use powd_core::Difficulty;
@@ -22,7 +23,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Messages that are asked for at once: easy ones need not wait for each other's way.
 const AT_ONCE: usize = 64;
 
-/// A member that tells nothing of a search for so long has gone.
+/// A member that tells nothing of a search for so long has gone, or the broker has.
 const SILENT: Duration = Duration::from_secs(5);
 
 /// How long to wait before a member that had enough to do is asked again.
@@ -227,7 +228,10 @@ impl Asker {
                         told(news);
                     }
                 }
-                () = sleep_until(heard + SILENT) => return Ok(None),
+                () = sleep_until(heard + SILENT) => return match self.client.connection_state() {
+                    State::Connected => Ok(None),
+                    _ => Err(lost(&"it is gone")),
+                },
             }
         }
     }

@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 use std::process::Command;
+use std::thread;
 
+use powd_testkit::program::expect_one_line;
 use powd_testkit::{oracle, until};
 use serde_json::Value;
 
@@ -270,6 +272,23 @@ fn an_answer_that_is_never_given_to_the_progress_is_not_waited_for_without_end()
         let next = nats.wait_for(|message| [&*inbox, "after"].contains(&&*message.subject));
         next.subject == inbox
     });
+}
+
+#[test]
+fn powd_solve_does_not_wait_for_a_broker_that_has_gone() {
+    let Some(mut broker) = Broker::start() else {
+        return;
+    };
+    let [member] = members(&broker, &[]);
+    let url = broker.url();
+    let solve =
+        thread::spawn(move || POWD.run(&["solve", "--nats", &url, "-d", HOPELESS, "hello"]));
+    until("its search", || {
+        number(&status(&member)["searches_in_progress"]) == 1
+    });
+    broker.kill();
+    let output = solve.join().expect("it ends");
+    expect_one_line(&output, 1, "a broker that has gone");
 }
 
 #[test]

@@ -85,6 +85,12 @@ impl Broker {
         until("a broker", || TcpStream::connect(address).is_ok());
     }
 
+    /// Has it end in good order.
+    pub(crate) fn end(&self) {
+        let process = self.process.as_ref();
+        process.expect("it runs").signal("TERM");
+    }
+
     /// Kills it, with -9.
     pub(crate) fn kill(&mut self) {
         self.process = None;

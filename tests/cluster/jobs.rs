@@ -257,6 +257,27 @@ fn jobs_outlive_the_broker_and_ends_are_kept_until_it_is_back() {
 }
 
 #[test]
+fn a_broker_that_ends_in_good_order_has_nothing_against_jobs() {
+    let Some(mut broker) = Broker::start_with_store() else {
+        return;
+    };
+    let [one] = takers(&broker, &[]);
+    broker.end();
+    one.wait_for_log("a word of it", |line| line.contains("the broker is gone"));
+    broker.kill();
+    broker.run();
+    let mut http = Http::to(&one);
+    until("the broker", || http.post("/v1/jobs", b"x").status == 202);
+    let path = create(&one, "/v1/jobs?difficulty=2", b"hello");
+    expect_solution(&ended(&one, &path)["solution"], "hello", 2);
+    let told = one.log();
+    assert!(
+        !told.iter().any(|line| line.contains("jobs are refused")),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn one_key_begins_one_job_whichever_member_is_asked() {
     let Some(broker) = Broker::start_with_store() else {
         return;

@@ -6,6 +6,7 @@
 //! and read here is bounded in time; nothing is kept in this process.
 
 use std::error::Error;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, SystemTime};
 
 use async_nats::connection::State;
@@ -92,6 +93,12 @@ impl Broker {
 
     pub(super) fn is_there(&self) -> bool {
         self.client.connection_state() == State::Connected
+    }
+
+    /// Which connection to the broker this is, if there is one: each is another one.
+    pub(super) fn connection(&self) -> Option<u64> {
+        let connects = self.client.statistics().connects.load(Relaxed);
+        self.is_there().then_some(connects)
     }
 
     fn subject(&self, which: &str, name: &Name) -> String {

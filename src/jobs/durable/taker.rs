@@ -100,23 +100,30 @@ impl Taker {
 
     async fn take_all(&mut self) -> Infallible {
         loop {
-            let Err(error) = self.take_while_there().await;
-            self.tell(error);
+            let connection = self.searcher.broker.connection();
+            if connection.is_none() {
+                sleep(LOOK).await;
+                continue;
+            }
+            let Err(error) = self.take_while(connection).await;
+            // What was taken comes again.
+            self.hand = None;
             sleep(PAUSE).await;
+            // What a broker says at its end is over with it.
+            if self.searcher.broker.connection() == connection {
+                self.tell(error);
+            }
         }
     }
 
-    /// Takes jobs until something is wrong with the broker.
-    async fn take_while_there(&mut self) -> Result<Infallible, JobError> {
-        while !self.searcher.broker.is_there() {
-            sleep(LOOK).await;
-        }
+    /// Takes jobs over this connection, until something is wrong with the broker.
+    async fn take_while(&mut self, connection: Option<u64>) -> Result<Infallible, JobError> {
         let queue = self.searcher.broker.prepare(self.bounds).await?;
         if self.told.take().is_some() {
             tracing::info!("jobs are kept at the broker");
         }
         loop {
-            if let Some(message) = self.next(&queue).await? {
+            if let Some(message) = self.next(&queue, connection).await? {
                 let message = self.hand.insert(message);
                 self.searcher.finish(message).await?;
                 self.hand = None;
@@ -125,15 +132,19 @@ impl Taker {
     }
 
     /// The next job, if one comes soon.
-    async fn next(&self, queue: &PullConsumer) -> Result<Option<Message>, JobError> {
+    async fn next(
+        &self,
+        queue: &PullConsumer,
+        connection: Option<u64>,
+    ) -> Result<Option<Message>, JobError> {
         let refused = |error: &dyn ToString| BrokerError::Refused(error.to_string());
         let batch = queue.batch().max_messages(1).expires(PULL).messages();
         let mut batch = batch.await.map_err(|error| refused(&error))?;
         loop {
             tokio::select! {
                 message = batch.try_next() => return message.map_err(|error| refused(&error).into()),
-                // It has forgotten who waits when it comes back.
-                () = sleep(LOOK) => if !self.searcher.broker.is_there() {
+                // It has forgotten who waits when it comes back, however soon that is.
+                () = sleep(LOOK) => if self.searcher.broker.connection() != connection {
                     return Err(BrokerError::Away.into());
                 }
             }
@@ -142,8 +153,6 @@ impl Taker {
 
     /// Says what is wrong, once.
     fn tell(&mut self, error: JobError) {
-        // What was taken comes again.
-        self.hand = None;
         let JobError::Broker(error) = error else {
             return;
         };

@@ -7,6 +7,9 @@ use powd_testkit::{is_there, program, skip, until};
 use crate::cancel::until_searches;
 use crate::client::{HOPELESS, Http, serve, serve_bounded};
 
+/// What the form of the page sends.
+const X: &str = r#"{"message": "x"}"#;
+
 #[test]
 fn metrics_count_both_doors() {
     let powd = serve_bounded(&["-d", "2"]);
@@ -127,7 +130,7 @@ fn it_answers_while_the_service_has_more_than_it_can_do() {
         assert_eq!(other.get(path).status, 200, "{path}");
     }
     admin
-        .post("/v1/solve?difficulty=1", b"easy")
+        .post_json("/v1/solve?difficulty=1", r#"{"message": "easy"}"#)
         .expect_solution("easy", 1);
 }
 
@@ -204,8 +207,21 @@ fn the_page_needs_nothing_from_elsewhere() {
     }
     // Its form asks here.
     admin
-        .post("/v1/solve?difficulty=1", b"x")
+        .post_json("/v1/solve?difficulty=1", X)
         .expect_solution("x", 1);
+    // A form of somebody else's page, or its script, can send these (Fetch, "CORS-safelisted").
+    for kind in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+    ] {
+        let kind = format!("Content-Type: {kind}");
+        let answer = admin.ask("POST /v1/solve?difficulty=1", &[&kind], X.as_bytes());
+        answer.expect_problem(415, "media-type");
+    }
+    admin
+        .post("/v1/solve?difficulty=1", X.as_bytes())
+        .expect_problem(415, "media-type");
     // The form's door does not lead to the rest.
     assert_eq!(admin.post("/v1/batch", b"x").status, 404);
 }
@@ -257,12 +273,12 @@ fn each_request_is_counted_and_has_a_reply_or_an_error() {
 fn what_the_page_asks_is_not_counted_with_what_clients_ask() {
     let powd = serve(&["-d", "1"]);
     let mut admin = Http::connect(powd.door("admin"));
-    admin.post("/v1/solve", b"x").expect_solution("x", 1);
+    admin.post_json("/v1/solve", X).expect_solution("x", 1);
     admin
-        .post("/v1/solve?difficulty=x", b"x")
+        .post_json("/v1/solve?difficulty=x", X)
         .expect_problem(422, "difficulty");
     let late = format!("/v1/solve?difficulty={HOPELESS}&deadline=1ms");
-    admin.post(&late, b"x").expect_problem(504, "deadline");
+    admin.post_json(&late, X).expect_problem(504, "deadline");
     let status = admin.get("/status").json();
     let http = &status["doors"][1];
     assert_eq!(

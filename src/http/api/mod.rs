@@ -156,7 +156,7 @@ pub(super) fn router(api: Api) -> Router {
 /// The one call that the admin address has of these, for its page.
 pub(super) fn solving(api: Api) -> Router {
     Router::new()
-        .route("/v1/solve", post(solve::solve))
+        .route("/v1/solve", post(solve::solve_json))
         .with_state(api)
 }
 

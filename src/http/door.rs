@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::unconstrained;
@@ -48,6 +49,9 @@ pub(super) const REFUSALS: usize = 64;
 
 /// Bytes of one connection that wait to be read or written.
 const BUFFER: usize = 64 * 1024;
+
+/// Between two reads of what is only read so that it is not left unread.
+const LINGER_PAUSE: Duration = Duration::from_millis(10);
 
 /// Requests of one HTTP/2 connection at once.
 const STREAMS: u32 = 256;
@@ -273,6 +277,7 @@ impl Door {
             end(connection.as_mut(), &socket).await;
             break;
         }
+        linger(socket).await;
         drop(permit);
     }
 
@@ -350,6 +355,23 @@ async fn end<S>(
         connection.as_mut().graceful_shutdown();
         let _ = timeout(FAREWELL, connection).await;
     }
+}
+
+/// Reads on for a while where a client still sends on a connection that has ended, and forgets it:
+/// to close with bytes unread would reset the connection, and what is on its way to the client
+/// would be lost.
+async fn linger(mut socket: Socket) {
+    if !socket.has_unread() {
+        return;
+    }
+    let mut piece = vec![0; BUFFER];
+    let reading = async {
+        while matches!(socket.read(&mut piece).await, Ok(1..)) {
+            // It is time that the client needs: not all that it can send in that has to be read.
+            sleep(LINGER_PAUSE).await;
+        }
+    };
+    let _ = timeout(FAREWELL, reading).await;
 }
 
 /// Both versions of HTTP, each with bounds on what one client can make it hold.

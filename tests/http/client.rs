@@ -111,7 +111,10 @@ pub(crate) fn expect_solution(solved: &Value, message: &str, difficulty: u8) {
 
 impl Http {
     pub(crate) fn connect(address: SocketAddr) -> Http {
-        let stream = TcpStream::connect(address).expect("it listens");
+        Http::over(TcpStream::connect(address).expect("it listens"))
+    }
+
+    pub(crate) fn over(stream: TcpStream) -> Http {
         stream.set_read_timeout(Some(DEADLINE)).expect("above 0");
         // What is sent in pieces comes in pieces, and at once.
         stream.set_nodelay(true).expect("a socket");

@@ -1,6 +1,6 @@
 //! The end: what was asked is answered, what comes later is told so.
 
-use powd_testkit::until;
+use powd_testkit::{Client, until};
 use serde_json::Value;
 
 use crate::POWD;
@@ -129,6 +129,42 @@ fn a_batch_that_goes_on_is_told_that_it_is_over() {
     assert!(http.piece().starts_with(b"a,"));
     powd.signal("TERM");
     assert!(http.piece().starts_with(b"ERR draining "));
+    assert_eq!(powd.wait().code(), Some(0));
+}
+
+/// What powd has not read when it closes must not cost what it has written.
+#[test]
+fn a_batch_that_is_cut_short_is_told_so_whatever_it_still_sends() {
+    // Most of what is on its way to the client waits at powd's side.
+    const WINDOW: usize = 4096;
+    let mut powd = serve(&["-d", "0", "--drain-timeout", "1h"]);
+    let mut http = Http::over(Client::connect_narrow(powd.door("http"), WINDOW).into_stream());
+    http.send(b"POST /v1/batch HTTP/1.1\r\nHost: powd\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunk = [&b"8000\r\n"[..], &b"abcdefg\n".repeat(4096), b"\r\n"].concat();
+    http.set_nonblocking(true);
+    // Until there is no room in either direction.
+    let (mut at, mut answered) = (0, 0);
+    until("the end of its reading", || {
+        let more = http.try_send(&chunk[at..]);
+        at = (at + more) % chunk.len();
+        let before = std::mem::replace(&mut answered, status(&powd, "/doors/1/replies"));
+        more == 0 && answered > 0 && answered == before
+    });
+    http.set_nonblocking(false);
+    powd.signal("TERM");
+    assert_eq!(http.head().status, 200);
+    let mut last = Vec::new();
+    loop {
+        let piece = http.piece();
+        if piece.is_empty() {
+            break;
+        }
+        last = [last, piece].concat();
+        last.drain(..last.len().saturating_sub(100));
+    }
+    let last = String::from_utf8_lossy(&last);
+    assert!(last.contains("\nERR draining "), "{last}");
+    http.end();
     assert_eq!(powd.wait().code(), Some(0));
 }
 

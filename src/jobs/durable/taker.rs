@@ -274,8 +274,11 @@ impl Searcher {
             time,
         };
         // Where it has ended otherwise meanwhile, that counts.
+        let mut is_told = false;
         while let Err(error) = self.broker.put_ended(&taken.name, &ended).await {
-            tracing::warn!(job = %taken.name, "the end of a job is kept until the broker takes it: {error}");
+            if !std::mem::replace(&mut is_told, true) {
+                tracing::warn!(job = %taken.name, "the end of a job is kept until the broker takes it: {error}");
+            }
             sleep(PAUSE).await;
             self.extend(taken.message).await;
         }

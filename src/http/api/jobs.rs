@@ -177,7 +177,7 @@ fn key_of(headers: &HeaderMap) -> Result<Option<Key>, Problem> {
         (status = 413, description = "The message is too long", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 415, description = "The body has a type that is not taken", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 422, description = "The difficulty is none, or too high, or the key was used for another job", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, description = "Too many jobs, the broker does not answer, or the service ends", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 503, description = "Too many jobs or connections, the broker does not answer, or the service ends", body = ProblemDetails, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn create(
@@ -235,7 +235,7 @@ pub(super) struct JobParameters {
         (status = 200, description = "The job", body = JobStatus),
         (status = 400, description = "Not understood", body = ProblemDetails, content_type = "application/problem+json"),
         (status = 404, description = "There is no such job, or no longer", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, description = "The broker does not answer", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 503, description = "Too many connections, the broker does not answer, or the service ends", body = ProblemDetails, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn read(
@@ -266,7 +266,7 @@ pub(super) async fn read(
     responses(
         (status = 204, description = "It has ended, now or before"),
         (status = 404, description = "There is no such job, or no longer", body = ProblemDetails, content_type = "application/problem+json"),
-        (status = 503, description = "The broker does not answer", body = ProblemDetails, content_type = "application/problem+json"),
+        (status = 503, description = "Too many connections, the broker does not answer, or the service ends", body = ProblemDetails, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn cancel(

@@ -13,6 +13,7 @@
 mod asker;
 pub(crate) mod connection;
 mod counters;
+pub(crate) mod digits;
 mod helper;
 mod intake;
 mod link;

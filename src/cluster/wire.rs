@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 use powd_core::{Difficulty, Seed, SeedLength};
 
+use super::digits;
 use crate::engine::MessageBytes;
 
 /// The version that is spoken here.
@@ -361,11 +362,9 @@ impl<'a> Fields<'a> {
         self.0.next().ok_or(Unread::Malformed)
     }
 
-    /// A number in decimal digits, without a sign and without zeros before it: each has one form.
     fn number<T: FromStr>(&mut self) -> Result<T, Unread> {
         let text = self.next()?;
-        let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_digits || (text.len() > 1 && text.starts_with('0')) {
+        if !digits::are_decimal(text) {
             return Err(Unread::Malformed);
         }
         text.parse().map_err(|_| Unread::Bounds)
@@ -374,9 +373,7 @@ impl<'a> Fields<'a> {
     /// 64 bits as 16 lowercase hex digits.
     fn id(&mut self) -> Result<u64, Unread> {
         let text = self.next()?;
-        let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let is_id = text.len() == 16 && text.bytes().all(is_digit);
-        let id = is_id.then(|| u64::from_str_radix(text, 16).ok());
+        let id = digits::are_hex(text, 16).then(|| u64::from_str_radix(text, 16).ok());
         id.flatten().ok_or(Unread::Malformed)
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use powd_core::{Difficulty, Seed, SeedLength, Solution, verify};
 
+use crate::cluster::digits;
 use crate::engine::{MessageBytes, Query, SolveError};
 use crate::jobs::{JobError, Key, State, secret};
 
@@ -261,18 +262,16 @@ pub(super) fn is_of_another_version(document: &[u8]) -> bool {
 
 type Fields<'a> = std::str::Split<'a, char>;
 
-/// A number in decimal digits, without a sign and without zeros before it: each has one form.
 fn number<T: FromStr>(fields: &mut Fields<'_>) -> Option<T> {
     let text = fields.next()?;
-    let is_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let is_number = is_digits && (text.len() == 1 || !text.starts_with('0'));
-    is_number.then(|| text.parse().ok()).flatten()
+    digits::are_decimal(text)
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
-/// 128 bits in lowercase hex digits.
+/// 128 bits.
 fn is_hex(text: &str) -> bool {
-    let is_digit = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    text.len() == HEX && text.bytes().all(is_digit)
+    digits::are_hex(text, HEX)
 }
 
 #[cfg(test)]

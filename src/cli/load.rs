@@ -3,7 +3,9 @@
 mod server;
 mod table;
 
+use std::fmt::Display;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,7 +24,7 @@ use super::values::{
 };
 use super::{Error, signals};
 use crate::cpus;
-use crate::load::{self, Exchange, Messages, Options, Phase, Progress};
+use crate::load::{self, Exchange, Messages, Options, Phase, Progress, Token};
 use powd_core::Difficulty;
 
 /// Measures a server under load and checks its replies.
@@ -80,6 +82,11 @@ pub(super) struct Args {
     /// in flight.
     #[arg(long, conflicts_with = "reconnect")]
     batch: bool,
+
+    /// A file with a token on each line, of which each request over HTTP shows the first. For
+    /// servers that have --http-token-file.
+    #[arg(long, value_name = "FILE")]
+    http_token_file: Option<PathBuf>,
 
     /// The server's difficulty: each hash must start with so many zeros, and hashes/s are shown.
     /// Without it any right hash is taken. Over HTTP it is what is asked for.
@@ -173,10 +180,8 @@ fn options(args: Args) -> Result<Options, Error> {
         pin.len()
     };
     let exchange = match args.server.http_authority() {
-        None if args.batch => {
-            let remedy = "--batch is for HTTP: give the server as http://ADDR:PORT";
-            return Err(Error::Usage(remedy.to_owned()));
-        }
+        None if args.batch => return Err(for_http("--batch")),
+        None if args.http_token_file.is_some() => return Err(for_http("--http-token-file")),
         None => Exchange::Lines,
         Some(authority) if args.batch => Exchange::Batch { authority },
         Some(authority) => Exchange::Solve { authority },
@@ -195,11 +200,25 @@ fn options(args: Args) -> Result<Options, Error> {
             Some(message) => Messages::Fixed(message.into_bytes()),
             None => Messages::Unique(args.message_bytes),
         },
+        token: args.http_token_file.as_deref().map(token).transpose()?,
         threads: args.threads.unwrap_or(by_default),
         pin,
         timeout: args.timeout,
         ..Options::new(args.server.address()?)
     })
+}
+
+fn for_http(flag: &str) -> Error {
+    let remedy = "give the server as http://ADDR:PORT";
+    Error::Usage(format!("{flag} is for HTTP: {remedy}"))
+}
+
+fn token(path: &Path) -> Result<Token, Error> {
+    let wrong =
+        |what: &dyn Display| Error::Usage(format!("--http-token-file {}: {what}", path.display()));
+    let text = std::fs::read(path).map_err(|error| wrong(&error))?;
+    Token::first_of(&text)
+        .ok_or_else(|| wrong(&"expected a token on its first line, in visible ASCII"))
 }
 
 impl From<load::Error> for Error {
@@ -292,6 +311,7 @@ mod tests {
             difficulty,
             rate,
             messages,
+            token,
             threads,
             pin,
             timeout,
@@ -303,6 +323,7 @@ mod tests {
         assert_eq!(difficulty.map(Difficulty::nibbles), Some(5));
         assert_eq!(rate, Some(6.0));
         assert_eq!(messages, Messages::Unique(7));
+        assert_eq!(token, None);
         assert_eq!((threads, pin), (8, vec![0, 9]));
         assert_eq!(warmup, Duration::from_secs(10));
         assert_eq!(timeout, Duration::from_secs(11));

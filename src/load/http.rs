@@ -38,6 +38,7 @@ use super::options::{Exchange, Options};
 use super::pace::Pace;
 use super::part::{Part, Standing};
 use super::stats::{Stats, error_name};
+use super::token::Token;
 use crate::sockets::Address;
 
 /// The runtime's timers count in milliseconds: what is due sooner is waited for by asking again and
@@ -61,6 +62,7 @@ pub(super) struct Client<'a> {
     uri: Uri,
     path: Uri,
     host: HeaderValue,
+    authorization: Option<HeaderValue>,
     shape: Shape,
     connections: Vec<Connection>,
     /// Requests of one connection that wait for an answer of their own.
@@ -103,6 +105,7 @@ impl<'a> Client<'a> {
                 .and_then(|host| HeaderValue::from_str(host).ok())
                 .unwrap_or(HeaderValue::from_static("localhost")),
             uri,
+            authorization: options.token.as_ref().map(authorization),
             connections: connections.collect(),
             pace: part.pace().map(RefCell::new),
             connecting: Semaphore::new(part.connecting_at_most()),
@@ -403,6 +406,13 @@ fn uri(options: &Options) -> Uri {
         .path_and_query(format!("{path}{query}"))
         .build()
         .unwrap_or_default()
+}
+
+fn authorization(token: &Token) -> HeaderValue {
+    let bearer = HeaderValue::try_from(format!("Bearer {}", token.as_str()));
+    let mut bearer = bearer.expect("a token is visible ASCII");
+    bearer.set_sensitive(true);
+    bearer
 }
 
 /// Runs `used` to its end, and with it `driver`, which moves the bytes of its connection.

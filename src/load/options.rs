@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::token::Token;
 use crate::cpus;
 use crate::sockets::Address;
 use powd_core::Difficulty;
@@ -94,6 +95,8 @@ pub struct Options {
     pub rate: Option<f64>,
     /// What to ask for.
     pub messages: Messages,
+    /// What each request over HTTP shows.
+    pub token: Option<Token>,
     /// Threads that the connections are spread over.
     pub threads: usize,
     /// The CPUs that these threads are pinned to, in turn; empty leaves it to the scheduler.
@@ -159,6 +162,7 @@ impl Options {
             difficulty: None,
             rate: None,
             messages: Messages::Unique(20),
+            token: None,
             threads: 1,
             pin: Vec::new(),
             timeout: Duration::from_secs(30),
@@ -206,6 +210,8 @@ impl Options {
             "one request in flight where each has a new connection".to_owned()
         } else if self.reconnect && matches!(self.exchange, Exchange::Batch { .. }) {
             "a batch, or a new connection for each request".to_owned()
+        } else if self.token.is_some() && self.exchange == Exchange::Lines {
+            "HTTP where there is a token: lines carry none".to_owned()
         } else if self.timeout.is_zero() {
             "a timeout above 0 s".to_owned()
         } else if self.rate.is_some_and(|rate| !RATES.contains(&rate)) {
@@ -260,7 +266,7 @@ mod tests {
     fn what_makes_no_sense_is_refused() {
         let good = Options::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         assert!(good.check().is_ok());
-        let broken: [fn(&mut Options); 24] = [
+        let broken: [fn(&mut Options); 25] = [
             |o| o.connections = 0,
             |o| o.connections = MOST_CONNECTIONS + 1,
             |o| o.connections = usize::MAX,
@@ -296,6 +302,7 @@ mod tests {
             |o| o.messages = Messages::Unique(MOST_MESSAGE_BYTES + 1),
             |o| o.messages = Messages::Unique(usize::MAX),
             |o| o.messages = Messages::Fixed(b"a\nb".to_vec()),
+            |o| o.token = Token::first_of(b"secret"),
         ];
         for breaks in broken {
             let mut options = good.clone();

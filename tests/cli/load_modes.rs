@@ -286,6 +286,8 @@ fn what_contradicts_itself_is_told_in_one_line() {
         &["-n", "many"],
         &["--reconnect", "-P", "2"],
         &["-n", "5", "--warmup", "1s"],
+        &["--batch"],
+        &["--http-token-file", file!()],
     ] {
         let arguments = [&["load", "127.0.0.1:1"], flags].concat();
         expect_one_line(&POWD.run(&arguments), 2, &format!("{flags:?}"));

@@ -13,10 +13,10 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use powd::load::{Exchange, Options};
+use powd::load::{Exchange, Options, Token};
 use powd_core::Difficulty;
-use powd_testkit::Powd;
 use powd_testkit::small_servers::{reply, serve};
+use powd_testkit::{Powd, TestPath};
 use tokio::sync::watch;
 
 use crate::POWD;
@@ -145,6 +145,31 @@ fn a_fixed_number_of_requests_is_not_tried_for_ever_when_the_server_is_gone() {
         });
         let rest = REQUESTS - report.replies - report.lost;
         assert_eq!(report.unanswered, rest, "{report:?}");
+    }
+}
+
+#[test]
+fn a_service_that_asks_for_a_token_is_shown_it() {
+    const REQUESTS: u64 = 20;
+    let file = TestPath::with_text("tokens-of-load", "first\nsecond\n");
+    let (_powd, address) = service(&["-d", "1", "--http-token-file", file.text()]);
+    let token = Token::first_of(b"second");
+    let deep = Options {
+        pipeline: 4,
+        ..over_http(address)
+    };
+    for way in [over_http(address), deep, in_batches(address)] {
+        let unknown = run_until(&way, |progress| progress.errors >= 1);
+        let names: Vec<&String> = unknown.errors.keys().collect();
+        assert_eq!(names, ["HTTP 401 token"], "{way:?}");
+        let way = Options {
+            token: token.clone(),
+            requests: Some(REQUESTS),
+            ..way
+        };
+        let report = run_to_end(&way, |_| {});
+        assert_eq!(report.replies, REQUESTS, "{way:?} {report:?}");
+        assert!(report.errors.is_empty(), "{report:?}");
     }
 }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::HOST;
+use hyper::header::{AUTHORIZATION, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -94,7 +94,11 @@ impl Client<'_> {
         let mut request = Request::new(Messages(Rc::clone(&outbox)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.path.clone();
-        request.headers_mut().insert(HOST, self.host.clone());
+        let headers = request.headers_mut();
+        headers.insert(HOST, self.host.clone());
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
         drive(driver, async {
             let mut response = pin!(sender.send_request(request));
             let response = loop {

@@ -77,7 +77,7 @@ impl Drop for InFlight {
     }
 }
 
-/// A request that is not answered yet: its client goes, and it is dropped.
+/// Counts a request that is dropped before it is answered: its client has gone.
 struct Unanswered<'a>(&'a Counters);
 
 impl Unanswered<'_> {

@@ -194,7 +194,7 @@ impl Memory {
         let mut is_draining = self.is_draining.subscribe();
         let outcome = tokio::select! {
             outcome = solve => outcome,
-            () = job.cancel.notified() => return self.tally.is_given_up(),
+            () = job.cancel.notified() => return self.tally.gives_up(),
             // It would be lost with the process: the drain does not wait for it.
             _ = is_draining.wait_for(|is_draining| *is_draining) => Err(SolveError::Draining),
         };

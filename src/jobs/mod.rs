@@ -94,7 +94,7 @@ pub(crate) trait Tally: Debug + Send + Sync {
     /// One ends.
     fn ends(&self, difficulty: Difficulty, outcome: &Result<Answer, SolveError>);
     /// One is given up: its job has ended otherwise.
-    fn is_given_up(&self);
+    fn gives_up(&self);
 }
 
 /// The jobs of a service.

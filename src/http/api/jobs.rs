@@ -133,7 +133,7 @@ impl Tally for Counters {
         }
     }
 
-    fn is_given_up(&self) {
+    fn gives_up(&self) {
         self.count_error(Code::Gone);
     }
 }

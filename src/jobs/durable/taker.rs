@@ -250,7 +250,7 @@ impl Searcher {
             }
             // Without the broker the search goes on.
             if let Ok(true) = self.has_ended(&taken.name).await {
-                self.tally.is_given_up();
+                self.tally.gives_up();
                 return None;
             }
         }

@@ -1,7 +1,5 @@
 //! `POST /v1/solve`: a message in, a seed out.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{Response, StatusCode};
@@ -9,7 +7,6 @@ use axum::http::{Response, StatusCode};
 use super::answer::{Solved, json, prefers_text, text};
 use super::ask::{Ask, Kind, Parameters, SolveRequest, unknown_type};
 use super::{Api, Client};
-use crate::http::peer::Peer;
 use crate::http::problem::ProblemDetails;
 use crate::problem::Problem;
 use crate::protocol::Reply;
@@ -46,34 +43,11 @@ pub(super) async fn solve(
     RawQuery(query): RawQuery,
     request: Request,
 ) -> Result<Response<Body>, Problem> {
-    answer(&api, &peer, query.as_deref(), request).await
-}
-
-/// The same for the page of the admin address, in JSON alone: a page of somebody else cannot have a
-/// browser send that.
-pub(super) async fn solve_json(
-    State(api): State<Api>,
-    Client(peer): Client,
-    RawQuery(query): RawQuery,
-    request: Request,
-) -> Result<Response<Body>, Problem> {
-    match Kind::of(request.headers())? {
-        Kind::Json => answer(&api, &peer, query.as_deref(), request).await,
-        Kind::Bytes | Kind::Ndjson => Err(unknown_type("application/json")),
-    }
-}
-
-async fn answer(
-    api: &Api,
-    peer: &Arc<Peer>,
-    query: Option<&str>,
-    request: Request,
-) -> Result<Response<Body>, Problem> {
     // Whatever becomes of it: an answer or an error is counted, too.
     api.counters().requests.add(1);
     let (parts, body) = request.into_parts();
-    let ask = Ask::read(api, &parts.headers, query, body).await?;
-    let answer = api.solve(peer, ask.query()).await?;
+    let ask = Ask::read(&api, &parts.headers, query.as_deref(), body).await?;
+    let answer = api.solve(&peer, ask.query()).await?;
     if prefers_text(&parts.headers) {
         let mut line = Vec::new();
         Reply::push_solution(&mut line, &ask.message, &answer.solution);
@@ -81,4 +55,18 @@ async fn answer(
     }
     let solved = Solved::new(&ask.message, ask.difficulty, &answer);
     Ok(json(StatusCode::OK, &solved))
+}
+
+/// The same for the page of the admin address, in JSON alone: a page of somebody else cannot have a
+/// browser send that.
+pub(super) async fn solve_json(
+    api: State<Api>,
+    client: Client,
+    query: RawQuery,
+    request: Request,
+) -> Result<Response<Body>, Problem> {
+    match Kind::of(request.headers())? {
+        Kind::Json => solve(api, client, query, request).await,
+        Kind::Bytes | Kind::Ndjson => Err(unknown_type("application/json")),
+    }
 }

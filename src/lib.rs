@@ -2,9 +2,9 @@
 //! given number of zero nibbles. The search itself is the crate [`powd_core`].
 //!
 //! The layers, from the top, each of which may use only those below it: [`cli`]; `http`; `jobs`;
-//! `cluster`; [`mod@line`] and [`load`]; `admission`, `asked`, `problem` and [`supervisor`];
-//! [`sockets`]; [`engine`]; [`protocol`]; [`cpus`]. What each one owns, and must not know, stands
-//! in ARCHITECTURE.md.
+//! `cluster`; [`mod@line`] and [`load`]; `admission`, `asked`, `problem`, [`tokens`] and
+//! [`supervisor`]; [`sockets`]; [`engine`]; [`protocol`]; [`cpus`]. What each one owns, and must
+//! not know, stands in ARCHITECTURE.md.
 
 #![forbid(unsafe_code)]
 
@@ -27,3 +27,4 @@ mod problem;
 pub mod protocol;
 pub mod sockets;
 pub mod supervisor;
+pub mod tokens;

@@ -3,9 +3,8 @@
 mod server;
 mod table;
 
-use std::fmt::Display;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -22,9 +21,9 @@ use table::{grouped, table, time};
 use super::values::{
     CpuList, count, duration, message_bytes, positive_duration, rate, seconds, threads, within,
 };
-use super::{Error, signals};
+use super::{Error, signals, tokens};
 use crate::cpus;
-use crate::load::{self, Exchange, Messages, Options, Phase, Progress, Token};
+use crate::load::{self, Exchange, Messages, Options, Phase, Progress};
 use powd_core::Difficulty;
 
 /// Measures a server under load and checks its replies.
@@ -186,6 +185,7 @@ fn options(args: Args) -> Result<Options, Error> {
         Some(authority) if args.batch => Exchange::Batch { authority },
         Some(authority) => Exchange::Solve { authority },
     };
+    let tokens = args.http_token_file.as_deref().map(tokens::read);
     Ok(Options {
         exchange,
         connections: args.connections,
@@ -200,7 +200,7 @@ fn options(args: Args) -> Result<Options, Error> {
             Some(message) => Messages::Fixed(message.into_bytes()),
             None => Messages::Unique(args.message_bytes),
         },
-        token: args.http_token_file.as_deref().map(token).transpose()?,
+        token: tokens.transpose()?.map(|tokens| tokens.first().clone()),
         threads: args.threads.unwrap_or(by_default),
         pin,
         timeout: args.timeout,
@@ -211,14 +211,6 @@ fn options(args: Args) -> Result<Options, Error> {
 fn for_http(flag: &str) -> Error {
     let remedy = "give the server as http://ADDR:PORT";
     Error::Usage(format!("{flag} is for HTTP: {remedy}"))
-}
-
-fn token(path: &Path) -> Result<Token, Error> {
-    let wrong =
-        |what: &dyn Display| Error::Usage(format!("--http-token-file {}: {what}", path.display()));
-    let text = std::fs::read(path).map_err(|error| wrong(&error))?;
-    Token::first_of(&text)
-        .ok_or_else(|| wrong(&"expected a token on its first line, in visible ASCII"))
 }
 
 impl From<load::Error> for Error {

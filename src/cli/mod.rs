@@ -20,6 +20,7 @@ mod serve;
 mod signals;
 mod solve;
 mod speed;
+mod tokens;
 mod values;
 mod variables;
 mod verify;

@@ -15,11 +15,11 @@ use tower::ServiceExt as _;
 
 use super::counters::Counters;
 use super::held::holding;
-use super::options::Tokens;
 use super::peer::Peer;
 use super::remainder::Remainder;
 use crate::engine::Handle;
 use crate::problem::{Code, Problem};
+use crate::tokens::Tokens;
 
 /// What a client calls its request, or what powd does where the client says nothing.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

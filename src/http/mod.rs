@@ -32,7 +32,7 @@ use crate::jobs::Jobs;
 use crate::line;
 use crate::sockets::{Listener, SocketFile};
 
-pub use options::{Limits, Options, TokenError, Tokens};
+pub use options::{Limits, Options};
 
 /// Why a door by HTTP could not be opened.
 #[derive(Debug, thiserror::Error)]

@@ -21,7 +21,7 @@ use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::header::HeaderValue;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use hyper::{Response, Uri};
 use powd_core::Difficulty;
 use serde_json::Value;
@@ -38,8 +38,8 @@ use super::options::{Exchange, Options};
 use super::pace::Pace;
 use super::part::{Part, Standing};
 use super::stats::{Stats, error_name};
-use super::token::Token;
 use crate::sockets::Address;
+use crate::tokens::Token;
 
 /// The runtime's timers count in milliseconds: what is due sooner is waited for by asking again and
 /// again.
@@ -112,6 +112,12 @@ impl<'a> Client<'a> {
             shape,
             lanes,
             part,
+        }
+    }
+
+    fn authorize(&self, headers: &mut HeaderMap) {
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
         }
     }
 

@@ -9,7 +9,6 @@
 //! | file | owns |
 //! | --- | --- |
 //! | `options` | what to do, and what cannot be done |
-//! | `token` | the token of a server that asks for one |
 //! | `message` | the messages asked for, cheap and unique |
 //! | `check` | one reply line against the message it answers |
 //! | `flight` | requests in flight, and the lines that answer them |
@@ -40,7 +39,6 @@ mod part;
 mod quota;
 mod report;
 mod stats;
-mod token;
 mod window;
 
 use std::sync::Mutex;
@@ -56,7 +54,6 @@ use quota::Quota;
 pub use report::{Latency, Report, Wrong};
 use stats::Stats;
 pub use stats::WrongSample;
-pub use token::Token;
 use window::Window;
 
 /// How often the progress hook is called between the changes of phase.

@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::token::Token;
 use crate::cpus;
 use crate::sockets::Address;
+use crate::tokens::Token;
 use powd_core::Difficulty;
 
 /// Descriptors that are neither connections nor a thread's own: standard streams, what the process
@@ -302,7 +302,7 @@ mod tests {
             |o| o.messages = Messages::Unique(MOST_MESSAGE_BYTES + 1),
             |o| o.messages = Messages::Unique(usize::MAX),
             |o| o.messages = Messages::Fixed(b"a\nb".to_vec()),
-            |o| o.token = Token::first_of(b"secret"),
+            |o| o.token = Token::new("secret"),
         ];
         for breaks in broken {
             let mut options = good.clone();

@@ -13,7 +13,8 @@ use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use powd::load::{Exchange, Options, Token};
+use powd::load::{Exchange, Options};
+use powd::tokens::Token;
 use powd_core::Difficulty;
 use powd_testkit::small_servers::{reply, serve};
 use powd_testkit::{Powd, TestPath};
@@ -153,7 +154,7 @@ fn a_service_that_asks_for_a_token_is_shown_it() {
     const REQUESTS: u64 = 20;
     let file = TestPath::with_text("tokens-of-load", "first\nsecond\n");
     let (_powd, address) = service(&["-d", "1", "--http-token-file", file.text()]);
-    let token = Token::first_of(b"second");
+    let token = Token::new("second");
     let deep = Options {
         pipeline: 4,
         ..over_http(address)

@@ -8,8 +8,9 @@ use super::Args as ServeArgs;
 use super::listen::{Asked, Sockets, proxies, unknown_address};
 use crate::cli::Error;
 use crate::cli::place::Place;
+use crate::cli::tokens;
 use crate::cli::values::{count, duration};
-use crate::http::{Doors, Limits, Options, Tokens};
+use crate::http::{Doors, Limits, Options};
 use crate::jobs::Bounds;
 use crate::sockets::Listener;
 
@@ -63,13 +64,7 @@ pub(super) fn resolve(
     admin: Vec<Listener>,
 ) -> Result<Unbound, Error> {
     let flags = &args.http;
-    let tokens = flags.http_token_file.as_deref().map(|path| {
-        let failed = |error: &dyn std::error::Error| {
-            Error::Usage(format!("--http-token-file {}: {error}", path.display()))
-        };
-        let text = std::fs::read(path).map_err(|error| failed(&error))?;
-        Tokens::parse(&text).map_err(|error| failed(&error))
-    });
+    let tokens = flags.http_token_file.as_deref().map(tokens::read);
     let options = Options {
         difficulty: args.difficulty,
         limits: Limits {

@@ -7,7 +7,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
-use hyper::header::{ACCEPT, AUTHORIZATION, HOST};
+use hyper::header::{ACCEPT, HOST};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
@@ -112,9 +112,7 @@ impl Client<'_> {
         *request.method_mut() = hyper::Method::POST;
         let headers = request.headers_mut();
         headers.insert(ACCEPT, super::TEXT);
-        if let Some(authorization) = &self.authorization {
-            headers.insert(AUTHORIZATION, authorization.clone());
-        }
+        self.authorize(headers);
         if self.lanes == 1 {
             headers.insert(HOST, self.host.clone());
         }

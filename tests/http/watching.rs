@@ -256,6 +256,8 @@ fn each_request_is_counted_and_has_a_reply_or_an_error() {
     until_searches(&powd, 3);
     drop(leaves);
     until("the end of all", || counts() == (8, 2, 6));
+    // Their searches end a moment later, and the next one is not to be taken for one of them.
+    until_searches(&powd, 0);
     let hopeless = format!("POST /v1/solve?difficulty={HOPELESS}");
     let mut leaves = Http::to(&powd);
     leaves.request(&hopeless, &[], b"x");

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use powd_core::unstable::{Draws, SharedSearch, blocks};
+use powd_core::unstable::{Draws, SharedSearch, hash_blocks};
 use powd_core::{Difficulty, Job, Kernel, Progress, Searcher, SeedLength, Tally};
 
 use super::board::Board;
@@ -77,7 +77,7 @@ impl Context {
 
     /// A search with seeds of at least `length` characters for a message of `bytes`.
     pub(crate) fn begin_with(&mut self, length: SeedLength, bytes: usize) -> Task {
-        let blocks = blocks(length.bytes() + bytes) as u64;
+        let blocks = hash_blocks(length, bytes);
         self.counters.searches_begun.add(1);
         Task::new(length, self.draws.draw(), blocks)
     }

@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 
-use powd_core::unstable::{Ring, SharedSearch, blocks};
+use powd_core::unstable::{Ring, SharedSearch, hash_blocks};
 use powd_core::{Job, SeedLength, Solution};
 
 use super::board::GUESTS;
@@ -48,7 +48,7 @@ impl Guests {
     /// place below [`Guests::PLACES`].
     pub fn begin(&mut self, place: usize, job: Job<'_>, length: SeedLength, steps: Range<u128>) {
         self.end(place);
-        let blocks = blocks(length.bytes() + job.message.len()) as u64;
+        let blocks = hash_blocks(length, job.message.len());
         let chunk: NonZeroU64 = self.shared.portions().chunk(blocks);
         let mut search = SharedSearch::with_capacity(job.message.len());
         search.begin(job, Ring::new(length, 0), steps, chunk);

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use powd_core::unstable::blocks;
+use powd_core::unstable::hash_blocks;
 use powd_core::{Comparison, Difficulty, Kernel, SeedLength};
 
 use super::client::Work;
@@ -40,7 +40,7 @@ impl Options {
 
     /// Blocks of a hash for a message of `bytes`.
     pub(crate) fn blocks(&self, bytes: usize) -> u64 {
-        blocks(self.seed_length.bytes() + bytes) as u64
+        hash_blocks(self.seed_length, bytes)
     }
 }
 

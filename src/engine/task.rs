@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use powd_core::unstable::{SharedSearch, blocks};
+use powd_core::unstable::{SharedSearch, hash_blocks};
 use powd_core::{Job, Progress, Search, SeedLength, Solution, Tally};
 
 use super::budget::{Budget, TurnKind, seeds};
@@ -131,7 +131,7 @@ impl Task {
         }
         // Longer seeds can take a block more.
         let (ring, _) = self.search.position();
-        self.blocks = blocks(ring.length().bytes() + job.message.len()) as u64;
+        self.blocks = hash_blocks(ring.length(), job.message.len());
         if self.appeal.is_none() {
             self.appeal = context.call_for_help(job, self.blocks, ring.length(), since);
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use mio::event::Event;
 use mio::{Events, Poll, Token};
-use powd_core::unstable::{SharedSearch, blocks};
+use powd_core::unstable::{SharedSearch, hash_blocks};
 use powd_core::{Progress, Tally};
 use slab::Slab;
 
@@ -481,7 +481,7 @@ impl<D: Door> Drop for Worker<D> {
 fn share(context: &mut Context, search: &SharedSearch) -> (Tally, Progress) {
     let mut tally = Tally::default();
     let job = search.job();
-    let blocks = blocks(search.ring().length().bytes() + job.message.len()) as u64;
+    let blocks = hash_blocks(search.ring().length(), job.message.len());
     let budget = seeds(context.portions.quantum(), blocks).get();
     let mut share = search.join(&mut context.searcher);
     let mut progress = Progress::Pending;

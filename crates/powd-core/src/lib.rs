@@ -98,7 +98,7 @@ pub mod unstable {
     pub use crate::kernel::{Heads, measure, whole_batches};
     pub use crate::pow::{ALPHABET, digest};
     pub use crate::search::{Draws, Ring, Share, SharedSearch};
-    pub use crate::sha256::{INITIAL_STATE, Template, blocks};
+    pub use crate::sha256::{INITIAL_STATE, Template, hash_blocks};
 }
 
 /// Its example is a test.

@@ -16,7 +16,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use crate::kernel::{Kernel, Scan, whole_batches};
 use crate::pow::{Difficulty, SeedLength, Solution};
 use crate::search::{Draws, Job, Progress, Ring, Search, Searcher, SharedSearch, Tally};
-use crate::sha256::blocks;
+use crate::sha256::hash_blocks;
 use crate::solve::{EXHAUSTED, finish, random_draw};
 
 /// A search of fewer blocks than this on average is easy: it takes 0.3 ms with a fast kernel, too
@@ -91,7 +91,7 @@ impl<S> SolverOptions<S> {
 
     /// The blocks of one hash of `message`.
     fn blocks(&self, message: &[u8]) -> u64 {
-        blocks(self.seed_length.bytes() + message.len()) as u64
+        hash_blocks(self.seed_length, message.len())
     }
 
     /// The blocks that a search for `message` takes on average.

@@ -14,7 +14,7 @@ mod template;
 pub use constants::INITIAL_STATE;
 pub use template::Template;
 #[cfg(feature = "_shared")]
-pub use template::blocks;
+pub use template::hash_blocks;
 #[cfg(fast_kernels)]
 pub(crate) use {
     compress::{compress_first, compress_later},

@@ -204,8 +204,14 @@ impl Template {
 }
 
 /// The blocks that `length` bytes take with their padding: a one bit and 64 bits of length.
-pub const fn blocks(length: usize) -> usize {
+const fn blocks(length: usize) -> usize {
     length.saturating_add(9).div_ceil(64)
+}
+
+/// The blocks of one hash: of a seed and a message of so many bytes.
+#[cfg(feature = "_shared")]
+pub const fn hash_blocks(seed_length: SeedLength, message_bytes: usize) -> u64 {
+    blocks(seed_length.bytes().saturating_add(message_bytes)) as u64
 }
 
 /// The part of a message that lies in block 0, behind a seed of this length, and the part behind

@@ -9,7 +9,7 @@ use crate::sockets::Address;
 
 /// An address, a name that may have several, or a socket file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Endpoint {
     /// `127.0.0.1:20000`
     Address(SocketAddr),
     /// `localhost:20000`
@@ -18,39 +18,39 @@ pub(super) enum Place {
     File(PathBuf),
 }
 
-impl FromStr for Place {
+impl FromStr for Endpoint {
     type Err = String;
 
     /// Reads one; whether there is such a name is found out later.
-    fn from_str(text: &str) -> Result<Place, String> {
+    fn from_str(text: &str) -> Result<Endpoint, String> {
         let wrong = || {
             let forms = "expected ADDR:PORT, NAME:PORT or unix:PATH, such as 127.0.0.1:20000";
             forms.to_owned()
         };
         if let Some(path) = text.strip_prefix("unix:") {
-            return Some(Place::File(path.into()))
+            return Some(Endpoint::File(path.into()))
                 .filter(|_| !path.is_empty())
                 .ok_or_else(wrong);
         }
         if let Ok(address) = text.parse() {
-            return Ok(Place::Address(address));
+            return Ok(Endpoint::Address(address));
         }
         let named = text.rsplit_once(':').is_some_and(|(name, port)| {
             !name.is_empty() && !name.contains([':', '/', '[', '@']) && port.parse::<u16>().is_ok()
         });
         named
-            .then(|| Place::Name(text.to_owned()))
+            .then(|| Endpoint::Name(text.to_owned()))
             .ok_or_else(wrong)
     }
 }
 
-impl Place {
+impl Endpoint {
     /// Every address that it has, one at least.
     pub(super) fn addresses(&self) -> Result<Vec<Address>, Error> {
         let name = match self {
-            Place::Address(address) => return Ok(vec![Address::Tcp(*address)]),
-            Place::File(path) => return Ok(vec![Address::Unix(path.clone())]),
-            Place::Name(name) => name,
+            Endpoint::Address(address) => return Ok(vec![Address::Tcp(*address)]),
+            Endpoint::File(path) => return Ok(vec![Address::Unix(path.clone())]),
+            Endpoint::Name(name) => name,
         };
         let none = |reason: &dyn std::fmt::Display| {
             Error::Failed(format!(
@@ -77,16 +77,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_have_three_forms() {
-        let place = str::parse::<Place>;
+    fn endpoints_have_three_forms() {
+        let endpoint = str::parse::<Endpoint>;
         let address = SocketAddr::from(([127, 0, 0, 1], 20_000));
-        assert_eq!(place("127.0.0.1:20000"), Ok(Place::Address(address)));
+        assert_eq!(endpoint("127.0.0.1:20000"), Ok(Endpoint::Address(address)));
         let v6 = "[::1]:1".parse().expect("an address");
-        assert_eq!(place("[::1]:1"), Ok(Place::Address(v6)));
+        assert_eq!(endpoint("[::1]:1"), Ok(Endpoint::Address(v6)));
         for name in ["localhost:20000", "a-b.example:1"] {
-            assert_eq!(place(name), Ok(Place::Name(name.to_owned())));
+            assert_eq!(endpoint(name), Ok(Endpoint::Name(name.to_owned())));
         }
-        assert_eq!(place("unix:a b"), Ok(Place::File("a b".into())));
+        assert_eq!(endpoint("unix:a b"), Ok(Endpoint::File("a b".into())));
         for wrong in [
             "",
             "nowhere",
@@ -100,13 +100,13 @@ mod tests {
             "http://host:1",
             "unix:",
         ] {
-            assert!(place(wrong).is_err(), "{wrong:?}");
+            assert!(endpoint(wrong).is_err(), "{wrong:?}");
         }
     }
 
     #[test]
     fn a_name_has_each_of_its_addresses_once() {
-        let name = Place::Name("localhost:7".to_owned());
+        let name = Endpoint::Name("localhost:7".to_owned());
         let addresses = name.addresses().expect("it is in every file of hosts");
         let loopback = Address::Tcp(SocketAddr::from(([127, 0, 0, 1], 7)));
         assert_eq!(addresses.iter().filter(|one| **one == loopback).count(), 1);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::Error;
-use super::place::Place;
+use super::endpoint::Endpoint;
 use crate::sockets::Address;
 
 /// How long a service may take to be connected to, and as long to answer. One that is saturated
@@ -32,8 +32,8 @@ pub(super) struct Args {
 /// What is asked, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Url {
-    place: Place,
-    /// The place as typed.
+    endpoint: Endpoint,
+    /// The endpoint as typed.
     host: String,
     path: String,
 }
@@ -46,7 +46,7 @@ impl FromStr for Url {
             || "expected ADDR:PORT, unix:PATH or http://HOST:PORT/PATH: 127.0.0.1:9100".to_owned();
         if text.starts_with("unix:") {
             return Ok(Url {
-                place: text.parse().map_err(|_| wrong())?,
+                endpoint: text.parse().map_err(|_| wrong())?,
                 host: text.to_owned(),
                 path: "/readyz".to_owned(),
             });
@@ -62,7 +62,7 @@ impl FromStr for Url {
             return Err(wrong());
         }
         Ok(Url {
-            place: host.parse().map_err(|_| wrong())?,
+            endpoint: host.parse().map_err(|_| wrong())?,
             host: host.to_owned(),
             path,
         })
@@ -70,8 +70,12 @@ impl FromStr for Url {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Error> {
-    let Url { place, host, path } = &args.url;
-    let asked = ask(place.addresses()?, &args.url);
+    let Url {
+        endpoint,
+        host,
+        path,
+    } = &args.url;
+    let asked = ask(endpoint.addresses()?, &args.url);
     let answer = asked.map_err(|error| Error::Failed(format!("no answer from {host}: {error}")))?;
     let mut words = answer.split(' ');
     let is_http = words.next().is_some_and(|word| word.starts_with("HTTP/1."));
@@ -111,11 +115,18 @@ fn connect(address: &Address) -> io::Result<Socket> {
     Ok(stream)
 }
 
-fn ask_on(mut stream: Socket, Url { place, host, path }: &Url) -> io::Result<String> {
-    let host = match place {
+fn ask_on(
+    mut stream: Socket,
+    Url {
+        endpoint,
+        host,
+        path,
+    }: &Url,
+) -> io::Result<String> {
+    let host = match endpoint {
         // It has no name, and HTTP wants one.
-        Place::File(_) => "localhost",
-        Place::Address(_) | Place::Name(_) => host,
+        Endpoint::File(_) => "localhost",
+        Endpoint::Address(_) | Endpoint::Name(_) => host,
     };
     write!(
         stream,

@@ -6,6 +6,7 @@
 
 mod closed_output;
 mod completions;
+mod endpoint;
 mod error;
 #[cfg(feature = "http")]
 mod health;
@@ -14,7 +15,6 @@ mod lines;
 mod load;
 mod log;
 mod man;
-mod place;
 mod rng_seed;
 mod serve;
 mod signals;

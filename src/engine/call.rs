@@ -11,7 +11,7 @@ use super::budget::Budget;
 use super::client::{Drain, Host as _};
 use super::context::Context;
 use super::desk::Seat;
-use super::queue::Place;
+use super::queue::QueueId;
 use super::task::Task;
 
 /// What is answered to a request.
@@ -54,7 +54,7 @@ pub(crate) struct Call {
     pub(crate) message: Vec<u8>,
     pub(crate) difficulty: Difficulty,
     pub(crate) seed_length: SeedLength,
-    pub(crate) place: Place,
+    pub(crate) queue: QueueId,
     pub(crate) asked: Instant,
     pub(crate) deadline: Option<Instant>,
     pub(crate) effort: Arc<Effort>,

@@ -6,7 +6,7 @@ use std::sync::mpsc::Sender;
 
 use super::bell::Bell;
 use super::call::Call;
-use super::queue::Place;
+use super::queue::QueueId;
 use super::shared::Shared;
 
 /// What is put there.
@@ -15,12 +15,12 @@ pub(crate) enum Letter {
     /// A request.
     Call(Box<Call>),
     /// Its caller has given up a request that was put there before. The worker finds it in the
-    /// queue of this place.
+    /// queue with this id.
     ///
     /// Rejected: one flag for all requests. The worker then had to look at every call that it had.
     /// With 51,000 calls waiting and 1,400 others given up a second it hashed for a tenth of its
     /// time (Xeon, 2026-11; `cargo bench --bench machine -- 'given up'`).
-    Abandoned(Place),
+    Abandoned(QueueId),
 }
 
 /// One worker's; the other end of the channel is the worker's own.

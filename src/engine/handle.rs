@@ -19,7 +19,7 @@ use super::long_searches::LongSearch;
 use super::mailbox::least_loaded;
 use super::options::Options;
 use super::outpost::Outpost;
-use super::queue::Place;
+use super::queue::QueueId;
 use super::shared::Shared;
 
 /// The way to an engine from any thread; cheap to clone.
@@ -127,7 +127,7 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         let effort = Arc::<Effort>::default();
         let work = options.work(query.difficulty, query.message.len());
-        let place = (self.flow.unwrap_or_else(Flow::new), work);
+        let queue = (self.flow.unwrap_or_else(Flow::new), work);
         let call = Box::new(Call {
             message: query.message,
             difficulty: query.difficulty,
@@ -137,7 +137,7 @@ impl Handle {
             deadline: query.deadline.and_then(|limit| asked.checked_add(limit)),
             effort: Arc::clone(&effort),
             reply,
-            place,
+            queue,
             seat,
         });
         if !shared.desks[worker].put(Letter::Call(call)) {
@@ -148,7 +148,7 @@ impl Handle {
             state: State::Waiting {
                 answer,
                 worker,
-                place,
+                queue,
                 shared: Arc::clone(shared),
             },
             effort,
@@ -255,7 +255,7 @@ enum State {
     Waiting {
         answer: oneshot::Receiver<Result<Answer, SolveError>>,
         worker: usize,
-        place: Place,
+        queue: QueueId,
         shared: Arc<Shared>,
     },
     Ended,
@@ -316,13 +316,13 @@ impl Drop for Solve {
         if let State::Waiting {
             answer,
             worker,
-            place,
+            queue,
             shared,
         } = std::mem::replace(&mut self.state, State::Ended)
         {
             // First nobody waits, then the worker looks.
             drop(answer);
-            shared.desks[worker].put(Letter::Abandoned(place));
+            shared.desks[worker].put(Letter::Abandoned(queue));
             shared.ring(worker);
         }
     }

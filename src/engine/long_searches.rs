@@ -1,7 +1,7 @@
 //! The searches of one worker that take more than a turn, for who watches.
 //!
 //! A table of a fixed size, written by the worker alone with plain stores. A search that is done
-//! within its first turn, as nearly all easy ones are, never gets there. Who reads it while a place
+//! within its first turn, as nearly all easy ones are, never gets there. Who reads it while a row
 //! changes hands may see the difficulty of one search with the hashes of another: it is a view for
 //! people.
 
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 use powd_core::Difficulty;
 
 /// Searches shown for each worker; further ones are counted, not shown.
-const PLACES: usize = 64;
+const ROWS: usize = 64;
 
 /// The table of one worker.
 #[derive(Debug)]
 pub(crate) struct LongSearches {
     started: Instant,
-    places: Box<[Place]>,
+    rows: Box<[Row]>,
 }
 
 #[derive(Debug, Default)]
-struct Place {
+struct Row {
     /// One more than the difficulty; 0 where there is no search.
     occupied: AtomicU64,
     /// When it came, in nanoseconds since the start.
@@ -42,47 +42,47 @@ pub struct LongSearch {
 
 /// Where a search stands in the table.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Spot(usize);
+pub(crate) struct RowNumber(usize);
 
 impl LongSearches {
     pub(crate) fn new() -> LongSearches {
         LongSearches {
             started: Instant::now(),
-            places: (0..PLACES).map(|_| Place::default()).collect(),
+            rows: (0..ROWS).map(|_| Row::default()).collect(),
         }
     }
 
     /// Shows a search, if there is room.
-    pub(crate) fn show(&self, difficulty: Difficulty, now: Instant) -> Option<Spot> {
-        let is_free = |place: &Place| place.occupied.load(Relaxed) == 0;
-        let free = self.places.iter().position(is_free)?;
-        let place = &self.places[free];
+    pub(crate) fn show(&self, difficulty: Difficulty, now: Instant) -> Option<RowNumber> {
+        let is_free = |row: &Row| row.occupied.load(Relaxed) == 0;
+        let free = self.rows.iter().position(is_free)?;
+        let row = &self.rows[free];
         let since = now.saturating_duration_since(self.started);
-        place.since.store(since.as_nanos() as u64, Relaxed);
-        place.hashes.store(0, Relaxed);
+        row.since.store(since.as_nanos() as u64, Relaxed);
+        row.hashes.store(0, Relaxed);
         let occupied = u64::from(difficulty.nibbles()) + 1;
-        place.occupied.store(occupied, Relaxed);
-        Some(Spot(free))
+        row.occupied.store(occupied, Relaxed);
+        Some(RowNumber(free))
     }
 
-    pub(crate) fn update(&self, Spot(place): Spot, hashes: u64) {
-        self.places[place].hashes.store(hashes, Relaxed);
+    pub(crate) fn update(&self, RowNumber(row): RowNumber, hashes: u64) {
+        self.rows[row].hashes.store(hashes, Relaxed);
     }
 
-    pub(crate) fn remove(&self, Spot(place): Spot) {
-        self.places[place].occupied.store(0, Relaxed);
+    pub(crate) fn remove(&self, RowNumber(row): RowNumber) {
+        self.rows[row].occupied.store(0, Relaxed);
     }
 
     /// Those that are shown now.
     pub(crate) fn list(&self) -> impl Iterator<Item = LongSearch> {
         let now = self.started.elapsed();
-        self.places.iter().filter_map(move |place| {
-            let nibbles = place.occupied.load(Relaxed).checked_sub(1)?;
-            let since = Duration::from_nanos(place.since.load(Relaxed));
+        self.rows.iter().filter_map(move |row| {
+            let nibbles = row.occupied.load(Relaxed).checked_sub(1)?;
+            let since = Duration::from_nanos(row.since.load(Relaxed));
             Some(LongSearch {
                 difficulty: Difficulty::new(nibbles as u8).ok()?,
                 time: now.saturating_sub(since),
-                hashes: place.hashes.load(Relaxed),
+                hashes: row.hashes.load(Relaxed),
             })
         })
     }
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn a_search_is_shown_until_it_is_removed_as_long_as_there_is_room() {
         let table = LongSearches::new();
-        let spots: Vec<Spot> = (0..PLACES)
+        let numbers: Vec<RowNumber> = (0..ROWS)
             .map(|_| {
                 table
                     .show(Difficulty::of::<7>(), Instant::now())
@@ -103,13 +103,13 @@ mod tests {
             })
             .collect();
         assert!(table.show(Difficulty::NONE, Instant::now()).is_none());
-        table.update(spots[3], 1000);
+        table.update(numbers[3], 1000);
         assert_eq!(
             table.list().filter(|search| search.hashes == 1000).count(),
             1
         );
-        for spot in &spots[1..] {
-            table.remove(*spot);
+        for number in &numbers[1..] {
+            table.remove(*number);
         }
         let [left] = table.list().collect::<Vec<_>>()[..] else {
             panic!("one is left");

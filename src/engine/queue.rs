@@ -20,13 +20,13 @@ use super::context::Context;
 use super::flow::Flow;
 use super::task::Task;
 
-/// Where a worker finds a queue: by whose it is, and how hard what is in it.
-pub(crate) type Place = (Flow, Work);
+/// What a worker finds a queue by: whose it is, and how hard what is in it.
+pub(crate) type QueueId = (Flow, Work);
 
 /// A client of a worker: calls.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    place: Place,
+    id: QueueId,
     /// The first is the one that is searched for.
     waiting: VecDeque<Asked>,
     /// What was found in this turn, and is told at its end.
@@ -47,9 +47,9 @@ struct Asked {
 }
 
 impl Queue {
-    pub(crate) fn new(place: Place) -> Queue {
+    pub(crate) fn new(id: QueueId) -> Queue {
         Queue {
-            place,
+            id,
             waiting: VecDeque::new(),
             found: Vec::new(),
             abandoned: 0,
@@ -58,8 +58,8 @@ impl Queue {
         }
     }
 
-    pub(crate) fn place(&self) -> Place {
-        self.place
+    pub(crate) fn id(&self) -> QueueId {
+        self.id
     }
 
     /// Puts a call behind the others.
@@ -121,7 +121,7 @@ impl Queue {
     fn next(&self, resumes: bool) -> Next {
         let class = Class {
             standing: Standing::Open,
-            work: self.place.1,
+            work: self.id.1,
         };
         match (self.waiting.is_empty(), self.stalled) {
             (true, _) => Next::Close,

@@ -9,7 +9,7 @@ use powd_core::{Job, Progress, Search, SeedLength, Solution, Tally};
 use super::budget::{Budget, TurnKind, seeds};
 use super::client::Standing;
 use super::context::Context;
-use super::long_searches::Spot;
+use super::long_searches::RowNumber;
 use super::outpost::Appeal;
 
 /// A search that is under way. The message stays with the client.
@@ -25,7 +25,7 @@ pub struct Task {
     /// Set while the search is open to helpers; then `search` is where that began.
     shared: Option<Arc<SharedSearch>>,
     /// Set while it is shown to those who watch.
-    spot: Option<Spot>,
+    row: Option<RowNumber>,
     /// The end of its first turn, which did not end it.
     since: Option<Instant>,
     /// Set while other engines are asked for help.
@@ -41,7 +41,7 @@ impl Task {
             blocks,
             hashes: 0,
             hashes_alone: 0,
-            spot: None,
+            row: None,
             shared: None,
             since: None,
             appeal: None,
@@ -112,8 +112,8 @@ impl Task {
     #[inline]
     pub(crate) fn end(&mut self, context: &mut Context) {
         context.counters.searches_ended.add(1);
-        if let Some(spot) = self.spot.take() {
-            context.long_searches.remove(spot);
+        if let Some(row) = self.row.take() {
+            context.long_searches.remove(row);
         }
         self.end_appeal(context);
     }
@@ -123,11 +123,11 @@ impl Task {
     fn go_on(&mut self, context: &mut Context, job: Job<'_>) {
         let since = *self.since.get_or_insert(context.now);
         let searches = &context.long_searches;
-        self.spot = self
-            .spot
+        self.row = self
+            .row
             .or_else(|| searches.show(job.difficulty, context.now));
-        if let Some(spot) = self.spot {
-            searches.update(spot, self.hashes());
+        if let Some(row) = self.row {
+            searches.update(row, self.hashes());
         }
         // Longer seeds can take a block more.
         let (ring, _) = self.search.position();

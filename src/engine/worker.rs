@@ -26,7 +26,7 @@ use super::call::Call;
 use super::client::{Client, Door, Drain, Next, Standing, Urgency};
 use super::context::Context;
 use super::desk::Letter;
-use super::queue::{Place, Queue};
+use super::queue::{Queue, QueueId};
 use super::scheduler::{Scheduler, Turn};
 use super::shared::Shared;
 use super::spin::{Gaps, Wait};
@@ -60,7 +60,7 @@ pub(crate) struct Worker<D: Door> {
     letters: Receiver<Letter>,
     clients: Slab<Kind<D::Client>>,
     /// The key of each queue among the clients.
-    queues: HashMap<Place, usize>,
+    queues: HashMap<QueueId, usize>,
     scheduler: Scheduler,
     /// When to look for clients whose time is over; none while there can be none.
     next_sweep: Option<Instant>,
@@ -232,8 +232,8 @@ impl<D: Door> Worker<D> {
         while let Ok(letter) = self.letters.try_recv() {
             match letter {
                 Letter::Call(call) => self.open_call(call),
-                Letter::Abandoned(place) => {
-                    if let Some(&key) = self.queues.get(&place) {
+                Letter::Abandoned(queue) => {
+                    if let Some(&key) = self.queues.get(&queue) {
                         self.refuse(key, Queue::on_abandoned);
                     }
                 }
@@ -273,9 +273,9 @@ impl<D: Door> Worker<D> {
     }
 
     fn open_call(&mut self, call: Box<Call>) {
-        let place = call.place;
-        let key = *self.queues.entry(place).or_insert_with(|| {
-            let key = self.clients.insert(Kind::Calls(Queue::new(place)));
+        let id = call.queue;
+        let key = *self.queues.entry(id).or_insert_with(|| {
+            let key = self.clients.insert(Kind::Calls(Queue::new(id)));
             self.scheduler.insert(key);
             key
         });
@@ -297,7 +297,7 @@ impl<D: Door> Worker<D> {
                 self.shared.client_goes();
             }
             Some(Kind::Calls(mut queue)) => {
-                self.queues.remove(&queue.place());
+                self.queues.remove(&queue.id());
                 queue.end(&mut self.context);
             }
         }

@@ -8,7 +8,7 @@
 use crate::protocol::{ErrorLine, Fault, Reply};
 use powd_core::Difficulty;
 
-use super::message::{Place, Shape};
+use super::message::{Position, Shape};
 
 /// The usual seed. Others are right as well, and take the long way.
 const SEED: usize = 5;
@@ -56,37 +56,37 @@ impl Flaw {
     }
 }
 
-/// Looks at the line that `bytes` starts with, which must answer the message at `place`.
+/// Looks at the line that `bytes` starts with, which must answer the message at `position`.
 #[inline]
 pub(super) fn first_line(
     bytes: &[u8],
     shape: &Shape,
-    place: &Place,
+    position: &Position,
     difficulty: Difficulty,
 ) -> Line {
     let length = Reply::line_length(shape.bytes(), SEED);
     match bytes.get(..length) {
-        Some(line) if is_right(line, shape, place, difficulty) => Line::Right(length),
-        _ => take_apart(bytes, shape, place, difficulty),
+        Some(line) if is_right(line, shape, position, difficulty) => Line::Right(length),
+        _ => take_apart(bytes, shape, position, difficulty),
     }
 }
 
 /// Whether `line` is the right reply with a seed of five characters.
 #[inline]
-fn is_right(line: &[u8], shape: &Shape, place: &Place, difficulty: Difficulty) -> bool {
+fn is_right(line: &[u8], shape: &Shape, position: &Position, difficulty: Difficulty) -> bool {
     Reply::at(line, shape.bytes(), SEED)
-        .is_some_and(|reply| shape.is(place, reply.message) && reply.check(difficulty).is_ok())
+        .is_some_and(|reply| shape.is(position, reply.message) && reply.check(difficulty).is_ok())
 }
 
 /// The long way: finds the line, and names what is wrong with it.
 #[cold]
-fn take_apart(bytes: &[u8], shape: &Shape, place: &Place, difficulty: Difficulty) -> Line {
+fn take_apart(bytes: &[u8], shape: &Shape, position: &Position, difficulty: Difficulty) -> Line {
     let Some(end) = memchr::memchr(b'\n', bytes) else {
         return Line::Unfinished;
     };
     let checked = Reply::parse(&bytes[..end]).and_then(|reply| {
         reply.check(difficulty)?;
-        Ok(shape.is(place, reply.message))
+        Ok(shape.is(position, reply.message))
     });
     let flaw = match checked {
         Ok(true) => return Line::Right(end + 1),

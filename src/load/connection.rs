@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::connect::Stream;
 use super::flight::{Flight, Lost};
-use super::message::{Place, Shape};
+use super::message::{Position, Shape};
 use super::part::Standing;
 use super::stats::{Stats, error_name};
 use powd_core::Difficulty;
@@ -54,7 +54,7 @@ pub(super) struct Connection {
     /// Of these, the ones whose last byte has not left.
     unwritten: usize,
     /// The first of these, or the next request.
-    write: Place,
+    write: Position,
     /// How many bytes of it have left.
     written: usize,
     /// The socket takes no more, until the poller says that it does.
@@ -225,9 +225,9 @@ mod tests {
             let (mut connection, mut theirs, mut shared) = connected(bytes);
             connection.ask(REQUESTS, Duration::ZERO, Duration::ZERO);
             let mut expected = Vec::new();
-            let mut place = shared.shape.first(0);
+            let mut position = shared.shape.first(0);
             for _ in 0..REQUESTS {
-                shared.shape.ask(&mut place, &mut expected);
+                shared.shape.ask(&mut position, &mut expected);
             }
             let mut received = Vec::new();
             let mut some = [0; 12_345];

@@ -9,7 +9,7 @@ use std::time::Duration;
 use powd_core::Difficulty;
 
 use super::check::{Flaw, Line, error_line, first_line};
-use super::message::{Place, Shape};
+use super::message::{Position, Shape};
 use super::stats::{Stats, Waits, WrongSample};
 
 /// The longest line read to its end, beyond the message's own length: no reply and no error line is
@@ -28,7 +28,7 @@ pub(super) struct Flight {
     /// When they left (or were due), and how many at a time.
     sent: VecDeque<(Duration, usize)>,
     /// The message that the next reply must answer.
-    expect: Place,
+    expect: Position,
     /// The last line that came was an error line.
     told: bool,
 }
@@ -44,7 +44,7 @@ pub(super) struct Landed<'a> {
 
 impl Flight {
     /// None yet; the first will be for the message at `first`.
-    pub(super) fn new(first: Place) -> Flight {
+    pub(super) fn new(first: Position) -> Flight {
         Flight {
             requests: 0,
             sent: VecDeque::new(),
@@ -72,7 +72,7 @@ impl Flight {
     }
 
     /// Forgets them. The next one will be for the message at `next`.
-    pub(super) fn forget(&mut self, next: Place) {
+    pub(super) fn forget(&mut self, next: Position) {
         self.requests = 0;
         self.sent.clear();
         self.expect = next;
@@ -87,7 +87,7 @@ impl Flight {
 
     /// The message that the next reply must answer.
     #[cfg(feature = "http")]
-    pub(super) fn expected(&self) -> Place {
+    pub(super) fn expected(&self) -> Position {
         self.expect
     }
 

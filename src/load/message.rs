@@ -21,9 +21,9 @@ pub(super) struct Shape {
     name: usize,
 }
 
-/// A place in a connection's sequence of messages.
+/// A position in a connection's sequence of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct Position {
     tail: [u8; TAIL],
 }
 
@@ -57,44 +57,44 @@ impl Shape {
     }
 
     /// The first message of a connection.
-    pub(super) fn first(&self, connection: usize) -> Place {
+    pub(super) fn first(&self, connection: usize) -> Position {
         let mut tail = [DIGITS[0]; TAIL];
         let mut rest = connection;
         for digit in tail[..self.name].iter_mut().rev() {
             *digit = DIGITS[rest % DIGITS.len()];
             rest /= DIGITS.len();
         }
-        Place { tail }
+        Position { tail }
     }
 
-    /// Appends the message at `place` and its newline to `out`, and moves on to the next.
-    pub(super) fn ask(&self, place: &mut Place, out: &mut Vec<u8>) {
+    /// Appends the message at `position` and its newline to `out`, and moves on to the next.
+    pub(super) fn ask(&self, position: &mut Position, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.filler);
-        out.extend_from_slice(&place.tail[..self.tail]);
+        out.extend_from_slice(&position.tail[..self.tail]);
         out.push(b'\n');
-        self.advance(place);
+        self.advance(position);
     }
 
-    /// Whether `message` is the one at `place`.
+    /// Whether `message` is the one at `position`.
     #[inline]
-    pub(super) fn is(&self, place: &Place, message: &[u8]) -> bool {
+    pub(super) fn is(&self, position: &Position, message: &[u8]) -> bool {
         message
             .strip_prefix(self.filler.as_slice())
-            .is_some_and(|rest| rest == &place.tail[..self.tail])
+            .is_some_and(|rest| rest == &position.tail[..self.tail])
     }
 
-    /// The message at `place`, to be shown.
-    pub(super) fn message(&self, place: &Place) -> Vec<u8> {
+    /// The message at `position`, to be shown.
+    pub(super) fn message(&self, position: &Position) -> Vec<u8> {
         let mut message = self.filler.clone();
-        message.extend_from_slice(&place.tail[..self.tail]);
+        message.extend_from_slice(&position.tail[..self.tail]);
         message
     }
 
     /// Adds one to the counter, from the last digit up; after the last number comes the first
     /// again.
     #[inline]
-    pub(super) fn advance(&self, place: &mut Place) {
-        for digit in place.tail[self.name..self.tail].iter_mut().rev() {
+    pub(super) fn advance(&self, position: &mut Position) {
+        for digit in position.tail[self.name..self.tail].iter_mut().rev() {
             match *digit {
                 b'9' => *digit = b'a',
                 b'z' => {
@@ -119,13 +119,13 @@ mod tests {
             let shape = Shape::new(&Messages::Unique(bytes), 100);
             let mut seen = HashSet::new();
             for connection in 0..100 {
-                let mut place = shape.first(connection);
+                let mut position = shape.first(connection);
                 for _ in 0..1000 {
-                    let message = shape.message(&place);
+                    let message = shape.message(&position);
                     assert_eq!(message.len(), bytes);
-                    assert!(shape.is(&place, &message));
+                    assert!(shape.is(&position, &message));
                     assert!(seen.insert(message), "{bytes} bytes");
-                    shape.advance(&mut place);
+                    shape.advance(&mut position);
                 }
             }
         }
@@ -135,10 +135,10 @@ mod tests {
     fn short_messages_repeat_and_none_has_a_newline() {
         for bytes in 0..4 {
             let shape = Shape::new(&Messages::Unique(bytes), 10_000);
-            let mut place = shape.first(9_999);
+            let mut position = shape.first(9_999);
             let mut out = Vec::new();
             for request in 1..=100 {
-                shape.ask(&mut place, &mut out);
+                shape.ask(&mut position, &mut out);
                 assert_eq!(out.len(), request * (bytes + 1));
             }
             assert_eq!(out.iter().filter(|&&byte| byte == b'\n').count(), 100);
@@ -148,11 +148,11 @@ mod tests {
     #[test]
     fn a_fixed_message_stays_as_it_is() {
         let shape = Shape::new(&Messages::Fixed(b"bench0".to_vec()), 100);
-        let mut place = shape.first(42);
+        let mut position = shape.first(42);
         let mut out = Vec::new();
-        shape.ask(&mut place, &mut out);
-        shape.ask(&mut place, &mut out);
+        shape.ask(&mut position, &mut out);
+        shape.ask(&mut position, &mut out);
         assert_eq!(out, b"bench0\nbench0\n");
-        assert!(shape.is(&place, b"bench0") && !shape.is(&place, b"bench"));
+        assert!(shape.is(&position, b"bench0") && !shape.is(&position, b"bench"));
     }
 }

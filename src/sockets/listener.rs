@@ -269,12 +269,12 @@ mod tests {
     use super::*;
 
     /// A path of this test's own, and what it is to be removed with.
-    struct Place(PathBuf);
+    struct SocketFile(PathBuf);
 
-    impl Place {
-        fn new(name: &str) -> Place {
+    impl SocketFile {
+        fn new(name: &str) -> SocketFile {
             let name = format!("powd-{}-{name}.sock", std::process::id());
-            Place(std::env::temp_dir().join(name))
+            SocketFile(std::env::temp_dir().join(name))
         }
 
         fn bind(&self) -> Result<Listener, ErrorKind> {
@@ -283,7 +283,7 @@ mod tests {
         }
     }
 
-    impl Drop for Place {
+    impl Drop for SocketFile {
         fn drop(&mut self) {
             let _ = fs::remove_file(&self.0);
         }
@@ -291,36 +291,36 @@ mod tests {
 
     #[test]
     fn a_socket_file_lives_as_long_as_its_listener() {
-        let place = Place::new("lives");
-        let listener = place.bind().expect("nothing is there");
+        let file = SocketFile::new("lives");
+        let listener = file.bind().expect("nothing is there");
         let address = listener.address().expect("it is bound");
-        assert_eq!(address, Address::Unix(place.0.clone()));
-        assert_eq!(place.bind().err(), Some(ErrorKind::AddrInUse));
+        assert_eq!(address, Address::Unix(file.0.clone()));
+        assert_eq!(file.bind().err(), Some(ErrorKind::AddrInUse));
         drop(listener);
-        assert!(!place.0.exists());
+        assert!(!file.0.exists());
     }
 
     #[test]
     fn one_that_nobody_listens_on_is_replaced_and_the_new_one_stays() {
-        let place = Place::new("replaced");
+        let file = SocketFile::new("replaced");
         let deaf = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
-        let address = SockAddr::unix(&place.0).expect("a short path");
+        let address = SockAddr::unix(&file.0).expect("a short path");
         deaf.bind(&address).expect("nothing is there");
-        let first = place.bind().expect("nobody listens");
+        let first = file.bind().expect("nobody listens");
         // Another process takes the path over by force.
-        fs::remove_file(&place.0).expect("it is there");
-        let second = place.bind().expect("nothing is there");
+        fs::remove_file(&file.0).expect("it is there");
+        let second = file.bind().expect("nothing is there");
         drop(first);
-        assert!(place.0.exists(), "the file of another listener");
+        assert!(file.0.exists(), "the file of another listener");
         drop(second);
-        assert!(!place.0.exists());
+        assert!(!file.0.exists());
     }
 
     #[test]
     fn what_is_no_socket_is_left_alone() {
-        let place = Place::new("file");
-        fs::write(&place.0, "precious").expect("a directory for files");
-        assert_eq!(place.bind().err(), Some(ErrorKind::AlreadyExists));
-        assert_eq!(fs::read(&place.0).expect("it is there"), b"precious");
+        let file = SocketFile::new("file");
+        fs::write(&file.0, "precious").expect("a directory for files");
+        assert_eq!(file.bind().err(), Some(ErrorKind::AlreadyExists));
+        assert_eq!(fs::read(&file.0).expect("it is there"), b"precious");
     }
 }

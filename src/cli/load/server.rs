@@ -4,14 +4,14 @@ use std::io;
 use std::str::FromStr;
 
 use super::super::Error;
-use super::super::place::Place;
+use super::super::endpoint::Endpoint;
 use crate::load::probe;
 use crate::sockets::Address;
 
-/// A server as typed: a place, with `http://` before it where that is to be spoken.
+/// A server as typed: an endpoint, with `http://` before it where that is to be spoken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Server {
-    place: Place,
+    endpoint: Endpoint,
     /// Its name and port as typed, for HTTP.
     authority: Option<String>,
 }
@@ -24,17 +24,19 @@ impl FromStr for Server {
             return Err("TLS is a proxy's, give the http:// address behind it".to_owned());
         }
         let Some(authority) = text.strip_prefix("http://") else {
-            let place = text.parse()?;
+            let endpoint = text.parse()?;
             return Ok(Server {
-                place,
+                endpoint,
                 authority: None,
             });
         };
         let authority = authority.strip_suffix('/').unwrap_or(authority);
         match authority.parse()? {
-            Place::File(_) => Err("HTTP is asked over TCP: expected http://ADDR:PORT".to_owned()),
-            place @ (Place::Address(_) | Place::Name(_)) => Ok(Server {
-                place,
+            Endpoint::File(_) => {
+                Err("HTTP is asked over TCP: expected http://ADDR:PORT".to_owned())
+            }
+            endpoint @ (Endpoint::Address(_) | Endpoint::Name(_)) => Ok(Server {
+                endpoint,
                 authority: Some(authority.to_owned()),
             }),
         }
@@ -46,7 +48,7 @@ impl Server {
     /// `localhost` is `::1` and `127.0.0.1`, and a server may listen on one of them. Who has no
     /// choice is not asked.
     pub(super) fn address(&self) -> Result<Address, Error> {
-        choose(self.place.addresses()?)
+        choose(self.endpoint.addresses()?)
     }
 
     /// Its name and port, where HTTP is to be spoken.
@@ -106,12 +108,12 @@ mod tests {
     #[test]
     fn http_is_spoken_where_it_is_asked_for() {
         let server = str::parse::<Server>;
-        let line = server("127.0.0.1:1").expect("a place");
+        let line = server("127.0.0.1:1").expect("an endpoint");
         assert_eq!(line.http_authority(), None);
         for text in ["http://127.0.0.1:1", "http://127.0.0.1:1/"] {
-            let http = server(text).expect("a place");
+            let http = server(text).expect("an endpoint");
             assert_eq!(http.http_authority().as_deref(), Some("127.0.0.1:1"));
-            assert_eq!(http.place, line.place);
+            assert_eq!(http.endpoint, line.endpoint);
         }
         for wrong in [
             "http://host",

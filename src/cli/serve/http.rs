@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Args as ServeArgs;
 use super::listen::{Asked, Sockets, proxies, unknown_address};
 use crate::cli::Error;
-use crate::cli::place::Place;
+use crate::cli::endpoint::Endpoint;
 use crate::cli::tokens;
 use crate::cli::values::{count, duration};
 use crate::http::{Doors, Limits, Options};
@@ -25,13 +25,13 @@ pub(super) struct Flags {
     /// more, as /openapi.json there and HTTP.md describe. By default nowhere. ADDR:PORT, NAME:PORT
     /// or unix:PATH.
     #[arg(long, env = "POWD_HTTP", value_name = "WHERE")]
-    http: Option<Place>,
+    http: Option<Endpoint>,
 
     /// Where to answer those who watch the service, while it is saturated too: a page for people at
     /// /, /metrics for Prometheus, /livez and /readyz for balancers, /status in JSON. By default
     /// nowhere. Keep strangers from it.
     #[arg(long, env = "POWD_ADMIN", value_name = "WHERE")]
-    admin: Option<Place>,
+    admin: Option<Endpoint>,
 
     /// A file with a token on each line, of which each HTTP request has to show one: Authorization:
     /// Bearer TOKEN. It is read at start. By default none is asked for.

@@ -8,17 +8,17 @@ use ipnet::IpNet;
 use powd_core::Difficulty;
 
 use crate::cli::Error;
-use crate::cli::place::Place;
+use crate::cli::endpoint::Endpoint;
 use crate::line;
 use crate::sockets::{Address, ListenError, Listener, Proxies};
 
 /// The flag of listeners.
 const LISTEN: &str = "--listen";
 
-/// A listener as typed: a place, with or without `@N`.
+/// A listener as typed: an endpoint, with or without `@N`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Listen {
-    place: Place,
+    endpoint: Endpoint,
     difficulty: Option<Difficulty>,
 }
 
@@ -26,17 +26,17 @@ impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Listen, String> {
-        let split = text.rsplit_once('@').filter(|(place, nibbles)| {
+        let split = text.rsplit_once('@').filter(|(endpoint, nibbles)| {
             // The path of a socket file may have one, too.
-            !place.starts_with("unix:") || nibbles.bytes().all(|byte| byte.is_ascii_digit())
+            !endpoint.starts_with("unix:") || nibbles.bytes().all(|byte| byte.is_ascii_digit())
         });
-        let (place, nibbles) = match split {
-            Some((place, nibbles)) => (place, Some(nibbles)),
+        let (endpoint, nibbles) = match split {
+            Some((endpoint, nibbles)) => (endpoint, Some(nibbles)),
             None => (text, None),
         };
         let difficulty = nibbles.map(Difficulty::from_str).transpose();
         Ok(Listen {
-            place: place.parse().map_err(|_| {
+            endpoint: endpoint.parse().map_err(|_| {
                 "expected ADDR:PORT, NAME:PORT or unix:PATH, each with or without @DIFFICULTY: 127.0.0.1:20000, [::]:20000@6"
                     .to_owned()
             })?,
@@ -45,8 +45,8 @@ impl FromStr for Listen {
     }
 }
 
-/// The sockets of one place: those that were handed over for it, or those of its addresses, which
-/// are not bound yet.
+/// The sockets of one endpoint: those handed over for it, or those of its addresses, which are not
+/// bound yet.
 #[derive(Debug)]
 pub(super) enum Sockets {
     HandedOver(Vec<Listener>),
@@ -57,15 +57,15 @@ pub(super) enum Sockets {
 pub(super) type Asked<'a> = (&'static str, &'a Address);
 
 impl Sockets {
-    /// Looks up the name of the place, where it has one and nothing was handed over.
+    /// Looks up the name of the endpoint, where it has one and nothing was handed over.
     pub(super) fn resolve(
         handed_over: Vec<Listener>,
-        place: Option<&Place>,
+        endpoint: Option<&Endpoint>,
     ) -> Result<Sockets, Error> {
         if !handed_over.is_empty() {
             return Ok(Sockets::HandedOver(handed_over));
         }
-        let addresses = place.map_or(Ok(Vec::new()), Place::addresses)?;
+        let addresses = endpoint.map_or(Ok(Vec::new()), Endpoint::addresses)?;
         let addresses = addresses.into_iter().map(canonical);
         Ok(Sockets::Unbound(addresses.collect()))
     }
@@ -149,7 +149,7 @@ impl LineListeners {
         }
         let mut listeners = Vec::new();
         for listen in listen {
-            let sockets = Sockets::resolve(Vec::new(), Some(&listen.place))?;
+            let sockets = Sockets::resolve(Vec::new(), Some(&listen.endpoint))?;
             listeners.push((sockets, listen.difficulty.unwrap_or(difficulty)));
         }
         Ok(LineListeners(listeners))
@@ -256,10 +256,13 @@ mod tests {
     use super::*;
 
     fn listen(text: &str) -> Option<(String, Option<u8>)> {
-        let Listen { place, difficulty } = text.parse().ok()?;
-        let address = match place {
-            Place::Name(name) => name,
-            place => place.addresses().ok()?[0].to_string(),
+        let Listen {
+            endpoint,
+            difficulty,
+        } = text.parse().ok()?;
+        let address = match endpoint {
+            Endpoint::Name(name) => name,
+            endpoint => endpoint.addresses().ok()?[0].to_string(),
         };
         Some((address, difficulty.map(Difficulty::nibbles)))
     }
@@ -296,8 +299,8 @@ mod tests {
 
     #[test]
     fn ipv4_has_one_form() {
-        let place = "[::ffff:127.0.0.1]:1".parse().expect("an address");
-        match Sockets::resolve(Vec::new(), Some(&place)) {
+        let endpoint = "[::ffff:127.0.0.1]:1".parse().expect("an address");
+        match Sockets::resolve(Vec::new(), Some(&endpoint)) {
             Ok(Sockets::Unbound(addresses)) => assert_eq!(addresses[0].to_string(), "127.0.0.1:1"),
             other => panic!("{other:?}"),
         }
@@ -306,7 +309,7 @@ mod tests {
     #[test]
     fn no_two_listeners_share_an_address() {
         let refused = |texts: &[&str]| {
-            let listen = texts.iter().map(|text| text.parse().expect("a place"));
+            let listen = texts.iter().map(|text| text.parse().expect("an endpoint"));
             let listen = listen.collect::<Vec<_>>();
             let listeners = LineListeners::resolve(Vec::new(), &listen, Difficulty::NONE);
             let listeners = listeners.expect("addresses");

@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::super::flight::Lost;
-use super::super::message::{Place, Shape};
+use super::super::message::{Position, Shape};
 use super::super::stats::Stats;
 use super::{Client, Connection, drive, hyper_name};
 
@@ -30,7 +30,7 @@ const PIECE: usize = 64 * 1024;
 #[derive(Debug)]
 struct Outbox {
     shape: Shape,
-    next: Place,
+    next: Position,
     messages: usize,
     waker: Option<Waker>,
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,7 +18,7 @@ pub(crate) struct Bounds {
     /// Connections open at once.
     pub(crate) max: usize,
     /// Connections open at once from one address, or from one /64 of IPv6.
-    pub(crate) max_per_ip: Option<usize>,
+    pub(crate) max_per_ip: Option<NonZeroUsize>,
 }
 
 /// Why there is no permit.
@@ -100,7 +101,7 @@ impl Admission {
                 .unwrap_or_else(PoisonError::into_inner);
             let origin = origin(ip);
             let open = by_origin.entry(origin).or_default();
-            if *open >= max {
+            if *open >= max.get() {
                 drop(by_origin);
                 return Err(Refusal::BusyAddress);
             }
@@ -159,7 +160,7 @@ mod tests {
     #[test]
     fn addresses_are_counted_apart_and_forgotten() {
         let admission = Admission::new(Bounds {
-            max_per_ip: Some(1),
+            max_per_ip: Some(NonZeroUsize::MIN),
             ..OPEN
         });
         let first = admission.admit(ip("10.0.0.1"));
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn a_64_of_ipv6_counts_as_one_address() {
         let admission = Admission::new(Bounds {
-            max_per_ip: Some(1),
+            max_per_ip: Some(NonZeroUsize::MIN),
             ..OPEN
         });
         let _first = admission.admit(ip("2001:db8:0:1::1"));
@@ -200,7 +201,7 @@ mod tests {
         let admission = Admission::new(Bounds {
             allow: vec!["10.0.0.0/8".parse().expect("range")],
             max: 2,
-            max_per_ip: Some(1),
+            max_per_ip: Some(NonZeroUsize::MIN),
         });
         let _held = [(); 2].map(|()| {
             admission

@@ -366,7 +366,7 @@ impl Args {
             limits: Limits {
                 max_message_bytes: self.max_message_bytes,
                 max_connections: self.max_connections.get(),
-                max_connections_per_ip: self.max_connections_per_ip.map(usize::from),
+                max_connections_per_ip: self.max_connections_per_ip,
                 idle_timeout: self.idle_timeout,
                 half_close_timeout: self.half_close_timeout,
                 deadline: self.deadline,

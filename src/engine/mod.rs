@@ -84,6 +84,7 @@ pub use handle::{Handle, Query, Solve};
 pub use long_searches::LongSearch;
 pub use mailbox::Mailbox;
 pub(crate) use mailbox::least_loaded;
+pub(crate) use options::FOR_EVER;
 pub use options::{MessageBytes, MessageBytesError, Options};
 pub use outpost::{Appeal, Outpost};
 pub use shared::Pass;
@@ -129,7 +130,10 @@ impl Engine {
         options: Options,
         mut door: impl FnMut(usize) -> D,
     ) -> Result<(Engine, Vec<Mailbox<D>>), EngineError> {
-        let options = Arc::new(options);
+        let options = Arc::new(Options {
+            drain_timeout: options.drain_timeout.min(FOR_EVER),
+            ..options
+        });
         let workers = options.workers.get();
         let polls = (0..workers).map(|_| make_poll());
         let polls = polls.collect::<io::Result<Vec<_>>>();

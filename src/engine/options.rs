@@ -63,6 +63,9 @@ impl Default for Options {
     }
 }
 
+/// As good as for ever, and no clock overflows where it is added to the time.
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// A limit for the length of messages, 1 to 65,536 bytes: one batch of hashes of the longest takes
 /// more than a worker's quantum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -33,7 +33,7 @@ use super::peer::Peer;
 use super::remainder::Remainder;
 use super::socket::Socket;
 use crate::admission::{Admission, Permit, Refusal};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, FOR_EVER};
 use crate::problem::Problem;
 use crate::sockets::{
     AcceptFailure, Accepting, BACKLOG, Introduced, Listener, Origin, PAUSE, Proxies, Seldom,
@@ -99,7 +99,7 @@ pub(super) fn open(
     let gate = Gate::new(super::api::router(api.clone()), Arc::clone(api.counters()))
         .with_tokens(api.options().tokens.clone())
         .while_serving(engine.handle());
-    let idle_timeout = api.options().limits.idle_timeout;
+    let idle_timeout = api.options().limits.idle_timeout.min(FOR_EVER);
     let proxies = api.options().proxies.clone();
     let counters = Arc::clone(api.counters());
     let door = Door::new(gate, admission, counters, idle_timeout, proxies);

@@ -167,3 +167,53 @@ impl Server {
         Ok(self.control.snapshot())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::{Shutdown, TcpStream};
+    use std::num::NonZeroUsize;
+    use std::time::Duration;
+
+    use powd_core::{Difficulty, Kernel};
+
+    use super::*;
+    use crate::sockets::{self, Address};
+
+    #[test]
+    fn a_time_that_no_clock_reaches_is_no_bound() {
+        let any_port = "127.0.0.1:0".parse().expect("an address");
+        let socket = sockets::Listener::bind(Address::Tcp(any_port)).expect("a free port");
+        let listener = Listener::new(socket, Difficulty::NONE);
+        let Ok(Address::Tcp(address)) = listener.address() else {
+            panic!("it is not bound");
+        };
+        let engine = engine::Options {
+            workers: NonZeroUsize::MIN,
+            pin: false,
+            kernel: Kernel::PORTABLE,
+            drain_timeout: Duration::MAX,
+            ..engine::Options::default()
+        };
+        let options = Options {
+            limits: Limits {
+                idle_timeout: Some(Duration::MAX),
+                half_close_timeout: Duration::MAX,
+                deadline: Some(Duration::MAX),
+                ..Limits::default()
+            },
+            ..Options::default()
+        };
+        let server = Server::start(vec![listener], engine, options).expect("it starts");
+        let mut client = TcpStream::connect(address).expect("it listens");
+        client.write_all(b"hello\n").expect("it reads");
+        client.shutdown(Shutdown::Write).expect("it is open");
+        let mut reply = String::new();
+        BufReader::new(client)
+            .read_line(&mut reply)
+            .expect("a reply");
+        assert!(reply.starts_with("hello,"), "{reply}");
+        server.control().drain();
+        assert_eq!(server.wait().expect("no thread fails").requests, 1);
+    }
+}

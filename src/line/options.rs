@@ -1,5 +1,6 @@
 //! What the line protocol is told at its start.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -28,7 +29,7 @@ pub struct Limits {
     /// Connections open at once.
     pub max_connections: usize,
     /// Connections open at once from one address, or from one /64 of IPv6.
-    pub max_connections_per_ip: Option<usize>,
+    pub max_connections_per_ip: Option<NonZeroUsize>,
     /// A connection on which nothing moves for so long is closed, unless it waits for a search.
     pub idle_timeout: Option<Duration>,
     /// How long a client that ended its stream is answered without taking a reply; zero: not at

@@ -16,7 +16,7 @@ impl<T> Session<T> {
             Stage::Open | Stage::Closing => None,
         };
         let late = self.request.get().zip(limits.deadline);
-        let late = late.map(|(request, limit)| request.since + limit);
+        let late = late.and_then(|(request, limit)| request.since.checked_add(limit));
         [
             lingered,
             self.abandoned_at(limits),
@@ -48,7 +48,7 @@ impl<T> Session<T> {
     fn abandoned_at(&self, limits: &Limits) -> Option<Instant> {
         match (self.stage, self.peer) {
             (Stage::Open | Stage::Closing, Peer::HalfClosed { since, .. }) => {
-                Some(since.max(self.moved) + limits.half_close_timeout)
+                since.max(self.moved).checked_add(limits.half_close_timeout)
             }
             _ => None,
         }
@@ -79,6 +79,6 @@ impl<T> Session<T> {
             }
         };
         let limit = limits.idle_timeout.filter(|_| waits_for_client)?;
-        Some(self.moved + limit)
+        self.moved.checked_add(limit)
     }
 }

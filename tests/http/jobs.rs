@@ -16,7 +16,9 @@ fn a_job_is_waited_for() {
     let powd = serve(&["-d", "2"]);
     let mut http = Http::to(&powd);
     let id = id(&http.post("/v1/jobs", b"hello"));
-    let job = http.get(&format!("/v1/jobs/{id}?wait=50s")).json();
+    let job = http.get(&format!("/v1/jobs/{id}?wait=50s"));
+    assert_eq!(job.header("cache-control"), Some("no-store"));
+    let job = job.json();
     assert_eq!(job["state"], "found", "{job}");
     assert_eq!(job["id"], *id);
     assert_eq!(job["expected_hashes"], 256.0);

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, RawQuery, Request, State};
-use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, LOCATION,
+};
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
 use powd_core::Difficulty;
@@ -255,7 +257,11 @@ pub(super) async fn read(
         true => api.jobs().read(&id).await?,
         false => peer.waits_for(api.jobs().wait(&id, wait)).await??,
     };
-    Ok(json(StatusCode::OK, &JobStatus::from(job)))
+    let mut response = json(StatusCode::OK, &JobStatus::from(job));
+    // A cache on the way would go on saying that it is searched for.
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(CACHE_CONTROL, no_store);
+    Ok(response)
 }
 
 /// Ends a job: its search stops on every core.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::process::Process;
 use crate::wait::until_still;
-use crate::{Client, proc, until, wait};
+use crate::{Client, proc, until};
 
 /// A `powd serve`, killed when dropped.
 #[derive(Debug)]
@@ -161,9 +161,9 @@ impl Powd {
         self.process.wait_for(what, 0, 0, wanted)
     }
 
-    /// Waits for its end.
+    /// Waits for its end. By then its log is whole.
     pub fn wait(&mut self) -> ExitStatus {
-        wait::for_end(&mut self.process.child)
+        self.process.wait()
     }
 
     /// Stops it until it gets `CONT`: when this returns, none of its threads runs any more. Linux

@@ -6,7 +6,7 @@
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use serde_json::Value;
 
-use crate::{DEADLINE, until};
+use crate::{DEADLINE, until, wait};
 
 /// Takes the caller's `POWD_...` variables away.
 pub fn without_variables(mut command: Command) -> Command {
@@ -56,7 +56,7 @@ pub fn signal(pid: u32, name: &str) {
 /// A running process, killed when dropped.
 #[derive(Debug)]
 pub struct Process {
-    pub(crate) child: Child,
+    child: Child,
     log: Arc<Log>,
 }
 
@@ -152,6 +152,13 @@ impl Process {
         }
     }
 
+    /// Waits for its end, and until all that it has printed is among its lines.
+    pub fn wait(&mut self) -> ExitStatus {
+        let status = wait::for_end(&mut self.child);
+        until("the end of what it printed", || self.log.lines().open == 0);
+        status
+    }
+
     /// The address of another door of powd than its listeners: `http` or `admin`.
     pub fn door(&self, name: &str) -> SocketAddr {
         let prefix = format!("powd: {name} on ");
@@ -184,5 +191,25 @@ impl Drop for Process {
             let last = &log[log.len().saturating_sub(10)..];
             eprintln!("the last lines that the process printed: {last:#?}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use super::*;
+    use crate::TestPath;
+
+    #[test]
+    fn what_a_process_printed_last_is_there_when_it_was_waited_for() {
+        // As much as a pipe holds, which can be left to its reader.
+        const LINES: usize = 60_000;
+        let file = TestPath::with_text("printed", &"\n".repeat(LINES));
+        let mut command = Command::new("cat");
+        command.arg(file.path()).stdout(Stdio::piped());
+        let mut process = Process::new(command.spawn().expect("cat is a program"));
+        assert!(process.wait().success());
+        assert_eq!(process.log_length(), LINES);
     }
 }

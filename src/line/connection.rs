@@ -143,8 +143,9 @@ impl<S: Stream, T> Connection<S, T> {
     }
 
     pub(crate) fn close(self, host: &mut impl Host<Task = T>, shelf: &mut Shelf<'_, T>) {
-        shelf.counters.connections_closed.add(1);
+        // Last: who sees that it is closed sees its search cancelled, too.
         self.session.close(host, shelf);
+        shelf.counters.connections_closed.add(1);
     }
 }
 

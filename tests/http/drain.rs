@@ -1,5 +1,6 @@
 //! The end: what was asked is answered, what comes later is told so.
 
+use powd_testkit::wait::until_still;
 use powd_testkit::{Client, until};
 use serde_json::Value;
 
@@ -143,12 +144,11 @@ fn a_batch_that_is_cut_short_is_told_so_whatever_it_still_sends() {
     let chunk = [&b"8000\r\n"[..], &b"abcdefg\n".repeat(4096), b"\r\n"].concat();
     http.set_nonblocking(true);
     // Until there is no room in either direction.
-    let (mut at, mut answered) = (0, 0);
-    until("the end of its reading", || {
-        let more = http.try_send(&chunk[at..]);
-        at = (at + more) % chunk.len();
-        let before = std::mem::replace(&mut answered, status(&powd, "/doors/1/replies"));
-        more == 0 && answered > 0 && answered == before
+    let mut sent = 0;
+    until_still("the end of its reading", || {
+        sent += http.try_send(&chunk[sent % chunk.len()..]);
+        let answered = status(&powd, "/doors/1/replies");
+        (answered > 0).then_some((sent, answered))
     });
     http.set_nonblocking(false);
     powd.signal("TERM");

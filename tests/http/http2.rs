@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use powd_testkit::{DEADLINE, Powd, oracle, until};
+use powd_testkit::wait::until_still;
+use powd_testkit::{DEADLINE, Powd, oracle};
 use serde_json::Value;
 
 use crate::cancel::until_searches;
@@ -258,8 +259,7 @@ fn what_the_batches_of_a_connection_have_under_way_is_bounded() {
     let message = [&[b'x'; 8000][..], b"\n"].concat();
     let mut left: HashMap<u32, usize> = streams.map(|stream| (stream, MESSAGES)).collect();
     let (mut sent, mut begun) = (0, 0);
-    until("the end of its reading", || {
-        let before = sent;
+    until_still("the end of its reading", || {
         for (&stream, left) in &mut left {
             if *left > 0 && http.try_data(stream, &message) {
                 *left -= 1;
@@ -268,10 +268,8 @@ fn what_the_batches_of_a_connection_have_under_way_is_bounded() {
         }
         // By then it has told what more it takes.
         http.ping();
-        let now = status(&powd, "/doors/1/requests");
-        let is_stuck = sent == before && now == begun;
-        begun = now;
-        is_stuck
+        begun = status(&powd, "/doors/1/requests");
+        Some((sent, begun))
     });
     // Each of them has something under way, whatever the others have.
     until_searches(&powd, begun);

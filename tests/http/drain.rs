@@ -25,9 +25,16 @@ fn what_is_under_way_is_answered_and_new_requests_are_refused() {
     powd.signal("TERM");
     until("not ready", || admin.get("/readyz").status == 503);
     assert_eq!(admin.get("/livez").text(), "ok\n");
-    let refused = kept.post("/v1/solve?difficulty=1", b"x");
-    refused.expect_problem(503, "draining");
-    assert!(refused.header("retry-after").is_some());
+    // It says so a moment before the drain begins.
+    until("a refusal", || {
+        let answer = kept.post("/v1/solve?difficulty=1", b"x");
+        let is_refused = answer.status != 200;
+        if is_refused {
+            answer.expect_problem(503, "draining");
+            assert!(answer.header("retry-after").is_some());
+        }
+        is_refused
+    });
     under_way.answer().expect_problem(504, "deadline");
     drop(waits);
     assert_eq!(powd.wait().code(), Some(0));

@@ -44,6 +44,9 @@ use crate::sockets::{
 /// seconds, and a drain is given eight: all ends within this.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// Parts of such a time, none of which is lost with another.
+const PARTS: u32 = 10;
+
 /// Clients that are being told why they do not get in; more are closed without a word.
 pub(super) const REFUSALS: usize = 64;
 
@@ -114,9 +117,10 @@ pub(super) fn open(
                 if timeout_at(is_over.into(), none_left()).await.is_err() {
                     api.expire_drain();
                     // Whoever has not been answered then does not read.
-                    let _ = timeout(FAREWELL / 2, none_left()).await;
+                    within(FAREWELL / 2, none_left()).await;
                 }
-                is_over + FAREWELL
+                // What was answered last is still to leave, however late it is.
+                (is_over + FAREWELL).max(Instant::now() + FAREWELL / 2)
             };
             door.serve(listeners, has_drained).await;
         });
@@ -165,7 +169,8 @@ impl Door {
         }
         drop(listeners);
         self.is_closing.send_replace(true);
-        let _ = timeout_at(until.into(), self.is_closing.closed()).await;
+        let left = until.saturating_duration_since(Instant::now());
+        within(left, self.is_closing.closed()).await;
     }
 
     /// Accepts those who wait, and no more than can have waited.
@@ -328,6 +333,19 @@ impl Door {
     }
 }
 
+/// Waits for `event`, but no longer than `patience`; whether it came. Where the process stands
+/// still, as with its machine, only a part of that is lost: what had no time to happen is waited
+/// for.
+async fn within(patience: Duration, event: impl Future<Output = ()>) -> bool {
+    let mut event = pin!(event);
+    for _ in 0..PARTS {
+        if timeout(patience / PARTS, &mut event).await.is_ok() {
+            return true;
+        }
+    }
+    false
+}
+
 /// Ends when connections have been ending for long enough.
 async fn over(closing: &mut watch::Receiver<bool>) {
     let _ = closing.wait_for(|is_closing| *is_closing).await;
@@ -405,5 +423,33 @@ struct OnDrop<F: FnMut()>(F);
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {
         (self.0)();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn what_had_no_time_to_happen_is_waited_for() {
+        const PATIENCE: Duration = Duration::from_millis(20);
+        let mut looks = 0;
+        let event = poll_fn(|_| {
+            looks += 1;
+            if looks == 1 {
+                // So the process stands still. Then others have to do something first.
+                thread::sleep(2 * PATIENCE);
+            }
+            match looks {
+                0..3 => Poll::Pending,
+                _ => Poll::Ready(()),
+            }
+        });
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_time().build().expect("a runtime");
+        assert!(runtime.block_on(within(PATIENCE, event)));
+        assert!(!runtime.block_on(within(PATIENCE, std::future::pending())));
     }
 }

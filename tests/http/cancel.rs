@@ -58,6 +58,8 @@ fn so_does_the_wait_for_a_job_with_another_request_behind() {
     http.request(&path, &[], b"");
     http.request(&path, &[], b"");
     assert_eq!(status(&powd, "/doors/1/connections"), 1);
+    // The job is there before a worker has begun with it.
+    until_searches(&powd, 1);
     drop(http);
     until("its end", || status(&powd, "/doors/1/connections") == 0);
     assert_eq!(status(&powd, "/searches_in_progress"), 1);
@@ -71,7 +73,8 @@ fn a_request_that_waits_wakes_nobody() {
     let mut http = Http::to(&powd);
     let hopeless = format!("POST /v1/solve?difficulty={HOPELESS}&deadline=3s");
     http.request(&hopeless, &[], b"x");
-    until_searches(&powd, 1);
+    // Not its search, which may be over before a slow machine looks.
+    until("its request", || status(&powd, "/doors/1/requests") == 1);
     let wakes = || -> u64 {
         let threads = proc::threads(powd.pid(), "http");
         let wakes = threads.iter().map(|thread| {

@@ -154,9 +154,14 @@ impl Http {
         let lines = headers.iter().map(|header| format!("{header}\r\n"));
         let lines: String = lines.collect();
         let head = format!("{request} HTTP/1.1\r\nHost: powd\r\n{lines}\r\n");
-        let is_open = self.try_send_all(head.as_bytes())
-            && self.reader.fill_buf().is_ok_and(|some| !some.is_empty());
-        is_open.then(|| self.answer())
+        let is_sent = self.try_send_all(head.as_bytes());
+        is_sent.then(|| self.try_answer()).flatten()
+    }
+
+    /// Reads an answer, if the connection has not been closed.
+    pub(crate) fn try_answer(&mut self) -> Option<Answer> {
+        let has_some = self.reader.fill_buf().is_ok_and(|some| !some.is_empty());
+        has_some.then(|| self.answer())
     }
 
     pub(crate) fn get(&mut self, path: &str) -> Answer {

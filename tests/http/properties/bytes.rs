@@ -87,6 +87,8 @@ fn whatever_is_said_a_connection_ends_and_the_service_goes_on() {
     Http::to(&powd)
         .post("/v1/solve", b"x")
         .expect_solution("x", 1);
+    // What was printed before them is in the log by then.
+    powd.counters();
     let panicked = powd
         .log()
         .into_iter()

@@ -160,13 +160,13 @@ fn a_job_is_found_when_its_member_is_killed_and_what_is_no_job_does_no_harm() {
     };
     let [one] = takers(&broker, &[]);
     let mut nats = broker.connect();
-    nats.publish(&format!("powd.jobs.open.{NAME}"), b"nonsense");
+    nats.store(&format!("powd.jobs.open.{NAME}"), b"nonsense");
     one.wait_for_log("a word of it", |line| line.contains(NAME));
     until("it to wait again", || waiting(&mut nats) == 1);
     // It gets the job, and is killed before it has looked.
     one.stop();
     let open = format!("1 {SECRET} 3 0 0\nhello");
-    nats.publish(&format!("powd.jobs.open.{NAME}"), open.as_bytes());
+    nats.store(&format!("powd.jobs.open.{NAME}"), open.as_bytes());
     until("the broker to give it away", || waiting(&mut nats) == 0);
     one.signal("KILL");
     let two = member(&broker, &[]);
@@ -180,9 +180,9 @@ fn a_job_is_found_when_its_member_is_killed_and_what_is_no_job_does_no_harm() {
     // the two.
     let other = "0123456789abcdef0123456789abcdef";
     let end = format!("1 {SECRET} 12 0 0 7 2500000 cancelled\nhello");
-    nats.publish(&format!("powd.jobs.ended.{other}"), end.as_bytes());
+    nats.store(&format!("powd.jobs.ended.{other}"), end.as_bytes());
     let open = format!("1 {SECRET} 12 0 0\nhello");
-    nats.publish(&format!("powd.jobs.open.{other}"), open.as_bytes());
+    nats.store(&format!("powd.jobs.open.{other}"), open.as_bytes());
     until("an empty queue", || queued(&mut nats) == 0);
     let cancelled = job(&two, &format!("/v1/jobs/{other}{SECRET}"));
     assert_eq!(
@@ -195,7 +195,7 @@ fn a_job_is_found_when_its_member_is_killed_and_what_is_no_job_does_no_harm() {
     );
     // A seed that is none is not served.
     let ended = format!("1 {SECRET} 8 0 0 1 1 found abcde\nhello");
-    nats.publish(&format!("powd.jobs.ended.{SECRET}"), ended.as_bytes());
+    nats.store(&format!("powd.jobs.ended.{SECRET}"), ended.as_bytes());
     until("it to be refused", || {
         Http::to(&two)
             .get(&format!("/v1/jobs/{SECRET}{SECRET}"))
@@ -212,14 +212,14 @@ fn a_job_of_another_version_is_left_to_others_and_one_with_a_spoiled_end_is_over
     let [one] = takers(&broker, &[]);
     let mut nats = broker.connect();
     let open = format!("2 {SECRET} what only later members know");
-    nats.publish(&format!("powd.jobs.open.{NAME}"), open.as_bytes());
+    nats.store(&format!("powd.jobs.open.{NAME}"), open.as_bytes());
     one.wait_for_log("a word of it", |line| line.contains(NAME));
     until("it to wait again", || waiting(&mut nats) == 1);
     assert_eq!(queued(&mut nats), 1);
     // It may have been searched for by a member that has died before it took it from the queue.
-    nats.publish(&format!("powd.jobs.ended.{SECRET}"), b"nonsense");
+    nats.store(&format!("powd.jobs.ended.{SECRET}"), b"nonsense");
     let open = format!("1 {SECRET} {HOPELESS} 0 0\nhello");
-    nats.publish(&format!("powd.jobs.open.{SECRET}"), open.as_bytes());
+    nats.store(&format!("powd.jobs.open.{SECRET}"), open.as_bytes());
     one.wait_for_log("a word of it", |line| line.contains(SECRET));
     until("it to leave the queue", || queued(&mut nats) == 1);
     let told = one.log();

@@ -103,6 +103,13 @@ impl Nats {
         self.send(&[head.as_bytes(), payload, b"\r\n"].concat());
     }
 
+    /// Publishes what a stream keeps, and waits until it does. What goes to two streams comes to
+    /// each in its own time.
+    pub(crate) fn store(&mut self, subject: &str, payload: &[u8]) {
+        let answer = self.request(subject, &[], payload).text();
+        assert!(answer.contains("\"seq\":"), "{answer}");
+    }
+
     /// Publishes what is to be answered on any subject.
     pub(crate) fn publish_for(&mut self, subject: &str, reply: &str, payload: &[u8]) {
         let head = format!("PUB {subject} {reply} {}\r\n", payload.len());

@@ -118,13 +118,18 @@ fn two_clusters_on_one_broker_do_not_know_each_other() {
     let Some(broker) = Broker::start() else {
         return;
     };
+    let mut nats = broker.connect();
+    nats.subscribe("other.cluster.beat");
+    nats.flush();
     let one = member(&broker, &["-d", HOPELESS]);
     let other = member(&broker, &["--nats-name", "other", "-d", "1"]);
+    // The broker has what it subscribes to before it has its first sign of life.
+    nats.next();
     let _client = hopeless(&one);
-    let mut nats = broker.connect();
     nats.subscribe("powd.cluster.announce");
-    nats.next();
-    nats.next();
+    for _ in 0..2 {
+        nats.wait_for(|message| message.subject == "powd.cluster.announce");
+    }
     let answer = nats.request("other.solve", &[], b"hello");
     oracle::check(&answer.payload, b"hello", 1);
     assert_eq!(number(&cluster(&other)["help_hashes_given"]), 0);

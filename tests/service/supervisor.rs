@@ -52,10 +52,14 @@ impl Ear {
     fn within(&self, time: Duration) -> Option<String> {
         self.socket.set_read_timeout(Some(time)).expect("not zero");
         let mut bytes = [0; 4096];
-        match self.socket.recv(&mut bytes) {
-            Ok(count) => Some(String::from_utf8_lossy(&bytes[..count]).into_owned()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
-            Err(error) => panic!("{error}"),
+        loop {
+            match self.socket.recv(&mut bytes) {
+                Ok(count) => return Some(String::from_utf8_lossy(&bytes[..count]).into_owned()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                // The tests were stopped for a while.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("{error}"),
+            }
         }
     }
 

@@ -14,6 +14,8 @@ use powd_testkit::needs::connections;
 use powd_testkit::oracle::check;
 #[cfg(target_os = "linux")]
 use powd_testkit::proc;
+#[cfg(target_os = "linux")]
+use powd_testkit::wait::until_still;
 use powd_testkit::{Client, Powd, lines, messages, until};
 use socket2::{Domain, Socket, Type};
 
@@ -228,16 +230,9 @@ fn a_client_that_does_not_read_costs_little_and_loses_nothing() {
         });
         // It answers until its socket is full; then, nothing read, nothing moves.
         let mut last = 0;
-        let mut same = 0;
-        until("a standstill", || {
-            let now = powd.counter("/replies");
-            same = if now == last && now > 1000 {
-                same + 1
-            } else {
-                0
-            };
-            last = now;
-            same == 20
+        until_still("a standstill", || {
+            last = powd.counter("/replies");
+            (last > 1000).then_some(last)
         });
         assert!(last < REQUESTS as u64 && !writing.is_finished());
         let after = powd.status_kib("VmRSS");

@@ -122,13 +122,16 @@ fn an_ipv4_range_in_ipv6_form_lets_ipv4_clients_in() {
 
 #[test]
 fn an_idle_connection_is_closed() {
-    // Long enough for a request on a busy machine.
-    let powd = POWD.serve(&["-d", "1", "--idle-timeout", "2s"]);
+    let powd = POWD.serve(&["-d", "1", "--idle-timeout", "500ms"]);
+    // However late this test is, for powd they come with all that they say.
+    powd.signal("STOP");
     let mut silent = powd.connect();
     let mut asked_once = powd.connect();
-    asked_once.ask(b"one", 1);
+    asked_once.send(b"one\n");
     let mut half_a_line = powd.connect();
     half_a_line.send(b"half a li");
+    powd.signal("CONT");
+    asked_once.reply(b"one", 1);
     for client in [&mut silent, &mut asked_once, &mut half_a_line] {
         client.expect_end();
     }
@@ -139,11 +142,13 @@ fn an_idle_connection_is_closed() {
 #[test]
 fn one_that_waits_for_a_search_is_not_idle() {
     // Nothing meets 64 zeros: the search lasts twice the idle timeout, then gets its error line.
-    // The timeout is long enough to ask in, on a busy machine too.
-    let flags = ["-d", "64", "--idle-timeout", "2s", "--deadline", "4s"];
+    let flags = ["-d", "64", "--idle-timeout", "500ms", "--deadline", "1s"];
     let powd = POWD.serve(&flags);
+    // However late this test is, for powd the client comes with what it asks.
+    powd.signal("STOP");
     let mut client = powd.connect();
     client.send(b"hard\nhard again\n");
+    powd.signal("CONT");
     client.error("deadline");
     client.error("deadline");
     client.expect_end();

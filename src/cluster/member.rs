@@ -92,7 +92,11 @@ enum Stage {
     /// The pass is held until every request that has come is answered.
     Draining {
         pass: Option<Pass>,
-        until: Instant,
+        /// The engine's drain is over, whatever is open.
+        is_over: Instant,
+        /// When nothing more is waited for: known once that end is seen, because what the engine
+        /// refuses then comes a moment later, however late this thread sees it.
+        until: Option<Instant>,
     },
 }
 
@@ -414,10 +418,10 @@ impl Member {
 
     /// No more requests are taken; those that the broker has sent already are answered.
     fn begin_drain(&mut self, pass: Option<Pass>) {
-        let most = self.engine.options().drain_timeout + FAREWELL;
         self.stage = Stage::Draining {
             pass,
-            until: Instant::now() + most,
+            is_over: Instant::now() + self.engine.options().drain_timeout,
+            until: None,
         };
         self.node.stop_helping();
     }
@@ -425,10 +429,16 @@ impl Member {
     /// Whether it is over. Gives the pass back when there is nothing more to answer.
     fn has_ended(&mut self, takes_requests: bool) -> bool {
         let is_connected = self.client.connection_state() == State::Connected;
-        let Stage::Draining { pass, until } = &mut self.stage else {
+        let Stage::Draining {
+            pass,
+            is_over,
+            until,
+        } = &mut self.stage
+        else {
             return false;
         };
-        let is_late = Instant::now() >= *until;
+        let now = Instant::now();
+        let is_late = now >= *is_over && now >= *until.get_or_insert(now + FAREWELL);
         let is_answered = self.requests.is_idle() && (!takes_requests || !is_connected);
         if is_answered || is_late {
             *pass = None;

@@ -1,6 +1,8 @@
 //! What a member was sent is answered when it ends.
 
 use std::collections::HashMap;
+#[cfg(target_os = "linux")]
+use std::time::{Duration, Instant};
 
 use powd_testkit::{oracle, until};
 
@@ -58,6 +60,35 @@ fn what_is_open_when_the_time_of_a_drain_is_over_is_told_so() {
         number(&status(&one)["searches_in_progress"]) == 1
     });
     one.signal("TERM");
+    let answer = nats.wait_for(|message| message.subject == inbox);
+    answer.expect_error("503", "draining");
+    assert!(one.wait().success());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_member_that_stands_still_while_its_time_ends_tells_so_all_the_same() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let [mut one] = members(&broker, &["-d", "12", "--drain-timeout", "300ms"]);
+    let mut nats = broker.connect();
+    let inbox = nats.ask("powd.solve", &[], b"hello");
+    until("its search", || {
+        number(&status(&one)["searches_in_progress"]) == 1
+    });
+    one.signal("TERM");
+    // Nobody is asked any more: the broker says so.
+    let mut other = broker.connect();
+    until("the beginning of the drain", || {
+        other.request("powd.verify", &[], b"x").payload.is_empty()
+    });
+    one.stop();
+    let stopped = Instant::now();
+    until("the end of all that it waits for", || {
+        stopped.elapsed() > Duration::from_millis(1500)
+    });
+    one.signal("CONT");
     let answer = nats.wait_for(|message| message.subject == inbox);
     answer.expect_error("503", "draining");
     assert!(one.wait().success());

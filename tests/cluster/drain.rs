@@ -71,7 +71,7 @@ fn a_member_that_stands_still_while_its_time_ends_tells_so_all_the_same() {
     let Some(broker) = Broker::start() else {
         return;
     };
-    let [mut one] = members(&broker, &["-d", "12", "--drain-timeout", "300ms"]);
+    let [mut one] = members(&broker, &["-d", "12", "--drain-timeout", "2s"]);
     let mut nats = broker.connect();
     let inbox = nats.ask("powd.solve", &[], b"hello");
     until("its search", || {
@@ -86,7 +86,7 @@ fn a_member_that_stands_still_while_its_time_ends_tells_so_all_the_same() {
     one.stop();
     let stopped = Instant::now();
     until("the end of all that it waits for", || {
-        stopped.elapsed() > Duration::from_millis(1500)
+        stopped.elapsed() > Duration::from_millis(2800)
     });
     one.signal("CONT");
     let answer = nats.wait_for(|message| message.subject == inbox);

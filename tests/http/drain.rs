@@ -1,5 +1,8 @@
 //! The end: what was asked is answered, what comes later is told so.
 
+#[cfg(target_os = "linux")]
+use std::time::{Duration, Instant};
+
 use powd_testkit::wait::until_still;
 use powd_testkit::{Client, until};
 use serde_json::Value;
@@ -255,4 +258,33 @@ fn health_is_an_exit_code() {
     let output = powd_testkit::program::run(command, b"");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(told.contains("not ready"), "{told}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_service_that_stands_still_while_its_time_ends_tells_so_all_the_same() {
+    let mut powd = serve(&["--drain-timeout", "2s"]);
+    let mut admin = Http::connect(powd.door("admin"));
+    let hopeless = format!("POST /v1/batch?difficulty={HOPELESS}");
+    let mut waiting = [(); 8].map(|()| {
+        let mut http = Http::to(&powd);
+        http.request(&hopeless, &[], b"x");
+        http
+    });
+    until("the searches", || {
+        status(&powd, "/searches_in_progress") == 8
+    });
+    powd.signal("TERM");
+    until("not ready", || admin.get("/readyz").status == 503);
+    powd.stop();
+    let stopped = Instant::now();
+    until("the end of all that it waits for", || {
+        stopped.elapsed() > Duration::from_millis(3300)
+    });
+    powd.signal("CONT");
+    for http in &mut waiting {
+        let lines = http.answer().text();
+        assert!(lines.starts_with("ERR draining "), "{lines}");
+    }
+    assert_eq!(powd.wait().code(), Some(0));
 }

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 #[cfg(target_os = "linux")]
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use powd_testkit::{oracle, until};
+use powd_testkit::{Powd, oracle, until};
 
 use crate::broker::Broker;
 use crate::members::{members, number, status};
+use crate::nats::Nats;
 
 /// Requests that are under way or on their way at any time of a drain: fewer than the 256 that one
 /// member takes at once, to which all of them may come.
@@ -21,7 +22,7 @@ fn nothing_is_lost_when_a_member_drains_under_load() {
     let [mut one, two] = members(&broker, &["-d", "3"]);
     let mut nats = broker.connect();
     let mut open = HashMap::new();
-    let ask = |nats: &mut crate::nats::Nats, open: &mut HashMap<_, _>, number: usize| {
+    let ask = |nats: &mut Nats, open: &mut HashMap<_, _>, number: usize| {
         let message = format!("message {number}");
         open.insert(nats.ask("powd.solve", &[], message.as_bytes()), message);
     };
@@ -48,18 +49,25 @@ fn nothing_is_lost_when_a_member_drains_under_load() {
     oracle::check(&answer.payload, b"the other one", 3);
 }
 
-#[test]
-fn what_is_open_when_the_time_of_a_drain_is_over_is_told_so() {
-    let Some(broker) = Broker::start() else {
-        return;
-    };
-    let [mut one] = members(&broker, &["-d", "12", "--drain-timeout", "300ms"]);
+/// A member that is told to end while it searches for what nobody finds in that time, the client
+/// that asked for it, and where that hears of it.
+fn draining(broker: &Broker, drain_timeout: &str) -> (Powd, Nats, String) {
+    let [one] = members(broker, &["-d", "12", "--drain-timeout", drain_timeout]);
     let mut nats = broker.connect();
     let inbox = nats.ask("powd.solve", &[], b"hello");
     until("its search", || {
         number(&status(&one)["searches_in_progress"]) == 1
     });
     one.signal("TERM");
+    (one, nats, inbox)
+}
+
+#[test]
+fn what_is_open_when_the_time_of_a_drain_is_over_is_told_so() {
+    let Some(broker) = Broker::start() else {
+        return;
+    };
+    let (mut one, mut nats, inbox) = draining(&broker, "300ms");
     let answer = nats.wait_for(|message| message.subject == inbox);
     answer.expect_error("503", "draining");
     assert!(one.wait().success());
@@ -71,24 +79,14 @@ fn a_member_that_stands_still_while_its_time_ends_tells_so_all_the_same() {
     let Some(broker) = Broker::start() else {
         return;
     };
-    let [mut one] = members(&broker, &["-d", "12", "--drain-timeout", "2s"]);
-    let mut nats = broker.connect();
-    let inbox = nats.ask("powd.solve", &[], b"hello");
-    until("its search", || {
-        number(&status(&one)["searches_in_progress"]) == 1
-    });
-    one.signal("TERM");
+    let (mut one, mut nats, inbox) = draining(&broker, "2s");
     // Nobody is asked any more: the broker says so.
     let mut other = broker.connect();
     until("the beginning of the drain", || {
         other.request("powd.verify", &[], b"x").payload.is_empty()
     });
-    one.stop();
-    let stopped = Instant::now();
-    until("the end of all that it waits for", || {
-        stopped.elapsed() > Duration::from_millis(2800)
-    });
-    one.signal("CONT");
+    // To behind the end of all that it waits for.
+    one.stand_still(Duration::from_millis(2800));
     let answer = nats.wait_for(|message| message.subject == inbox);
     answer.expect_error("503", "draining");
     assert!(one.wait().success());

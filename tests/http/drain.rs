@@ -1,7 +1,7 @@
 //! The end: what was asked is answered, what comes later is told so.
 
 #[cfg(target_os = "linux")]
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use powd_testkit::wait::until_still;
 use powd_testkit::{Client, until};
@@ -276,12 +276,8 @@ fn a_service_that_stands_still_while_its_time_ends_tells_so_all_the_same() {
     });
     powd.signal("TERM");
     until("not ready", || admin.get("/readyz").status == 503);
-    powd.stop();
-    let stopped = Instant::now();
-    until("the end of all that it waits for", || {
-        stopped.elapsed() > Duration::from_millis(3300)
-    });
-    powd.signal("CONT");
+    // To behind the end of all that it waits for.
+    powd.stand_still(Duration::from_millis(3300));
     for http in &mut waiting {
         let lines = http.answer().text();
         assert!(lines.starts_with("ERR draining "), "{lines}");

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -176,6 +177,14 @@ impl Powd {
             let mut states = threads.iter().map(|thread| proc::status(thread, "State"));
             states.all(|state| state.starts_with('T'))
         });
+    }
+
+    /// Stops it for so long, as a machine is that stands still. Linux only.
+    pub fn stand_still(&self, time: Duration) {
+        self.stop();
+        let stopped = Instant::now();
+        until("the time to be over", || stopped.elapsed() > time);
+        self.signal("CONT");
     }
 
     /// A field of its status, in KiB. Linux only.

@@ -420,7 +420,7 @@ impl Member {
     fn begin_drain(&mut self, pass: Option<Pass>) {
         self.stage = Stage::Draining {
             pass,
-            is_over: Instant::now() + self.engine.options().drain_timeout,
+            is_over: self.engine.drain_until().unwrap_or_else(Instant::now),
             until: None,
         };
         self.node.stop_helping();

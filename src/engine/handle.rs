@@ -176,6 +176,14 @@ impl Handle {
         self.inner.shared.is_draining()
     }
 
+    /// When the time of the drain is over; none before it begins.
+    pub fn drain_until(&self) -> Option<Instant> {
+        let Inner {
+            shared, options, ..
+        } = &*self.inner;
+        shared.drain_until(options.drain_timeout)
+    }
+
     /// Says that a drain comes soon: from now on the engine is not ready for more clients, though
     /// it takes them.
     pub fn announce_drain(&self) {

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use crossbeam_utils::CachePadded;
 
@@ -20,6 +21,8 @@ pub(crate) struct Shared {
     /// A drain comes soon.
     is_announced: AtomicBool,
     draining: AtomicBool,
+    /// When the drain began, known before it is.
+    drain_began: OnceLock<Instant>,
     /// A thread of the engine or of a door ended before its time.
     failed: AtomicBool,
     /// Doors through which clients can still come.
@@ -62,6 +65,7 @@ impl Shared {
             rate: AtomicU64::new(rate as u64),
             is_announced: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            drain_began: OnceLock::new(),
             failed: AtomicBool::new(false),
             open_doors: AtomicUsize::new(0),
             clients: CachePadded::default(),
@@ -76,6 +80,7 @@ impl Shared {
 
     /// Begins the drain: the doors take no more clients, the workers answer what they have.
     pub(crate) fn drain(&self) {
+        self.drain_began.get_or_init(Instant::now);
         self.draining.store(true, SeqCst);
         for tell in self
             .on_drain
@@ -111,6 +116,13 @@ impl Shared {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Acquire)
+    }
+
+    /// When the time of the drain is over, where it takes up to `timeout`; none before it begins.
+    /// All threads go by this, however late each of them sees it: what one refuses at its end
+    /// another has to send.
+    pub(crate) fn drain_until(&self, timeout: Duration) -> Option<Instant> {
+        self.drain_began.get()?.checked_add(timeout)
     }
 
     pub(crate) fn announce_drain(&self) {

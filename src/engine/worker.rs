@@ -437,7 +437,7 @@ impl<D: Door> Worker<D> {
         match self.context.drain {
             Drain::Serving => {
                 self.context.drain = Drain::Draining;
-                self.drain_until = now.checked_add(self.context.options.drain_timeout);
+                self.drain_until = self.shared.drain_until(self.context.options.drain_timeout);
                 for (key, client) in &mut self.clients {
                     if let Kind::Socket(client) = client {
                         client.begin_drain();

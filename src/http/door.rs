@@ -106,12 +106,12 @@ pub(super) fn open(
     let proxies = api.options().proxies.clone();
     let counters = Arc::clone(api.counters());
     let door = Door::new(gate, admission, counters, idle_timeout, proxies);
-    let drain_timeout = engine.handle().options().drain_timeout;
+    let handle = engine.handle();
     engine.spawn("http-door".to_owned(), move || {
         runtime.block_on(async {
             let has_drained = async {
                 drain.notified().await;
-                let is_over = Instant::now() + drain_timeout;
+                let is_over = handle.drain_until().unwrap_or_else(Instant::now);
                 api.begin_drain();
                 let none_left = || door.gate.flight().none_left();
                 if timeout_at(is_over.into(), none_left()).await.is_err() {

@@ -125,22 +125,29 @@ pub enum TurnKind {
     Background,
 }
 
-/// What is left of a turn, in blocks.
+/// What is left of a turn, in blocks and requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     left: u64,
     spent: u64,
+    requests: u32,
     kind: TurnKind,
 }
 
 impl Budget {
-    /// A turn of `blocks`.
+    /// A turn of `blocks`, for however many requests these are enough.
     pub fn new(blocks: u64, kind: TurnKind) -> Budget {
         Budget {
             left: blocks,
             spent: 0,
+            requests: u32::MAX,
             kind,
         }
+    }
+
+    /// The same turn for at most `requests`.
+    pub fn for_requests(self, requests: u32) -> Budget {
+        Budget { requests, ..self }
     }
 
     /// The blocks left.
@@ -155,7 +162,7 @@ impl Budget {
 
     /// Whether there is nothing left.
     pub fn is_spent(&self) -> bool {
-        self.left == 0
+        self.left == 0 || self.requests == 0
     }
 
     /// The blocks used. More than there were, where the least that can be done at once is more: a
@@ -170,8 +177,9 @@ impl Budget {
         self.spent = self.spent.saturating_add(blocks);
     }
 
-    /// Takes what a request costs that brought no hashing.
+    /// Takes a request from it, with what it costs besides its search.
     pub fn spend_request(&mut self) {
+        self.requests = self.requests.saturating_sub(1);
         self.spend(REQUEST_COST);
     }
 }
@@ -186,6 +194,18 @@ mod tests {
         budget.spend(32 * 1025);
         assert!(budget.is_spent());
         assert_eq!(budget.spent(), 32 * 1025);
+    }
+
+    #[test]
+    fn a_turn_ends_with_its_requests_or_its_blocks() {
+        let mut budget = Budget::new(3 * REQUEST_COST, TurnKind::New).for_requests(2);
+        budget.spend_request();
+        assert!(!budget.is_spent());
+        budget.spend_request();
+        assert!(budget.is_spent());
+        assert_eq!(budget.left(), REQUEST_COST);
+        budget.spend(REQUEST_COST);
+        assert!(budget.is_spent());
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod bell;
 mod binding;
 mod board;
 mod budget;
+mod bunch;
 mod call;
 mod client;
 mod context;

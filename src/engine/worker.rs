@@ -22,6 +22,7 @@ use slab::Slab;
 
 use super::board::Offer;
 use super::budget::seeds;
+use super::bunch::Bunch;
 use super::call::Call;
 use super::client::{Client, Door, Drain, Next, Standing, Urgency};
 use super::context::Context;
@@ -69,6 +70,7 @@ pub(crate) struct Worker<D: Door> {
     /// The worker that was helped last.
     helped: usize,
     gaps: Gaps,
+    bunch: Bunch,
 }
 
 /// The two kinds of clients.
@@ -101,6 +103,7 @@ impl<D: Door> Worker<D> {
             next_sweep: None,
             drain_until: None,
             gaps: Gaps::default(),
+            bunch: Bunch::ALL,
         }
     }
 
@@ -175,6 +178,7 @@ impl<D: Door> Worker<D> {
             let mut events = events.iter().map(Event::token);
             let alone = events.next().filter(|_| events.next().is_none());
             self.gaps.end(self.context.now, alone);
+            self.bunch = Bunch::new(self.gaps.has_awaited_one());
         }
         match polled {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
@@ -340,7 +344,10 @@ impl<D: Door> Worker<D> {
     /// Gives a client its turn.
     fn give(&mut self, Turn { key, mut budget }: Turn) {
         let next = match &mut self.clients[key] {
-            Kind::Socket(client) => client.turn(&mut self.context, &mut self.door, &mut budget),
+            Kind::Socket(client) => {
+                budget = budget.for_requests(self.bunch.take());
+                client.turn(&mut self.context, &mut self.door, &mut budget)
+            }
             Kind::Calls(queue) => queue.turn(&mut self.context, &mut budget),
         };
         self.scheduler.charge(budget.spent());

@@ -51,11 +51,12 @@ const MOST: usize = 1024;
 /// Bytes of answers that are gathered into one piece.
 const PIECE: usize = 16 * 1024;
 
-/// How long answers that took a search wait for the next ones, while most of what was asked is still
-/// under way. To write each by itself takes the workers' time, a twentieth of it at difficulty 3
-/// over 8 connections (Xeon, 2 CPUs, 2026-11). Easy ones come many at a time: where they waited, the
-/// workers did too (one batch at difficulty 0 with 64 messages in flight: 57,000 answers/s, 300,000
-/// at once; 100 batches with 16 each at difficulty 1 lose a twentieth without it).
+/// How long answers that took a search wait for the next ones, while most of what was asked is
+/// still under way. To write each by itself takes the workers' time, a twentieth of it at
+/// difficulty 3 over 8 connections (Xeon, 2 CPUs, 2026-11). Easy ones come many at a time, and
+/// while they waited the workers would have nothing to do (one batch at difficulty 0 with 64
+/// messages in flight: 57,000 answers/s with the wait, 300,000 without; 100 batches with 16 each
+/// at difficulty 1 lose a twentieth without it).
 const GATHERING: Duration = Duration::from_millis(2);
 
 /// Finds seeds for many messages.

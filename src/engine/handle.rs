@@ -100,16 +100,18 @@ impl Handle {
     /// answer one request where it could answer all of them. So it is woken when the first of the
     /// futures is polled; for a search that outlasts a write, at once.
     pub fn ask_together(&self, query: Query) -> Solve {
-        match self.outlasts_a_write(query.difficulty) {
+        let portions = self.inner.shared.portions();
+        match portions.outlasts_a_write(query.difficulty) {
             true => self.ask(query),
             false => self.put(query, Shared::ring_later),
         }
     }
 
-    /// Whether a search takes longer on average than to write its answer. Then answers are better
-    /// gathered, and each request is worth a wake-up of its worker.
-    pub fn outlasts_a_write(&self, difficulty: Difficulty) -> bool {
-        self.inner.shared.portions().outlasts_a_write(difficulty)
+    /// How long a search for a message of one block takes one worker on average; the longest time
+    /// there is where no clock reaches it.
+    pub fn mean_time(&self, difficulty: Difficulty) -> Duration {
+        let seconds = difficulty.expected_hashes() / self.inner.shared.portions().rate();
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
     }
 
     /// Puts a request on a worker's desk, and lets `tell` tell it.

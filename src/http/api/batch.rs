@@ -299,7 +299,8 @@ impl Batch {
             self.take_answers(task);
         } else {
             // What comes while others are gathered wakes nobody.
-            let took_a_search = self.take_answers(&mut Context::from_waker(Waker::noop()));
+            let hardest = self.take_answers(&mut Context::from_waker(Waker::noop()));
+            let took_a_search = self.engine.mean_time(hardest) >= A_SEARCH;
             if took_a_search && 2 * self.queue.len() >= before {
                 self.gathering = Some(Box::pin(sleep(GATHERING)));
             } else {
@@ -309,9 +310,9 @@ impl Batch {
         self.queue.len() < before
     }
 
-    /// Takes answers until a piece is full; says whether one of them took a search.
-    fn take_answers(&mut self, task: &mut Context<'_>) -> bool {
-        let mut took_a_search = false;
+    /// Takes answers until a piece is full; says the highest difficulty among them.
+    fn take_answers(&mut self, task: &mut Context<'_>) -> Difficulty {
+        let mut hardest = Difficulty::NONE;
         while self.output.len() < PIECE
             && let Poll::Ready(Some(ended)) = self.queue.poll_next(task)
         {
@@ -319,10 +320,10 @@ impl Batch {
                 Ok(answer) => self.api.count(ended.difficulty, answer),
                 Err(problem) => self.api.counters().count_error(problem.code),
             }
-            took_a_search |= self.engine.mean_time(ended.difficulty) >= A_SEARCH;
+            hardest = hardest.max(ended.difficulty);
             self.write(&ended);
         }
-        took_a_search
+        hardest
     }
 
     fn write(&mut self, ended: &Ended) {
